@@ -1,0 +1,56 @@
+# One word does everything, set-up included: it needs Linux and a Python from 3.11 on.
+#
+#   make demo    teach the bundled subject to the embedded base model, write demo/contact-sheet.png
+#   make test    everything that must pass
+#   make unit    the fast tests alone
+#   make check   format, lint, types, import contracts, documentation
+#   make bench   does it learn, and how fast: the tables the README quotes
+#   make docs    write docs/reference/settings.md again from the settings themselves
+#   make clean   remove the environment and everything that the commands made
+#
+# PYTHON=/path/to/python3 chooses the interpreter. How to choose torch's CPU build: README, "Install".
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := demo
+.PHONY: demo test unit check bench docs clean
+
+BIN := .venv/bin
+READY := .venv/.installed
+# One thread per test process, and no busy waiting: two spinning OpenMP pools on a small machine
+# make small models up to a hundred times slower.
+QUIET_THREADS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+
+demo: $(READY)
+	$(BIN)/modelgenerator demo
+
+test: $(READY)
+	$(QUIET_THREADS) $(BIN)/python -m pytest -n 2
+
+unit: $(READY)
+	$(QUIET_THREADS) $(BIN)/python -m pytest -n 2 tests/unit
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/architecture
+
+bench: $(READY)
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/learning.py
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/train_step.py
+
+docs: $(READY)
+	$(BIN)/python -m modelgenerator.cli.settings_table > docs/reference/settings.md
+
+clean:
+	rm -rf .venv demo runs build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(READY): pyproject.toml constraints.txt .ci/make-venv
+	.ci/make-venv "$(PYTHON)"
+	@echo "Installing ModelGenerator and what it needs into .venv (torch is large: some minutes the first time) ..."
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	@touch $@
+	@echo "Installed."

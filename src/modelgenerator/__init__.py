@@ -1,0 +1,1 @@
+"""Teaches a diffusion model a person's subject: photos in, a LoRA out, pictures back."""

@@ -1,0 +1,92 @@
+"""Everything that can go wrong and that a caller may want to catch.
+
+    ModelGeneratorError
+    ├── UserError                    what a person can cause and mend: exit code 2
+    │   ├── InvalidSettings          a hyperparameter is unknown, out of range, or contradicts another
+    │   ├── UnusablePhoto            one photo cannot be read
+    │   ├── UnusableDataset          no photo survived preparation
+    │   ├── BaseModelNotFound        no such repository, folder or built-in name
+    │   ├── BaseModelGated           the repository's licence is not accepted, or the token is missing
+    │   ├── BaseModelUnsupported     found, but not a family or a file format that we train
+    │   ├── HubUnreachable           the model hub does not answer
+    │   ├── UnusableLora             the file is not a LoRA, or not one for this base model
+    │   ├── OutputNotWritable        the folder for results cannot be written, or the disk is full
+    │   └── CannotResume             no checkpoint, or one that belongs to another training
+    └── TrainingDiverged             the loss became NaN or infinite
+
+The message is a fact in the user's words: what, where, and what to do next.  Programmer mistakes
+are not here: those are `assert` and `TypeError`.
+"""
+
+from collections.abc import Sequence
+
+
+class ModelGeneratorError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+    @property
+    def code(self) -> str:
+        """The error's name for machines: `BaseModelNotFound` is `baseModelNotFound`."""
+        name = type(self).__name__
+        return name[0].lower() + name[1:]
+
+
+class UserError(ModelGeneratorError):
+    """Something that the person who asked can mend."""
+
+
+class InvalidSettings(UserError):
+    """A hyperparameter is unknown, out of range, or contradicts another."""
+
+
+class UnusablePhoto(UserError):
+    """One photo cannot be read."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class UnusableDataset(UserError):
+    """No photo survived preparation."""
+
+
+class BaseModelNotFound(UserError):
+    """No such repository, folder or built-in name."""
+
+
+class BaseModelGated(UserError):
+    """The repository's licence is not accepted, or the token is missing."""
+
+
+class BaseModelUnsupported(UserError):
+    """Found, but not a family or a file format that we train."""
+
+
+class HubUnreachable(UserError):
+    """The model hub does not answer."""
+
+
+class UnusableLora(UserError):
+    """The file is not a LoRA, or not one for this base model."""
+
+
+class OutputNotWritable(UserError):
+    """The folder for results cannot be written, or the disk is full."""
+
+
+class CannotResume(UserError):
+    """No checkpoint, or one that belongs to another training."""
+
+
+class TrainingDiverged(ModelGeneratorError):
+    """The loss became NaN or infinite."""
+
+    def __init__(self, *, step: int, pictures: Sequence[str]) -> None:
+        super().__init__(
+            f"The loss stopped being a finite number at step {step}, on {', '.join(pictures)}. "
+            "Lower learningRate, or take these pictures out and train again."
+        )
+        self.step = step
+        self.pictures = tuple(pictures)

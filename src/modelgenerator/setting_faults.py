@@ -1,0 +1,186 @@
+"""Says what is wrong with a setting, in the words of the person who wrote it.
+
+Comes in: the faults that pydantic found, and the class they were found in.  Goes out: one line
+for each fault, with the setting, the value, what is allowed and, where it helps, what was
+probably meant; and `allowed`, the range of a setting in words, which the reference page shows
+too.  It knows no single setting's meaning beyond the spellings that other trainers use.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import cast
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+# What people who come from other trainers write; compared without case and punctuation.
+# Source: option names of kohya-ss/sd-scripts, train_network.py and library/train_util.py.
+_OTHER_NAMES = {
+    "alpha": "alphaDim",
+    "conv": "networkTargets",
+    "flip": "flipAug",
+    "learningratescheduler": "scheduler",
+    "loraalpha": "alphaDim",
+    "lorarank": "networkDim",
+    "lr": "learningRate",
+    "lrscheduler": "scheduler",
+    "maxtrainepochs": "epochs",
+    "maxtrainsteps": "maxSteps",
+    "mixedprecision": "precision",
+    "model": "baseModel",
+    "networkalpha": "alphaDim",
+    "networkrank": "networkDim",
+    "optimizertype": "optimizer",
+    "pretrainedmodelnameorpath": "baseModel",
+    "rank": "networkDim",
+    "size": "resolution",
+    "trainbatchsize": "batchSize",
+    "trigger": "captionPrefix",
+    "triggerword": "captionPrefix",
+}
+_OTHER_VALUES = {
+    "mse": "L2",
+    "adam": "AdamW",
+    "float16": "fp16",
+    "half": "fp16",
+    "bfloat16": "bf16",
+}
+_FORMAT_OF_A_CPU = dict.fromkeys(
+    ("fp32", "float32", "no"), "; leave it out: a CPU computes in fp32 by itself"
+)
+
+_Schema = Mapping[str, object]
+
+
+def describe_faults(errors: Iterable[ErrorDetails], settings: type[BaseModel]) -> list[str]:
+    """One line for every setting in `errors`, which were found while checking `settings`."""
+    schema = settings.model_json_schema(by_alias=True)
+    lines: dict[str, str] = {}  # one line a setting, however many alternatives pydantic tried
+    for error in errors:
+        name = str(error["loc"][0]) if error["loc"] else ""
+        lines.setdefault(name, _describe(name, error, schema))
+    return list(lines.values())
+
+
+def allowed(name: str, schema: _Schema) -> str:
+    """What the setting `name` may be, as "a whole number from 1 to 6".
+
+    `schema` is the JSON Schema of the settings class.
+    """
+    return _in_words(_property(name, schema), schema)
+
+
+def _describe(name: str, error: ErrorDetails, schema: _Schema) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting{_meant_name(name, schema)}"
+    if error["type"] == "missing":
+        return f"{name} is required: {_property(name, schema)['description']}"
+    value: object = error["input"]
+    must = f"{name} must be {allowed(name, schema)}, not {_as_written(value)}"
+    return f"{must}{_intent(name, value, schema)}"
+
+
+def _meant_name(written: str, schema: _Schema) -> str:
+    known = {_letters(name): name for name in cast(_Schema, schema["properties"])}
+    plain = _letters(written)
+    others = {other: name for other, name in _OTHER_NAMES.items() if _letters(name) in known}
+    candidates = {**others, **known}
+    close = [plain] if plain in candidates else get_close_matches(plain, candidates, n=1)
+    return f"; did you mean {candidates[close[0]]}?" if close else ""
+
+
+def _intent(name: str, value: object, schema: _Schema) -> str:
+    """What the person probably wanted, or how to say that they want nothing special."""
+    prop = _property(name, schema)
+    choices = _choices(prop, schema)
+    if isinstance(value, str) and choices:
+        return _FORMAT_OF_A_CPU.get(value) or _meant_choice(value, choices)
+    if isinstance(value, str) and _is_number(value) and "number" in allowed(name, schema):
+        return "; write it without quotes"
+    if not isinstance(value, str) and "string" in str(prop.get("type", prop.get("anyOf"))):
+        return "; put it in quotes"
+    if "default" in prop and not value:
+        default = prop["default"]
+        instead = "" if default is None else f" for {_as_written(default)}"
+        return f"; leave it out{instead or ' if you do not want to set it'}"
+    return ""
+
+
+def _meant_choice(written: str, choices: list[str]) -> str:
+    plain = {_letters(choice): choice for choice in choices}
+    others = {other: choice for other, choice in _OTHER_VALUES.items() if choice in choices}
+    candidates = {**others, **plain}
+    close = get_close_matches(_letters(written), candidates, n=1, cutoff=0.75)
+    return f"; did you mean {candidates[close[0]]}?" if close else ""
+
+
+def _in_words(prop: _Schema, schema: _Schema) -> str:
+    choices = _choices(prop, schema)
+    if choices:
+        return "one of " + ", ".join(choices)
+    bounded = _not_null(prop)
+    match bounded.get("type"):
+        case "boolean":
+            return "true or false"
+        case "integer":
+            multiple = bounded.get("multipleOf")
+            kind = f"a multiple of {multiple}" if multiple else "a whole number"
+            return kind + _bounds(bounded)
+        case "number":
+            return "a number" + _bounds(bounded)
+        case "array":
+            return "a list of texts"
+        case _:
+            return "text that is not empty" if bounded.get("minLength") else "text"
+
+
+def _bounds(prop: _Schema) -> str:
+    low, high = prop.get("minimum"), prop.get("maximum")
+    above, below = prop.get("exclusiveMinimum"), prop.get("exclusiveMaximum")
+    if low is not None and high is not None:
+        return f" from {_plain(low)} to {_plain(high)}"
+    if low is not None and below is not None:
+        return f" from {_plain(low)} to below {_plain(below)}"
+    if low is not None:
+        return f" from {_plain(low)} on"
+    return f" above {_plain(above)}" if above is not None else ""
+
+
+def _choices(prop: _Schema, schema: _Schema) -> list[str]:
+    """The values of an enumeration; empty for every other setting."""
+    reference = _not_null(prop).get("$ref")
+    if reference is None:
+        return []
+    definitions = cast(Mapping[str, _Schema], schema["$defs"])
+    return cast(list[str], definitions[str(reference).rsplit("/", 1)[-1]]["enum"])
+
+
+def _not_null(prop: _Schema) -> _Schema:
+    alternatives = cast(list[_Schema], prop.get("anyOf", [prop]))
+    return next(alternative for alternative in alternatives if alternative.get("type") != "null")
+
+
+def _property(name: str, schema: _Schema) -> _Schema:
+    return cast(Mapping[str, _Schema], schema["properties"])[name]
+
+
+def _as_written(value: object) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _plain(number: object) -> str:
+    return f"{number:g}" if isinstance(number, float) else str(number)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Low-rank corrections (LoRA): the layers, putting them into a model, their files."""

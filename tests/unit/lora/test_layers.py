@@ -1,0 +1,165 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from modelgenerator.lora.layers import LoraLayer, can_be_corrected, lora_layer
+
+RANK = 3
+
+
+def corrected(base: nn.Linear | nn.Conv2d, *, scale: float = 0.7, seed: int = 0) -> LoraLayer:
+    g = torch.Generator().manual_seed(seed)
+    outputs, inputs = base.weight.shape[:2]
+    dtype = torch.float64 if base.weight.dtype == torch.float64 else torch.float32
+    down = nn.Parameter(torch.randn(RANK, inputs, generator=g, dtype=dtype))
+    up = nn.Parameter(torch.randn(outputs, RANK, generator=g, dtype=dtype))
+    base.requires_grad_(False)
+    return lora_layer(base, down_RI=down, up_OR=up, scale=scale)
+
+
+def by_the_book(layer: LoraLayer, x: Tensor) -> Tensor:
+    """The same as three separate modules would answer."""
+    base = layer.base
+    if isinstance(base, nn.Linear):
+        return base(x) + layer.scale * (x @ layer.down_RI.T @ layer.up_OR.T)
+    down = layer.down_RI[:, :, None, None]
+    up = layer.up_OR[:, :, None, None]
+    return base(x) + layer.scale * nn.functional.conv2d(nn.functional.conv2d(x, down), up)
+
+
+def linear() -> nn.Linear:
+    torch.manual_seed(0)
+    return nn.Linear(5, 4, dtype=torch.float64)
+
+
+def convolution() -> nn.Conv2d:
+    torch.manual_seed(0)
+    return nn.Conv2d(5, 4, 1, dtype=torch.float64)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+INPUTS = {
+    "tokens": (linear, lambda: torch.randn(6, 5)),
+    "batch of tokens": (linear, lambda: torch.randn(2, 6, 5)),
+    "one token": (linear, lambda: torch.randn(5)),
+    "transposed tokens": (linear, lambda: torch.randn(2, 5, 6).transpose(1, 2)),
+    "no bias": (
+        lambda: nn.Linear(5, 4, bias=False, dtype=torch.float64),
+        lambda: torch.randn(6, 5),
+    ),
+    "image": (convolution, lambda: torch.randn(2, 5, 3, 2)),
+    "channels last": (convolution, lambda: channels_last(torch.randn(2, 5, 3, 2))),
+    "transposed image": (convolution, lambda: torch.randn(2, 5, 3, 2).transpose(2, 3)),
+    "one pixel": (convolution, lambda: torch.randn(2, 5, 1, 1)),
+    "cut image": (convolution, lambda: torch.randn(4, 5, 6, 4)[::2, :, ::2, 1:]),
+}
+
+
+@pytest.fixture(params=INPUTS, ids=str)
+def case(request: pytest.FixtureRequest) -> tuple[LoraLayer, Tensor]:
+    make_base, make_input = INPUTS[request.param]
+    torch.manual_seed(1)
+    return corrected(make_base()), make_input().double()
+
+
+def test_the_answer_is_base_plus_the_scaled_correction(case: tuple[LoraLayer, Tensor]):
+    layer, x = case
+    torch.testing.assert_close(layer(x), by_the_book(layer, x))
+
+
+def test_the_gradients_are_those_of_finite_differences(case: tuple[LoraLayer, Tensor]):
+    layer, x = case
+    x.requires_grad_(True)
+    inputs = (x, layer.down_RI, layer.up_OR)
+    assert torch.autograd.gradcheck(lambda x, *_: layer(x), inputs)
+
+
+def test_the_gradients_are_those_of_separate_modules(case: tuple[LoraLayer, Tensor]):
+    layer, x = case
+    x.requires_grad_(True)
+    inputs = (x, layer.down_RI, layer.up_OR)
+    ours = torch.autograd.grad(layer(x).square().sum(), inputs)
+    theirs = torch.autograd.grad(by_the_book(layer, x).square().sum(), inputs)
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("base", [nn.Linear(64, 96), nn.Conv2d(64, 96, 1)], ids=["linear", "conv"])
+def test_a_fresh_layer_answers_exactly_as_its_base(base: nn.Linear | nn.Conv2d):
+    layer = corrected(base)
+    nn.init.zeros_(layer.up_OR)
+    shape = (2, 50, 64) if isinstance(base, nn.Linear) else (2, 64, 7, 5)
+    x = torch.randn(shape)
+    assert torch.equal(layer(x), base(x))
+
+
+@pytest.mark.parametrize("base", [nn.Linear(64, 96), nn.Conv2d(64, 96, 1)], ids=["linear", "conv"])
+def test_scale_zero_answers_exactly_as_its_base(base: nn.Linear | nn.Conv2d):
+    layer = corrected(base, scale=0)
+    shape = (2, 50, 64) if isinstance(base, nn.Linear) else (2, 64, 7, 5)
+    x = torch.randn(shape)
+    assert torch.equal(layer(x), base(x))
+
+
+def test_the_frozen_weight_gets_no_gradient():
+    layer = corrected(linear())
+    layer(torch.randn(3, 5, dtype=torch.float64)).sum().backward()
+    assert layer.base.weight.grad is None
+    assert layer.base.bias is not None
+    assert layer.base.bias.grad is None
+
+
+def test_a_channels_last_answer_stays_channels_last():
+    layer = corrected(nn.Conv2d(8, 8, 1))
+    y = layer(channels_last(torch.randn(2, 8, 4, 4)))
+    assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("base", [nn.Linear(8, 6), nn.Conv2d(8, 6, 1)], ids=["linear", "conv"])
+def test_a_half_precision_base_trains_fp32_matrices(base: nn.Linear | nn.Conv2d):
+    exact = corrected(base)
+    half = lora_layer(
+        base.to(torch.bfloat16), down_RI=exact.down_RI, up_OR=exact.up_OR, scale=exact.scale
+    )
+    shape = (5, 8) if isinstance(base, nn.Linear) else (2, 8, 3, 3)
+    x = torch.randn(shape, dtype=torch.bfloat16, requires_grad=True)
+    y = half(x)
+    y.float().sum().backward()
+    assert y.dtype == torch.bfloat16
+    assert x.grad is not None
+    assert x.grad.dtype == torch.bfloat16
+    assert half.down_RI.grad is not None
+    assert half.down_RI.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("base", [nn.Linear(8, 6), nn.Conv2d(8, 6, 1)], ids=["linear", "conv"])
+def test_autocast_decides_the_compute_dtype(base: nn.Linear | nn.Conv2d):
+    layer = corrected(base)
+    shape = (5, 8) if isinstance(base, nn.Linear) else (2, 8, 3, 3)
+    x = torch.randn(shape, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x)
+    y.float().sum().backward()
+    assert y.dtype == torch.bfloat16
+    assert x.grad is not None
+    assert x.grad.dtype == torch.float32
+    torch.testing.assert_close(y.float(), by_the_book(layer, x), atol=0.2, rtol=0.05)
+
+
+def test_only_plain_linear_layers_and_one_by_one_convolutions_can_be_corrected():
+    class Quantized(nn.Linear):
+        pass
+
+    assert can_be_corrected(nn.Linear(2, 2))
+    assert can_be_corrected(nn.Conv2d(2, 2, 1))
+    others = (
+        Quantized(2, 2),
+        nn.Conv2d(2, 2, 3),
+        nn.Conv2d(2, 2, 1, stride=2),
+        nn.Conv2d(2, 2, 1, groups=2),
+        nn.Conv2d(2, 2, 1, padding=1),
+        nn.LayerNorm(2),
+    )
+    assert not any(can_be_corrected(other) for other in others)

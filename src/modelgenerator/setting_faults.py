@@ -47,9 +47,7 @@ _OTHER_VALUES = {
     "half": "fp16",
     "bfloat16": "bf16",
 }
-_FORMAT_OF_A_CPU = dict.fromkeys(
-    ("fp32", "float32", "no"), "; leave it out: a CPU computes in fp32 by itself"
-)
+_FULL_PRECISION = ("fp32", "float32", "no")
 
 _Schema = Mapping[str, object]
 
@@ -95,8 +93,10 @@ def _intent(name: str, value: object, schema: _Schema) -> str:
     """What the person probably wanted, or how to say that they want nothing special."""
     prop = _property(name, schema)
     choices = _choices(prop, schema)
+    if name == "precision" and value in _FULL_PRECISION:
+        return "; leave it out: a CPU computes in fp32 by itself"
     if isinstance(value, str) and choices:
-        return _FORMAT_OF_A_CPU.get(value) or _meant_choice(value, choices)
+        return _meant_choice(value, choices)
     if isinstance(value, str) and _is_number(value) and "number" in allowed(name, schema):
         return "; write it without quotes"
     if not isinstance(value, str) and "string" in str(prop.get("type", prop.get("anyOf"))):

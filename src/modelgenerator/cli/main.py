@@ -1,0 +1,212 @@
+"""The command `modelgenerator`: every subcommand, its options, and the one place for errors.
+
+Comes in: the words on the command line.  Goes out: an exit code, 0 for done, 2 for what the
+person can mend, 1 for what is our fault, 130 for Ctrl-C.  Nothing heavy is imported before a
+command runs, so that --help answers at once; what a command does is in its own module.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelgenerator.cli import failures
+
+app = typer.Typer(
+    help="Teaches a diffusion model your subject: photos in, a LoRA out, pictures back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON event a line, for programs.")]
+
+
+@dataclass
+class Invocation:
+    """What was said before the name of the subcommand."""
+
+    debug: bool = False
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    invocation = Invocation()
+    try:
+        app(obj=invocation)
+    except Exception as error:  # noqa: BLE001  the one place where everything is caught
+        sys.exit(failures.show(error, debug=invocation.debug))
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"modelgenerator {version('modelgenerator')}")
+        raise typer.Exit
+
+
+@app.callback()
+def before_every_command(
+    context: typer.Context,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the whole traceback of an error.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001  answered by its callback
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    context.ensure_object(Invocation).debug = debug
+
+
+@app.command()
+def train(
+    photos: Annotated[
+        Path,
+        typer.Argument(help="Folder of pictures (jpg, png, webp); a .txt beside one captions it."),
+    ],
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="Trigger word that will call the subject: the setting captionPrefix."),
+    ] = None,
+    base_model: Annotated[
+        str | None,
+        typer.Option(
+            help="What to train on top of: org/name, a folder, a .safetensors file or a built-in "
+            "name. Without it: the settings file's, or else modelgenerator/creatures."
+        ),
+    ] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="JSON5 file of settings, or of a ModelGenerator step."),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="One setting, as epochs=40; may be repeated."
+        ),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(help="Start from these settings: 'recommended' is the base model's own."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the LoRA and its record; runs/<prefix> without it."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier training in the output folder.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Teach a base model the subject of PHOTOS and write a LoRA."""
+    from modelgenerator.cli import train as command
+
+    command.run(
+        photos,
+        prefix=prefix,
+        base_model=base_model,
+        settings_file=settings_file,
+        assignments=assignments or [],
+        template=template,
+        output=output,
+        resume=resume,
+        overwrite=overwrite,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def generate(
+    prompts: Annotated[
+        list[str],
+        typer.Option("--prompt", help="What to show, trigger word included; may be repeated."),
+    ],
+    lora: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            help="The output folder of a training, or a LoRA file; the base alone without it.",
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option(help="Pictures for each prompt, 1 to 16.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(help="Same seed, same picture; drawn and shown without it.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Denoising steps, 1 to 60.")] = 25,
+    width: Annotated[
+        int | None, typer.Option(help="Pixels across; the base model's own size without it.")
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(help="Pixels down; the base model's own size without it.")
+    ] = None,
+    negative_prompt: Annotated[str, typer.Option(help="What not to show.")] = "",
+    guidance_scale: Annotated[
+        float | None,
+        typer.Option(help="How closely to follow the prompt; the base model's own without it."),
+    ] = None,
+    lora_scale: Annotated[float, typer.Option(help="Strength of the LoRA, 0 to 2.")] = 1.0,
+    base_model: Annotated[
+        str | None,
+        typer.Option(help="Base model; the one that the LoRA was trained on without it."),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("samples"),
+    as_json: AsJson = False,
+) -> None:
+    """Draw pictures, with a LoRA or without."""
+    from modelgenerator.cli import generate as command
+
+    command.run(
+        lora=lora,
+        prompts=prompts,
+        count=count,
+        seed=seed,
+        steps=steps,
+        width=width,
+        height=height,
+        negative_prompt=negative_prompt,
+        guidance_scale=guidance_scale,
+        lora_scale=lora_scale,
+        base_model=base_model,
+        output=output,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path(
+        "demo"
+    ),
+) -> None:
+    """Teach the bundled subject to the embedded base model and show it in new scenes."""
+    from modelgenerator.cli import demo as command
+
+    command.run(output)
+
+
+@app.command()
+def settings(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The JSON Schema instead of a table.")
+    ] = False,
+) -> None:
+    """Show every hyperparameter: name, range, default, and what it does."""
+    from modelgenerator.cli import settings_table as command
+
+    command.run(as_json=as_json)
+
+
+@app.command()
+def doctor() -> None:
+    """Look at this machine and say what is missing."""
+    from modelgenerator.cli import doctor as command
+
+    command.run()

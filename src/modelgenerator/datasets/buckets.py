@@ -1,0 +1,97 @@
+"""The few sizes that pictures are trained in, and how a picture is brought to one.
+
+Pictures of one batch must have one size, and a square would cut off what a tall photo shows: so
+each picture takes the size, its bucket, whose shape is nearest to its own.  Sizes are
+(width, height) in pixels.  Files and base models are not known here; what a base model needs comes
+in as `step`.
+"""
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+def bucket_sizes(resolution: int, step: int) -> list[Size]:
+    """All sizes with sides in multiples of `step` and about `resolution` x `resolution` pixels.
+
+    No size has more pixels than that; sides go from half of `resolution` to twice.  Sorted by
+    width, so tall ones come first; the square is always among them.
+
+    Source: the rule of kohya's sd-scripts, `library/model_util.py: make_bucket_resolutions`,
+    https://github.com/kohya-ss/sd-scripts, with limits that follow the resolution.
+    """
+    assert resolution >= step > 0, "a picture is at least one step wide"
+    area = resolution * resolution
+    square = resolution // step * step
+    shortest = max(step, math.ceil(resolution / 2 / step) * step)
+    longest = 2 * resolution // step * step
+    sizes = {(square, square)}
+    for side in range(shortest, longest + 1, step):
+        other = min(longest, area // side // step * step)
+        if other >= shortest:
+            sizes |= {(side, other), (other, side)}
+    return sorted(sizes)
+
+
+def nearest_bucket(width: int, height: int, buckets: Sequence[Size]) -> Size:
+    """The bucket whose aspect ratio is nearest on a logarithmic scale.
+
+    Of two that are equally near, the one with more pixels, then the wider: the order of `buckets`
+    does not matter.
+    """
+
+    def distance(size: Size) -> tuple[float, int, int]:
+        difference = abs(math.log((width * size[1]) / (height * size[0])))
+        return round(difference, 9), -size[0] * size[1], -size[0]
+
+    return min(buckets, key=distance)
+
+
+def is_upscaled(width: int, height: int, size: Size) -> bool:
+    """Whether `fit` has to invent pixels to bring a picture of `width` x `height` to `size`."""
+    return _scale(width, height, size) > 1
+
+
+def fit(pixels_HW3: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """Resize until `size` is covered, then cut the centre out: `[height, width, 3]` of `size`.
+
+    A picture of exactly this size comes back unchanged, and pixel art that was enlarged by a whole
+    number comes back as it was drawn: reducing averages areas, and cuts at whole pixels.
+    """
+    height, width = pixels_HW3.shape[:2]
+    if (width, height) == size:
+        return pixels_HW3
+    if is_upscaled(width, height, size):
+        return _enlarged(pixels_HW3, size)
+    return _reduced(pixels_HW3, size)
+
+
+def _scale(width: int, height: int, size: Size) -> float:
+    return max(size[0] / width, size[1] / height)
+
+
+def _reduced(pixels_HW3: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    height, width = pixels_HW3.shape[:2]
+    scale = _scale(width, height, size)
+    covering = max(size[0], round(width * scale)), max(size[1], round(height * scale))
+    covered = np.asarray(cv2.resize(pixels_HW3, covering, interpolation=cv2.INTER_AREA))
+    left, top = (covering[0] - size[0]) // 2, (covering[1] - size[1]) // 2
+    centre = covered[top : top + size[1], left : left + size[0]]
+    return np.ascontiguousarray(centre, dtype=np.uint8)
+
+
+def _enlarged(pixels_HW3: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """Cut first: a thin strip that is enlarged whole would not fit into memory."""
+    height, width = pixels_HW3.shape[:2]
+    scale = _scale(width, height, size)
+    wide, high = min(width, size[0] / scale), min(height, size[1] / scale)
+    left, top = (width - wide) / 2, (height - high) / 2
+    centre = (left, top, left + wide, top + high)
+    return np.array(Image.fromarray(pixels_HW3).resize(size, Image.Resampling.LANCZOS, box=centre))

@@ -1,0 +1,18 @@
+"""What a person should know about a decision that was made for them.
+
+A notice is data: who shows it, and where, is not known here.  An error stops the work, a notice
+never does.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One sentence, and the setting that it is about."""
+
+    level: Literal["info", "warning"]
+    setting: str | None
+    """The setting's JSON name, such as `captionPrefix`; none when no setting is concerned."""
+    message: str

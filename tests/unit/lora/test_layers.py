@@ -148,6 +148,13 @@ def test_autocast_decides_the_compute_dtype(base: nn.Linear | nn.Conv2d):
     torch.testing.assert_close(y.float(), by_the_book(layer, x), atol=0.2, rtol=0.05)
 
 
+def test_a_second_derivative_is_refused():
+    layer = corrected(linear())
+    y = layer(torch.randn(3, 5, dtype=torch.float64))
+    with pytest.raises(AssertionError, match="second derivative"):
+        torch.autograd.grad(y.square().sum(), layer.down_RI, create_graph=True)
+
+
 def test_only_plain_linear_layers_and_one_by_one_convolutions_can_be_corrected():
     class Quantized(nn.Linear):
         pass

@@ -171,6 +171,8 @@ def _as_written(value: object) -> str:
 
 
 def _plain(number: object) -> str:
+    if number == 2**63 - 1:
+        return "2^63 - 1"
     return f"{number:g}" if isinstance(number, float) else str(number)
 
 

@@ -82,7 +82,7 @@ def _rows(settings: type[TrainingSettings] | type[ImageSettings]) -> Iterator[Ro
 
 def _default(value: object) -> str:
     if value is None or value in ("", []):
-        return "none"
+        return "not set"
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -93,15 +93,15 @@ def _markdown_section(title: str, rows: Iterator[Row]) -> str:
 
 
 def _rich_table(title: str, rows: Iterator[Row]) -> object:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", expand=True)
-    table.add_column("name", no_wrap=True, style="cyan", width=24)
-    table.add_column("allowed", ratio=3)
-    table.add_column("default", ratio=1)
-    table.add_column("what it does", ratio=5)
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.add_column("name", no_wrap=True, style="cyan", width=23)
+    table.add_column("allowed", width=22)
+    table.add_column("what it does", ratio=1)
     for row in rows:
-        table.add_row(row.name, row.allowed, row.default, row.sentence)
+        table.add_row(row.name, f"{row.allowed}\n[dim]default: {row.default}[/]", row.sentence)
     return table
 
 

@@ -1,0 +1,23 @@
+from pathlib import Path
+
+from modelgenerator.cli import settings_table
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
+
+
+def test_the_reference_page_is_fresh():
+    assert PAGE.read_text(encoding="utf-8") == settings_table.markdown(), "run make docs"
+
+
+def test_the_table_names_every_setting(capsys):
+    settings_table.run(as_json=False)
+    shown = capsys.readouterr().out
+    for row in settings_table.training_rows():
+        assert row.name in shown
+
+
+def test_a_group_is_not_torn_apart():
+    groups = [row.group for row in settings_table.training_rows()]
+    assert len(set(groups)) == sum(
+        1 for a, b in zip(groups, [None, *groups], strict=False) if a != b
+    )

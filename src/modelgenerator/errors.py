@@ -2,11 +2,11 @@
 
     ModelGeneratorError
     ├── UserError                    what a person can cause and mend: exit code 2
-    │   ├── InvalidSettings          a hyperparameter is unknown, out of range, or contradicts another
+    │   ├── InvalidSettings          a setting is unknown, out of range, or contradicts another
     │   ├── UnusablePhoto            one photo cannot be read
     │   ├── UnusableDataset          no photo survived preparation
     │   ├── BaseModelNotFound        no such repository, folder or built-in name
-    │   ├── BaseModelGated           the repository's licence is not accepted, or the token is missing
+    │   ├── BaseModelGated           its licence is not accepted, or the token is missing
     │   ├── BaseModelUnsupported     found, but not a family or a file format that we train
     │   ├── HubUnreachable           the model hub does not answer
     │   ├── UnusableLora             the file is not a LoRA, or not one for this base model

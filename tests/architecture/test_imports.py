@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 TORCH_FREE = [
     "modelgenerator.errors",
     "modelgenerator.settings",
+    "modelgenerator.settings_files",
     "modelgenerator.datasets.images",
     "modelgenerator.diffusion.hub",
     "modelgenerator.training.plan",

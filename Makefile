@@ -21,6 +21,11 @@ READY := .venv/.installed
 # make small models up to a hundred times slower.
 QUIET_THREADS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
+# An environment that was made elsewhere and moved or copied here still points there: make it anew.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+.PHONY: $(READY)
+endif
+
 demo: $(READY)
 	$(BIN)/modelgenerator demo
 
@@ -51,6 +56,7 @@ clean:
 $(READY): pyproject.toml constraints.txt .ci/make-venv
 	.ci/make-venv "$(PYTHON)"
 	@echo "Installing ModelGenerator and what it needs into .venv (torch is large: some minutes the first time) ..."
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
-	@touch $@
+	@quiet=; [ -t 1 ] || quiet=-q; set -x; \
+	$(BIN)/python -m pip install --disable-pip-version-check $$quiet -c constraints.txt -e '.[dev]'
+	@echo "$(CURDIR)" > $@
 	@echo "Installed."

@@ -208,7 +208,8 @@ def _converted(colours: Image.Image, icc: bytes, remarks: list[str]) -> Image.Im
     """`colours` brought from the embedded profile to sRGB."""
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        mode = _MODE_OF_PROFILE.get(profile.profile.xcolor_space.strip())
+        inner: Any = profile.profile  # Pillow's annotation is wider than what it holds
+        mode = _MODE_OF_PROFILE.get(inner.xcolor_space.strip())
         if ImageCms.getProfileDescription(profile).startswith("sRGB"):
             return colours.convert("RGB")  # nothing to convert, and rounding would change pixels
         if colours.mode == "L" and mode == "RGB":

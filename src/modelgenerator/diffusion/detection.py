@@ -1,0 +1,346 @@
+"""Which kind of base model a set of files is, told without loading a single weight.
+
+In come the names and sizes of files and a way to read the small ones, out come the family, what it
+predicts, its native size and the files that are needed.  Where the files lie, on a disk or on a
+hub, is not known here.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, Protocol
+
+from modelgenerator.errors import BaseModelUnsupported
+
+
+class FamilyName(StrEnum):
+    """The kinds of base model that are recognised."""
+
+    STABLE_DIFFUSION_1 = "stable-diffusion-1"
+    STABLE_DIFFUSION_2 = "stable-diffusion-2"
+    STABLE_DIFFUSION_XL = "stable-diffusion-xl"
+    STABLE_DIFFUSION_3 = "stable-diffusion-3"
+    FLUX = "flux"
+
+
+TITLES = {
+    FamilyName.STABLE_DIFFUSION_1: "Stable Diffusion 1.x",
+    FamilyName.STABLE_DIFFUSION_2: "Stable Diffusion 2.x",
+    FamilyName.STABLE_DIFFUSION_XL: "SDXL",
+    FamilyName.STABLE_DIFFUSION_3: "Stable Diffusion 3",
+    FamilyName.FLUX: "FLUX",
+}
+
+PredictionType = Literal["epsilon", "v_prediction", "flow"]
+
+
+class Files(Protocol):
+    """Files of one base model, wherever they lie."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes by name, such as `unet/config.json`."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The whole of a small file."""
+        ...
+
+
+@dataclass(frozen=True)
+class NeededFile:
+    """One file that loading will want."""
+
+    name: str
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What the files say."""
+
+    family: FamilyName
+    pipeline_class: str
+    prediction_type: PredictionType
+    native_size: int
+    """The side in pixels of the pictures that it was trained on."""
+    variant: str | None
+    """`fp16` when there are only half-precision weights, which carry that in their names."""
+    needed: tuple[NeededFile, ...]
+
+
+def detect(files: Files, called: str) -> Detected:
+    """Read the configurations; `called` is how the person named the base model.
+
+    Raises:
+        BaseModelUnsupported: not a diffusers base model, not a known family, weights that are
+            missing or pickled, or code of its own.
+    """
+    if "model_index.json" not in files.sizes:
+        raise BaseModelUnsupported(_why_no_index(files.sizes, called))
+    index = _read_json(files, "model_index.json", called)
+    components = _components(index, called)
+    family, native_size, prediction_type = _family(index, files, called)
+    variant, needed = _needed(files, components, called)
+    return Detected(
+        family, str(index["_class_name"]), prediction_type, native_size, variant, needed
+    )
+
+
+# --- the index: what the pipeline is made of
+
+_CODE_OF_OTHERS = (
+    "{called} brings Python code of its own ({what}), and code from a base model is never run. "
+    "Choose a base model that only diffusers and transformers are needed for."
+)
+_NOT_NEEDED = frozenset({"safety_checker", "image_encoder"})
+"""Parts that training and generation do without."""
+
+
+def _components(index: Mapping[str, Any], called: str) -> dict[str, str]:
+    """Class names by component, `{"unet": "UNet2DConditionModel"}`, of those that are present."""
+    components: dict[str, str] = {}
+    for name, entry in index.items():
+        if name.startswith("_") or not isinstance(entry, list) or name in _NOT_NEEDED:
+            continue
+        library, class_name = [*entry, None, None][:2]
+        if class_name is None:
+            continue
+        if library not in ("diffusers", "transformers"):
+            raise BaseModelUnsupported(_CODE_OF_OTHERS.format(called=called, what=library))
+        components[name] = str(class_name)
+    return components
+
+
+_FAMILIES = {
+    "StableDiffusionPipeline": None,  # 1.x or 2.x: the U-Net tells
+    "StableDiffusionXLPipeline": FamilyName.STABLE_DIFFUSION_XL,
+    "StableDiffusion3Pipeline": FamilyName.STABLE_DIFFUSION_3,
+    "FluxPipeline": FamilyName.FLUX,
+}
+
+
+def _family(
+    index: Mapping[str, Any], files: Files, called: str
+) -> tuple[FamilyName, int, PredictionType]:
+    class_name = index.get("_class_name")
+    if isinstance(class_name, list):
+        raise BaseModelUnsupported(_CODE_OF_OTHERS.format(called=called, what=class_name[0]))
+    if class_name not in _FAMILIES:
+        raise BaseModelUnsupported(
+            f"{called} is a {class_name}, which is not known here. "
+            f"Known are: {', '.join(TITLES.values())}."
+        )
+    vae = _read_json(files, "vae/config.json", called)
+    scale_factor = 2 ** (len(vae.get("block_out_channels", ())) - 1)
+    if class_name in ("StableDiffusion3Pipeline", "FluxPipeline"):
+        transformer = _read_json(files, "transformer/config.json", called)
+        family = _FAMILIES[class_name] or FamilyName.FLUX
+        return family, _side(transformer, 128) * scale_factor, "flow"
+    unet = _read_json(files, "unet/config.json", called)
+    _check_channels(unet, vae, called)
+    family = _FAMILIES[class_name] or _one_or_two(unet)
+    return family, _side(unet, 64) * scale_factor, _prediction_type(files, called)
+
+
+def _one_or_two(unet: Mapping[str, Any]) -> FamilyName:
+    """Version 2 reads a text encoder 1024 wide, and has linear layers around its attention."""
+    if unet.get("cross_attention_dim") == 1024 or unet.get("use_linear_projection"):
+        return FamilyName.STABLE_DIFFUSION_2
+    return FamilyName.STABLE_DIFFUSION_1
+
+
+def _check_channels(unet: Mapping[str, Any], vae: Mapping[str, Any], called: str) -> None:
+    """A U-Net that reads more than the latents is for inpainting, depth, or editing."""
+    reads, latents = unet.get("in_channels", 4), vae.get("latent_channels", 4)
+    if reads != latents:
+        raise BaseModelUnsupported(
+            f"{called} reads {reads} channels where a picture has {latents}: it is made for "
+            "inpainting or editing, which cannot be trained. Choose its text-to-image version."
+        )
+
+
+def _side(denoiser: Mapping[str, Any], default: int) -> int:
+    """Of the latents; the default is the one of the pipeline's class."""
+    size = denoiser.get("sample_size")
+    size = max(size) if isinstance(size, list) else size
+    return size if isinstance(size, int) and size > 0 else default
+
+
+def _prediction_type(files: Files, called: str) -> PredictionType:
+    config = _read_json(files, "scheduler/scheduler_config.json", called)
+    found = config.get("prediction_type", "epsilon")
+    if found not in ("epsilon", "v_prediction"):
+        raise BaseModelUnsupported(
+            f"{called} predicts `{found}` (scheduler/scheduler_config.json), which cannot be "
+            "trained: only epsilon and v_prediction can."
+        )
+    return found
+
+
+def _read_json(files: Files, name: str, called: str) -> dict[str, Any]:
+    if name not in files.sizes:
+        raise BaseModelUnsupported(f"{called} is not complete: {name} is missing.")
+    try:
+        content = json.loads(files.read(name))
+    except ValueError as problem:
+        raise BaseModelUnsupported(f"{called} is damaged: {name} is not JSON.") from problem
+    if not isinstance(content, dict):
+        raise BaseModelUnsupported(f"{called} is damaged: {name} is not a JSON object.")
+    return content
+
+
+# --- the files: weights as safetensors only, in one of the forms that diffusers writes
+
+PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
+_STEM = r"(?:model|diffusion_pytorch_model)"
+_SHARD = r"(?:-\d{5}-of-\d{5})?"
+_WEIGHTS = {
+    None: re.compile(rf"{_STEM}{_SHARD}\.safetensors"),
+    "fp16": re.compile(rf"{_STEM}\.fp16{_SHARD}\.safetensors"),
+}
+_WEIGHT_INDEX = {
+    None: re.compile(rf"{_STEM}\.safetensors\.index\.json"),
+    "fp16": re.compile(rf"{_STEM}\.safetensors\.index\.fp16\.json"),
+}
+_WEIGHTLESS = re.compile("Tokenizer|Scheduler|Processor|FeatureExtractor")
+_TEXTS = (".json", ".txt", ".model")
+
+
+def _needed(
+    files: Files, components: Mapping[str, str], called: str
+) -> tuple[str | None, tuple[NeededFile, ...]]:
+    weighted = [name for name, kind in components.items() if not _WEIGHTLESS.search(kind)]
+    variant = _variant(files.sizes, weighted, called)
+    names = ["model_index.json"]
+    for component in components:
+        inside = _inside(files.sizes, component)
+        names += [f"{component}/{name}" for name in inside if _is_wanted(name, variant)]
+    return variant, tuple(NeededFile(name, files.sizes[name]) for name in names)
+
+
+def _variant(sizes: Mapping[str, int], weighted: Sequence[str], called: str) -> str | None:
+    """The first form, full precision before half, that every part with weights comes in."""
+    missing: list[str] = []
+    for variant, form in _WEIGHTS.items():
+        lacking = [part for part in weighted if not any(map(form.fullmatch, _inside(sizes, part)))]
+        if not lacking:
+            return variant
+        missing = missing or lacking
+    pickled = [name for part in missing for name in _inside(sizes, part, PICKLED)]
+    if pickled:
+        raise BaseModelUnsupported(_PICKLE_REFUSED.format(called=called))
+    raise BaseModelUnsupported(
+        f"{called} is not complete: there are no .safetensors weights for {', '.join(missing)}."
+    )
+
+
+_PICKLE_REFUSED = (
+    "{called} has its weights only as pickle files (.bin, .ckpt, .pt), which can run code when "
+    "they are opened and are never loaded. Choose a base model with .safetensors files."
+)
+
+
+def _is_wanted(name: str, variant: str | None) -> bool:
+    """The weights in one form only; an index of weights that are not there confuses loading."""
+    if name.endswith(".safetensors"):
+        return _WEIGHTS[variant].fullmatch(name) is not None
+    if ".index." in name:
+        return _WEIGHT_INDEX[variant].fullmatch(name) is not None
+    return name.endswith(_TEXTS)
+
+
+def _inside(
+    sizes: Mapping[str, int], component: str, endings: tuple[str, ...] = ("",)
+) -> list[str]:
+    """The names right inside a component's folder, without the folder."""
+    prefix = f"{component}/"
+    inside = (name.removeprefix(prefix) for name in sorted(sizes) if name.startswith(prefix))
+    return [name for name in inside if "/" not in name and name.endswith(endings)]
+
+
+def _why_no_index(sizes: Mapping[str, int], called: str) -> str:
+    top = [name for name in sizes if "/" not in name]
+    if "adapter_config.json" in top or any(_LORA_FILE.search(name) for name in top):
+        return f"{called} is a LoRA, not a base model. Give the base model that it was trained on."
+    if any(name.endswith(".safetensors") for name in top):
+        return (
+            f"{called} has no model_index.json, only single .safetensors files: training on single "
+            "files is not available yet. Give a base model in the diffusers folder form."
+        )
+    if any(name.endswith(PICKLED) for name in top):
+        return _PICKLE_REFUSED.format(called=called)
+    return (
+        f"{called} is not a base model in the diffusers folder form: model_index.json is missing. "
+        "Give the folder, or the repository, that holds that file."
+    )
+
+
+_LORA_FILE = re.compile(r"lora.*\.safetensors$", re.IGNORECASE)
+
+
+# --- single safetensors files: their header is JSON and tells names and sizes of all tensors
+
+_MOST_HEADER_BYTES = 100_000_000
+_MARKS = {
+    "double_blocks.": FamilyName.FLUX,
+    "joint_blocks.": FamilyName.STABLE_DIFFUSION_3,
+    "conditioner.embedders.1": FamilyName.STABLE_DIFFUSION_XL,
+    "cond_stage_model.model": FamilyName.STABLE_DIFFUSION_2,
+    "cond_stage_model.transformer": FamilyName.STABLE_DIFFUSION_1,
+}
+
+
+def family_of_single_file(path: Path) -> FamilyName | None:
+    """By the names of its tensors; none when they are not those of a whole base model.
+
+    Raises:
+        BaseModelUnsupported: a broken file, or a LoRA.
+    """
+    names = check_safetensors(path)
+    if any("lora_" in name or ".lora" in name for name in names):
+        raise BaseModelUnsupported(
+            f"{path} is a LoRA, not a base model. Give the base model that it was trained on."
+        )
+    for mark, family in _MARKS.items():
+        if any(mark in name for name in names):
+            return family
+    return None
+
+
+def check_safetensors(path: Path) -> list[str]:
+    """Compare the header with the file's length, and answer the names of the tensors.
+
+    Raises:
+        BaseModelUnsupported: broken or cut off.
+
+    Source: https://github.com/huggingface/safetensors, README, "Format".
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            header, start = _safetensors_header(stream, size)
+        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        end = start + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as problem:
+        raise BaseModelUnsupported(
+            f"{path} is damaged: it does not begin as a .safetensors file does. Download it again."
+        ) from problem
+    if size != end:
+        raise BaseModelUnsupported(
+            f"{path} is damaged: it has {size:,} bytes where its header says {end:,}. "
+            "Download it again."
+        )
+    return list(tensors)
+
+
+def _safetensors_header(stream: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+    """The header, and where the numbers begin."""
+    length = int.from_bytes(stream.read(8), "little")
+    if size < 8 or length > min(size - 8, _MOST_HEADER_BYTES):
+        raise ValueError("no header")
+    return json.loads(stream.read(length)), 8 + length

@@ -221,8 +221,9 @@ def test_a_server_that_is_not_a_hub_is_told(hub: Hub):
 
 
 def test_what_is_cached_is_listed(hub: Hub):
+    files = look_at(NAME, hub)
     assert cached_repositories(hub) == []
-    look_at(NAME, hub)
+    finished(files, hub)
     assert cached_repositories(hub) == [NAME]
 
 

@@ -117,7 +117,8 @@ class _Found:
 
 def _look_into(folder: Path) -> _Found:
     entries = sorted(_entries(folder), key=_natural)
-    files = [entry for entry in entries if entry.is_file() or entry.is_symlink()]
+    # a link to nowhere is kept, to be refused by its name
+    files = [entry for entry in entries if entry.is_file() or not entry.exists()]
     folders = [entry.name for entry in entries if entry.is_dir()]
     captions = {file.stem: file for file in files if _is_caption(file)}
     pictures = [file for file in files if not _is_caption(file) and _is_meant_as_picture(file)]

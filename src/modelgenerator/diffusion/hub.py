@@ -208,9 +208,10 @@ def download(
 
 
 def cached_repositories(hub: Hub | None = None) -> list[str]:
-    """The ids of all base models in the hub's cache on this machine, sorted."""
-    folders = (hub or Hub()).cache_folder.glob("models--*--*/snapshots/*/model_index.json")
-    names = {folder.parts[-4].removeprefix("models--") for folder in folders}
+    """The ids of the base models whose weights are in the hub's cache here, sorted."""
+    home = (hub or Hub()).cache_folder
+    weights = home.glob("models--*--*/snapshots/*/*/*.safetensors")
+    names = {path.relative_to(home).parts[0].removeprefix("models--") for path in weights}
     return sorted(name.replace("--", "/", 1) for name in names)
 
 
@@ -466,9 +467,8 @@ def _told(name: str, revision: str, hub: Hub) -> Generator[None, None, None]:
     """What huggingface_hub raises, in the person's words."""
     from huggingface_hub import errors
 
-    http_error = errors.HfHubHTTPError.__mro__[
-        1
-    ]  # of httpx or its successor, as the version has it
+    # httpx's or its successor's, as the installed huggingface_hub has it
+    http_error = cast(type[Exception], vars(errors)["HTTPError"])
     try:
         yield
     except errors.GatedRepoError as problem:
@@ -547,7 +547,11 @@ def _gated(name: str, hub: Hub) -> str:
 
 def _unreachable(hub: Hub) -> str:
     cached = cached_repositories(hub)
-    here = f"Already on this machine: {', '.join(cached[:5])}." if cached else "None is cached."
+    here = (
+        f"Already on this machine: {', '.join(cached[:5])}."
+        if cached
+        else "No base model is cached."
+    )
     return (
         f"The model hub at {hub.address} does not answer. Check the network, HF_ENDPOINT and "
         f"HF_HUB_OFFLINE, or use {BUILTIN}, which needs no hub. {here}"

@@ -224,3 +224,13 @@ def test_when_none_can_be_used_five_reasons_are_given(tmp_path: Path):
     assert told.startswith("None of the 7 pictures")
     assert told.count("not a jpg") == 5
     assert "2 more" in told
+
+
+def test_a_link_to_a_folder_is_a_folder(tmp_path: Path):
+    photos, elsewhere = tmp_path / "photos", tmp_path / "elsewhere"
+    for folder in (photos, elsewhere):
+        folder.mkdir()
+        draw(folder / "a.png")
+    (photos / "more").symlink_to(elsewhere)
+    dataset = prepare(photos, caption_prefix="lvff")
+    assert messages(dataset) == "Pictures in folders inside the folder are not used: more."

@@ -7,6 +7,7 @@ Shapes: `x_NI` N tokens of I input features, `y_NO` of O output features, `down_
 R the rank; convolution inputs are `x_BIHW`.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class LoraLayer:
+class LoraLayer(ABC):
     """A frozen layer plus a small trainable correction.
 
         y = base(x) + scale * up(down(x))
@@ -40,12 +41,9 @@ class LoraLayer:
         self.up_OR = up_OR
         self.scale = scale
 
-    @property
-    def rank(self) -> int:
-        return self.down_RI.shape[0]
-
+    @abstractmethod
     def __call__(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The corrected answer."""
 
 
 class LoraLinear(LoraLayer):

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from modelgenerator.lora.layers import LoraLayer, can_be_corrected, lora_layer
 
@@ -146,6 +147,17 @@ def test_autocast_decides_the_compute_dtype(base: nn.Linear | nn.Conv2d):
     assert x.grad is not None
     assert x.grad.dtype == torch.float32
     torch.testing.assert_close(y.float(), by_the_book(layer, x), atol=0.2, rtol=0.05)
+
+
+def test_gradient_checkpointing_gives_the_same_gradients(case: tuple[LoraLayer, Tensor]):
+    layer, x = case
+    x.requires_grad_(True)
+    inputs = (x, layer.down_RI, layer.up_OR)
+    plain = torch.autograd.grad(layer(x).square().sum(), inputs)
+    y = checkpoint(layer, x, use_reentrant=False)
+    assert isinstance(y, Tensor)
+    again = torch.autograd.grad(y.square().sum(), inputs)
+    torch.testing.assert_close(again, plain, rtol=0, atol=0)
 
 
 def test_a_second_derivative_is_refused():

@@ -68,6 +68,8 @@ class Detected:
     prediction_type: PredictionType
     native_size: int
     """The side in pixels of the pictures that it was trained on."""
+    size_step: int
+    """Sides of pictures are multiples of so many pixels: 64 for Stable Diffusion, 32 for XL."""
     variant: str | None
     """`fp16` when there are only half-precision weights, which carry that in their names."""
     needed: tuple[NeededFile, ...]
@@ -84,10 +86,16 @@ def detect(files: Files, called: str) -> Detected:
         raise BaseModelUnsupported(_why_no_index(files.sizes, called))
     index = _read_json(files, "model_index.json", called)
     components = _components(index, called)
-    family, native_size, prediction_type = _family(index, files, called)
+    family, native_size, size_step, prediction_type = _family(index, files, called)
     variant, needed = _needed(files, components, called)
     return Detected(
-        family, str(index["_class_name"]), prediction_type, native_size, variant, needed
+        family,
+        str(index["_class_name"]),
+        prediction_type,
+        native_size,
+        size_step,
+        variant,
+        needed,
     )
 
 
@@ -126,7 +134,7 @@ _FAMILIES = {
 
 def _family(
     index: Mapping[str, Any], files: Files, called: str
-) -> tuple[FamilyName, int, PredictionType]:
+) -> tuple[FamilyName, int, int, PredictionType]:
     class_name = index.get("_class_name")
     if isinstance(class_name, list):
         raise BaseModelUnsupported(_CODE_OF_OTHERS.format(called=called, what=class_name[0]))
@@ -140,11 +148,15 @@ def _family(
     if class_name in ("StableDiffusion3Pipeline", "FluxPipeline"):
         transformer = _read_json(files, "transformer/config.json", called)
         family = _FAMILIES[class_name] or FamilyName.FLUX
-        return family, _side(transformer, 128) * scale_factor, "flow"
+        patch = transformer.get("patch_size", 2) if family is not FamilyName.FLUX else 2
+        return family, _side(transformer, 128) * scale_factor, scale_factor * patch, "flow"
     unet = _read_json(files, "unet/config.json", called)
     _check_channels(unet, vae, called)
     family = _FAMILIES[class_name] or _one_or_two(unet)
-    return family, _side(unet, 64) * scale_factor, _prediction_type(files, called)
+    # every level of the U-Net but the first halves the grid, and halves must be whole
+    size_step = scale_factor * 2 ** (len(unet.get("block_out_channels", (1, 2, 3, 4))) - 1)
+    prediction_type = _prediction_type(files, called)
+    return family, _side(unet, 64) * scale_factor, size_step, prediction_type
 
 
 def _one_or_two(unet: Mapping[str, Any]) -> FamilyName:

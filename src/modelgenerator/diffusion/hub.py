@@ -108,6 +108,8 @@ class BaseModelFiles:
     prediction_type: PredictionType
     native_size: int
     """The side in pixels of the pictures that it was trained on."""
+    size_step: int
+    """Sides of pictures are multiples of so many pixels."""
     variant: str | None
     """`fp16` when the weights' names carry that, else none: what diffusers' `variant` wants."""
     needed: tuple[NeededFile, ...]

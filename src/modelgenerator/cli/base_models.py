@@ -1,0 +1,46 @@
+"""From a looked-at base model to a loaded one, with the person watching.
+
+Comes in: what the hub told.  Goes out: a `ModelFamily` on the best device of this machine.
+"""
+
+from modelgenerator.cli.progress import Reporter
+from modelgenerator.diffusion import hub
+from modelgenerator.diffusion.family import ModelFamily
+from modelgenerator.diffusion.hub import BaseModelFiles, DownloadFinished
+from modelgenerator.training.plan import DeviceFacts
+
+
+def this_machine() -> DeviceFacts:
+    """The GPU if there is one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return DeviceFacts(kind="cpu", has_bf16=False)
+    return DeviceFacts(kind="cuda", has_bf16=torch.cuda.is_bf16_supported())
+
+
+def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> ModelFamily:
+    """Download what is not here, then load it.
+
+    Raises:
+        BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `hub`.
+    """
+    from modelgenerator.diffusion.load import load, numbers_of, this_device
+
+    folder = files.folder
+    if folder is None:
+        report.phase(f"downloading {files.reference}")
+    for event in hub.download(files):
+        if isinstance(event, DownloadFinished):
+            folder = event.folder
+        else:
+            report.count("files", event.files_done, event.files_total)
+    assert folder is not None
+    report.phase(f"loading {files.reference}")
+    return load(
+        folder,
+        files.family,
+        variant=files.variant,
+        device=this_device(),
+        dtype=numbers_of(compute_dtype),
+    )

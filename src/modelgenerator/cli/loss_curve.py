@@ -1,0 +1,29 @@
+"""The losses of a training as a picture.
+
+Comes in: (step, loss) pairs.  Goes out: a PNG with every step as a dot and a running mean.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def draw(losses: Sequence[tuple[int, float]], file: Path, *, title: str) -> None:
+    """Write `file`."""
+    # matplotlib takes half a second to import, and only this function needs it
+    from matplotlib.figure import Figure
+
+    steps, values = np.array(losses).T
+    window = max(1, len(values) // 20)
+    mean = np.convolve(values, np.ones(window) / window, mode="valid")
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(steps, values, ".", markersize=2, color="#b8c4d6", label="each step")
+    axes.plot(steps[window - 1 :], mean, color="#2457a6", label=f"mean of {window}")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    axes.set_title(title)
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(file, dpi=110)

@@ -1,0 +1,128 @@
+"""The folder of one training: what was asked for, what happened, what came out.
+
+    plan.json        the settings as written, and the plan they resolved to
+    events.jsonl     everything that happened, one event a line
+    checkpoint.safetensors   only while the training is not finished
+    lora.safetensors         the result
+    samples/, contact-sheet.png, loss.png
+
+Comes in: a folder and a plan.  Goes out: the files, and a refusal where an earlier training would
+be lost.
+"""
+
+import fcntl
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from modelgenerator.errors import CannotResume, OutputNotWritable
+from modelgenerator.training.events import Event, StepFinished, as_json
+from modelgenerator.training.plan import TrainingPlan
+from modelgenerator.whole_files import write_whole
+
+PLAN, EVENTS, LORA = "plan.json", "events.jsonl", "lora.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+_OURS = (PLAN, EVENTS, LORA, CHECKPOINT)
+
+
+@contextmanager
+def claimed(folder: Path, *, resume: bool, overwrite: bool) -> Generator[None, None, None]:
+    """Hold `folder` for one training; a second one at the same time is refused.
+
+    Raises:
+        OutputNotWritable: it cannot be written, or another training is in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise OutputNotWritable(
+            f"The output folder {folder} cannot be written: {error.strerror}. "
+            "Choose another one with --output."
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise OutputNotWritable(
+                f"Another training is writing into {folder} right now. Wait for it, or choose "
+                "another folder with --output."
+            ) from None
+        if not resume:
+            _make_room(folder, overwrite=overwrite)
+        yield
+
+
+def _make_room(folder: Path, *, overwrite: bool) -> None:
+    """Clear away an earlier training, if that is what the person wants."""
+    earlier = [folder / name for name in _OURS if (folder / name).exists()]
+    if not earlier:
+        return
+    if not overwrite:
+        unfinished = (folder / CHECKPOINT).exists()
+        going_on = "go on with it by --resume, " if unfinished else ""
+        raise OutputNotWritable(
+            f"{folder} holds an earlier training: {going_on}replace it by --overwrite, or choose "
+            "another folder with --output."
+        )
+    for file in (*earlier, *folder.glob("lora-epoch-*.safetensors"), *folder.glob("samples/*.png")):
+        file.unlink()
+
+
+def write_plan(folder: Path, settings: Mapping[str, object], plan: TrainingPlan) -> None:
+    """Keep what was asked for, with the seed that was drawn, so that it can be repeated."""
+    record = {
+        "settings": {**settings, "seed": plan.seed},
+        "plan": plan.as_json(),
+        "digest": plan.digest,
+        "startedAt": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    write_whole(folder / PLAN, text.encode(), called="The plan")
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """What `write_plan` kept.
+
+    Raises:
+        CannotResume: no training was started here, or its record is damaged.
+    """
+    try:
+        return json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise CannotResume(
+            f"No training was started in {folder}. Start one without --resume, or name the folder "
+            "that it is in with --output."
+        ) from None
+
+
+@contextmanager
+def recorded(folder: Path) -> Generator[IO[str], None, None]:
+    """`events.jsonl`, to be appended to; a line is on its way to the disk as soon as it is said."""
+    with (folder / EVENTS).open("a", encoding="utf-8", buffering=1) as lines:
+        yield lines
+
+
+def record(lines: IO[str], event: Event) -> None:
+    """Append one event, with the time."""
+    stamped = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **as_json(event)}
+    lines.write(json.dumps(stamped, ensure_ascii=False) + "\n")
+
+
+def losses(folder: Path) -> list[tuple[int, float]]:
+    """(step, loss) of the whole training; a step that was done twice counts as done last."""
+    by_step: dict[int, float] = {}
+    for line in (folder / EVENTS).read_text(encoding="utf-8").splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:  # the line that a crash cut off
+            continue
+        if event.get("event") == _STEP_FINISHED:
+            by_step[event["step"]] = event["loss"]
+    return sorted(by_step.items())
+
+
+_STEP_FINISHED = StepFinished.__name__[0].lower() + StepFinished.__name__[1:]

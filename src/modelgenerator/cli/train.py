@@ -1,0 +1,262 @@
+"""`modelgenerator train`: the photo's story as one command.
+
+Comes in: a folder of photos and what the person set.  Goes out: a folder with the LoRA, its plan,
+its events, a contact sheet and a loss curve.  The work is done by the library; here it is put in
+order and shown.
+"""
+
+import signal
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import typer
+
+from modelgenerator.cli import loss_curve, run_folder
+from modelgenerator.cli.base_models import load_base, this_machine
+from modelgenerator.cli.progress import Reporter, reporter
+from modelgenerator.datasets.prepare import PreparedDataset, prepare
+from modelgenerator.diffusion import hub, recommended
+from modelgenerator.diffusion.family import ModelFamily
+from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.errors import CannotResume, InvalidSettings
+from modelgenerator.settings import ImageSettings, TrainingSettings
+from modelgenerator.settings_files import parse_assignment, read_settings_file
+from modelgenerator.training.events import Finished, StepFinished
+from modelgenerator.training.plan import TrainingPlan, resolve
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the person asked for, with the base model and the photos looked at."""
+
+    settings: TrainingSettings
+    base: BaseModelFiles
+    dataset: PreparedDataset
+    plan: TrainingPlan
+    folder: Path
+
+
+def run(
+    photos: Path,
+    *,
+    prefix: str | None,
+    base_model: str | None,
+    settings_file: Path | None,
+    assignments: Sequence[str],
+    template: str | None,
+    output: Path | None,
+    resume: bool,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Train, and say where everything is."""
+    written = _written(prefix, base_model, settings_file, assignments)
+    folder = output or Path("runs") / _name(photos, written)
+    with reporter(as_json=as_json) as report:
+        report.phase("looking at the base model and the photos")
+        if resume:
+            written = _resumed(folder, written)
+        request = _request(photos, written, template, folder)
+        with run_folder.claimed(folder, resume=resume, overwrite=overwrite):
+            _say(request, report)
+            if resume:
+                _require_same(request)
+            else:
+                run_folder.write_plan(folder, request.settings.given(), request.plan)
+            base = load_base(request.base, request.plan.compute_dtype, report)
+            if _train(request, base, report, resume=resume):
+                _show(request, base, report)
+                return
+    report.result("go on with", _resume_command(photos, folder))
+    raise typer.Exit(INTERRUPTED)
+
+
+def _written(
+    prefix: str | None,
+    base_model: str | None,
+    settings_file: Path | None,
+    assignments: Sequence[str],
+) -> dict[str, object]:
+    """Settings file, then options, then --set: the later wins."""
+    written = read_settings_file(settings_file) if settings_file else {}
+    if prefix is not None:
+        written["captionPrefix"] = prefix
+    if base_model is not None:
+        written["baseModel"] = base_model
+    return written | dict(parse_assignment(text) for text in assignments)
+
+
+def _name(photos: Path, written: Mapping[str, object]) -> str:
+    """A folder name from the trigger word, or from the photos' folder."""
+    name = str(written.get("captionPrefix") or photos.resolve().name)
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name) or "training"
+
+
+def _resumed(folder: Path, written: Mapping[str, object]) -> dict[str, object]:
+    """The settings that the training began with; others may not be given now.
+
+    Raises:
+        CannotResume: no training was started here, it is finished, or a setting differs.
+    """
+    kept: dict[str, object] = run_folder.read_plan(folder)["settings"]
+    if (folder / run_folder.LORA).exists() and not (folder / run_folder.CHECKPOINT).exists():
+        raise CannotResume(
+            f"The training in {folder} is finished: {folder / run_folder.LORA}. "
+            "Train again with --overwrite, or into another folder with --output."
+        )
+    changed = [name for name, value in written.items() if kept.get(name) != value]
+    if changed:
+        raise CannotResume(
+            f"The training in {folder} was started with another {' and '.join(changed)}. "
+            "Leave that out to go on with it, or start a new one with --output."
+        )
+    return kept
+
+
+def _request(
+    photos: Path, written: dict[str, object], template: str | None, folder: Path
+) -> Request:
+    base = hub.look_at(str(written.get("baseModel") or hub.BUILTIN))
+    hub.require_trainable(base)
+    settings = TrainingSettings.from_written(
+        {"baseModel": base.reference, **_template(template, base), **written}
+    )
+    dataset = prepare(photos, caption_prefix=settings.caption_prefix)
+    plan = resolve(settings, dataset, base, this_machine())
+    return Request(settings=settings, base=base, dataset=dataset, plan=plan, folder=folder)
+
+
+def _template(name: str | None, base: BaseModelFiles) -> dict[str, object]:
+    if name is None:
+        return {}
+    if name != "recommended":
+        raise InvalidSettings(
+            f"There is no template {name!r}: the one there is, is 'recommended', the base model's "
+            "own. Settings of yours go into a file: --settings FILE."
+        )
+    return recommended.training_settings(base)
+
+
+def _require_same(request: Request) -> None:
+    """Raises CannotResume when photos, base model or machine are not what they were."""
+    kept = run_folder.read_plan(request.folder)
+    if kept["digest"] == request.plan.digest:
+        return
+    now = request.plan.as_json()
+    changed = [name for name, value in kept["plan"].items() if now.get(name) != value]
+    words = {"pictures": "photos", "dataset_fingerprint": "captions or photos"}
+    names = [str(words.get(name, name)) for name in changed if name != "notices"]
+    raise CannotResume(
+        f"The training in {request.folder} cannot go on, because this is not what it was: "
+        f"{', '.join(names)}. Put it back, or start a new training with --output."
+    )
+
+
+def _say(request: Request, report: Reporter) -> None:
+    """Everything the person should know before the first step."""
+    for refused in request.dataset.refused:
+        report.result("cannot be used", f"{refused.name}: {refused.reason}")
+    for notice in (*request.dataset.notices, *request.plan.notices):
+        report.notice(notice)
+    plan = request.plan
+    report.result("base model", f"{plan.base_model} ({plan.family})")
+    report.result("pictures", str(len(plan.pictures)))
+    report.result(
+        "plan",
+        f"{plan.total_steps} steps ({plan.epochs} epochs of {plan.steps_per_epoch}), batches of "
+        f"{plan.batch_size}, {plan.optimizer}, rank {plan.network_dim}, seed {plan.seed}",
+    )
+
+
+def _train(request: Request, base: ModelFamily, report: Reporter, *, resume: bool) -> bool:
+    """Whether the training came to its end."""
+    # torch comes with these, and everything that can be refused was refused without it
+    from modelgenerator.training import checkpoint
+    from modelgenerator.training.cache import user_cache
+    from modelgenerator.training.teach import teach
+
+    plan, folder = request.plan, request.folder
+    saved = checkpoint.read(folder, plan_digest=plan.digest) if resume else None
+    report.phase("encoding and training")
+    events = teach(plan, request.dataset, base, folder, cache=user_cache(), resume_from=saved)
+    step = saved.step if saved else 0
+    with closing(events), run_folder.recorded(folder) as lines, _stop_button() as stop:
+        for event in events:
+            run_folder.record(lines, event)
+            report.event(event)
+            if isinstance(event, StepFinished):
+                step = event.step
+            if isinstance(event, Finished):
+                report.result("LoRA", str(event.lora_file))
+                return True
+            if stop.is_pressed:
+                break
+    report.result("stopped", f"after step {step} of {plan.total_steps}; the work is kept")
+    return False
+
+
+class _Stop:
+    is_pressed = False
+
+
+@contextmanager
+def _stop_button() -> Generator[_Stop, None, None]:
+    """Ctrl-C and a polite kill stop after the step that is running; a second one stops at once."""
+    stop = _Stop()
+
+    def press(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_pressed:
+            raise KeyboardInterrupt
+        stop.is_pressed = True
+
+    before = {number: signal.signal(number, press) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _show(request: Request, base: ModelFamily, report: Reporter) -> None:
+    """Draw the same prompts from the same noise without and with the LoRA."""
+    from modelgenerator.cli.sheets import before_and_after
+    from modelgenerator.lora import files
+
+    folder, plan = request.folder, request.plan
+    report.phase("drawing the contact sheet")
+    curve = folder / "loss.png"
+    loss_curve.draw(run_folder.losses(folder), curve, title=plan.caption_prefix or folder.name)
+    prompts = recommended.sheet_prompts(request.base, plan.caption_prefix or "the subject")
+    wishes = [
+        ImageSettings.from_written(
+            {
+                "prompt": prompt,
+                "seed": plan.seed % 2**31,
+                "count": _pictures_per_prompt(request.base, base),
+                "steps": recommended.image_defaults(request.base).steps,
+            }
+        )
+        for prompt in prompts
+    ]
+    lora = files.load(folder / run_folder.LORA)
+    sheet = before_and_after(request.dataset, wishes, request.base, base, lora, report)
+    sheet.save(folder / "contact-sheet.png")
+    report.result("contact sheet", str(folder / "contact-sheet.png"))
+    report.result("loss curve", str(curve))
+    report.result(
+        "next", f'modelgenerator generate --model {folder} --prompt "{prompts[0]}" --count 4'
+    )
+
+
+def _pictures_per_prompt(files: BaseModelFiles, base: ModelFamily) -> int:
+    """One where a picture takes minutes: a large base model on a CPU."""
+    return 1 if base.device.type == "cpu" and files.native_size > 128 else 4
+
+
+def _resume_command(photos: Path, folder: Path) -> str:
+    return f"modelgenerator train {photos} --output {folder} --resume"

@@ -1,0 +1,102 @@
+"""What training and generation need to know of a base model, whichever family it is of.
+
+In: nothing.  Out: the protocol that `stable_diffusion.py` and its siblings fulfil.  The loop and
+the generator speak to it and never ask which family it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from modelgenerator.diffusion.noising import Noising
+from modelgenerator.lora.inject import TargetRule
+
+Conditioning = Mapping[str, Tensor]
+"""What the denoiser is told of a prompt, by name; the first dimension of each tensor is B."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentPosterior:
+    """Where the autoencoder places a picture, already scaled: draw as mean + deviation * n."""
+
+    mean_BCHW: Tensor
+    deviation_BCHW: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureRequest:
+    """One picture to draw."""
+
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    steps: int
+    guidance_scale: float
+    seed: int
+
+
+class ModelFamily(Protocol):
+    """A base model, loaded onto a device."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def noising(self) -> Noising: ...
+
+    @property
+    def lora_parts(self) -> Mapping[str, nn.Module]:
+        """The networks that a LoRA may correct: the denoiser first, then text encoders."""
+        ...
+
+    def lora_targets(self, names: Sequence[str]) -> Mapping[str, tuple[TargetRule, ...]]:
+        """For every part, which layers are corrected.
+
+        `names` choose among the denoiser's: "attention", "convolutions".
+        """
+        ...
+
+    @property
+    def autoencoder_fingerprint(self) -> str:
+        """Changes when the latents of a picture would."""
+        ...
+
+    @property
+    def text_fingerprint(self) -> str:
+        """Changes when the conditioning of a prompt would."""
+        ...
+
+    def encode_pictures(self, pixels_B3HW: Tensor) -> LatentPosterior:
+        """`pixels_B3HW` in -1..1 and fp32, to fp32 latents."""
+        ...
+
+    def tokenize(self, captions: Sequence[str]) -> Tensor:
+        """tokens_BL, cut or padded to the length that the text encoder takes."""
+        ...
+
+    def encode_prompts(self, tokens_BL: Tensor) -> Conditioning:
+        """Keeps the graph when gradients are on: the text encoder may be learning."""
+        ...
+
+    def predict(self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning) -> Tensor:
+        """The denoiser's answer in fp32."""
+        ...
+
+    def draw(self, requests: Sequence[PictureRequest]) -> list[Image.Image]:
+        """Pictures of one size, one number of steps and one guidance scale, in one batch.
+
+        The noise of each depends on its own seed alone.
+        """
+        ...
+
+    def free_encoders(self, *, text: bool) -> None:
+        """Give the device's memory of the autoencoder back, and of the text encoder if `text`.
+
+        What is needed later comes back by itself.
+        """
+        ...

@@ -1,0 +1,55 @@
+"""From a folder to a loaded base model: the one place that knows which family is loaded by what.
+
+In: a diffusers folder, its family, the device.  Out: a `ModelFamily`.
+"""
+
+from pathlib import Path
+
+import torch
+
+from modelgenerator.diffusion.detection import FamilyName
+from modelgenerator.diffusion.family import ModelFamily
+
+
+def numbers_of(compute_dtype: str) -> torch.dtype:
+    """The dtype of a plan's `compute_dtype`."""
+    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[compute_dtype]
+
+
+def this_device() -> torch.device:
+    """The GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load(
+    folder: Path,
+    family: FamilyName,
+    *,
+    variant: str | None,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> ModelFamily:
+    """Load the base model in a diffusers `folder`; `variant` is what its weights' names carry.
+
+    Raises:
+        BaseModelUnsupported: a part is missing or does not fit the others.
+    """
+    _silence_libraries()
+    # imported here, because it imports diffusers, which says much while it is imported
+    from modelgenerator.diffusion.stable_diffusion import StableDiffusion
+
+    loaders = {
+        FamilyName.STABLE_DIFFUSION_1: StableDiffusion.load,
+        FamilyName.STABLE_DIFFUSION_2: StableDiffusion.load,
+    }
+    return loaders[family](folder, variant=variant, device=device, dtype=dtype)
+
+
+def _silence_libraries() -> None:
+    """Their notes on optional packages and their progress bars are not for our users."""
+    import diffusers.utils.logging as diffusers_logging
+    import transformers.utils.logging as transformers_logging
+
+    for logging in (diffusers_logging, transformers_logging):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()

@@ -1,0 +1,70 @@
+"""What a base model says about how it is best trained and best drawn with.
+
+In: a looked-at base model.  Out: the settings in the file `recommended.json` beside its weights, or
+what its family usually takes.  Training settings are used when a person asks for them and never
+mixed in.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.errors import InvalidSettings
+
+FILE = "recommended.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageDefaults:
+    """How pictures are drawn when nothing else is asked for."""
+
+    steps: int
+    guidance_scale: float
+
+
+USUAL_IMAGES = ImageDefaults(steps=25, guidance_scale=7.5)
+USUAL_PROMPTS = ("{}", "{} on the beach", "{} in the snow", "{} in a forest at night")
+USUAL_STEPS_PER_PICTURE, FEWEST_STEPS, MOST_STEPS = 100, 1200, 4000
+
+
+def training_settings(base: BaseModelFiles) -> dict[str, object]:
+    """The template `recommended`; names are camelCase.
+
+    Raises:
+        InvalidSettings: the base model ships none.
+    """
+    written = _read(base).get("training")
+    if not isinstance(written, dict):
+        raise InvalidSettings(
+            f"{base.reference} has no recommended settings: leave --template out, or name your "
+            "own settings file with --settings."
+        )
+    return dict(written)
+
+
+def image_defaults(base: BaseModelFiles) -> ImageDefaults:
+    """Steps and guidance scale for this base model."""
+    images = _read(base).get("images", {})
+    return ImageDefaults(
+        steps=int(images.get("steps", USUAL_IMAGES.steps)),
+        guidance_scale=float(images.get("guidanceScale", USUAL_IMAGES.guidance_scale)),
+    )
+
+
+def training_steps(base: BaseModelFiles, pictures: int) -> int:
+    """How many optimizer steps usually teach one subject from so many pictures."""
+    steps = _read(base).get("trainingSteps")
+    return int(steps or min(MOST_STEPS, max(FEWEST_STEPS, USUAL_STEPS_PER_PICTURE * pictures)))
+
+
+def sheet_prompts(base: BaseModelFiles, trigger: str) -> list[str]:
+    """Prompts that show what a LoRA learnt, with `trigger` put in."""
+    return [prompt.format(trigger) for prompt in _read(base).get("prompts", USUAL_PROMPTS)]
+
+
+def _read(base: BaseModelFiles) -> Mapping[str, Any]:
+    if base.folder is None or not (base.folder / FILE).exists():
+        return {}
+    return json.loads((base.folder / FILE).read_text())

@@ -1,0 +1,203 @@
+"""Stable Diffusion 1.x and 2.x, and every base model of that architecture.
+
+In: a diffusers folder.  Out: a `ModelFamily`.  It does not know what it is trained for.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from PIL import Image
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from modelgenerator.diffusion.family import Conditioning, LatentPosterior, PictureRequest
+from modelgenerator.diffusion.noising import Noising, scheduled_noising
+from modelgenerator.errors import BaseModelUnsupported
+
+LORA_TARGETS = {
+    "unet": ("Transformer2DModel",),
+    "text_encoder": ("CLIPAttention", "CLIPMLP"),
+}
+"""Attention and feed-forward of the U-Net with proj_in and proj_out; of CLIP q, k, v, out, fc1 and
+fc2.
+
+Source: kohya-ss/sd-scripts, networks/lora.py, UNET_TARGET_REPLACE_MODULE and
+TEXT_ENCODER_TARGET_REPLACE_MODULE.
+"""
+
+
+class StableDiffusion:
+    """A loaded Stable Diffusion base model."""
+
+    # diffusers' and transformers' annotations do not describe what their loaders return
+    def __init__(self, parts: Mapping[str, Any], scheduler: Mapping[str, Any]) -> None:
+        self._vae, self._unet = parts["vae"], parts["unet"]
+        self._text_encoder, self._tokenizer = parts["text_encoder"], parts["tokenizer"]
+        self._scheduler = dict(scheduler)
+        for part in (self._vae, self._unet, self._text_encoder):
+            part.requires_grad_(False).eval()
+        self._unet.to(memory_format=torch.channels_last)
+        schedule: Any = DDPMScheduler.from_config(self._scheduler)
+        self._noising = scheduled_noising(
+            schedule.config.prediction_type, schedule.alphas_cumprod, device=self.device
+        )
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, variant: str | None, device: torch.device, dtype: torch.dtype
+    ) -> Self:
+        def part(kind: Any, name: str, dtype: torch.dtype) -> Any:
+            return kind.from_pretrained(
+                folder / name, variant=variant, dtype=dtype, use_safetensors=True
+            ).to(device)
+
+        try:
+            parts = {
+                # half precision overflows in many autoencoders
+                "vae": part(AutoencoderKL, "vae", torch.float32),
+                "unet": part(UNet2DConditionModel, "unet", dtype),
+                "text_encoder": part(CLIPTextModel, "text_encoder", dtype),
+                "tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+            }
+            scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise BaseModelUnsupported(
+                f"The base model in {folder} cannot be loaded: {reason} "
+                "Download it again, or choose another base model."
+            ) from error
+        return cls(parts, scheduler)
+
+    @property
+    def device(self) -> torch.device:
+        return self._unet.device
+
+    @property
+    def noising(self) -> Noising:
+        return self._noising
+
+    @property
+    def lora_parts(self) -> Mapping[str, nn.Module]:
+        return {"unet": self._unet, "text_encoder": self._text_encoder}
+
+    @property
+    def lora_targets(self) -> Mapping[str, tuple[str, ...]]:
+        return LORA_TARGETS
+
+    @property
+    def autoencoder_fingerprint(self) -> str:
+        return self._autoencoder_fingerprint
+
+    @property
+    def text_fingerprint(self) -> str:
+        return self._text_fingerprint
+
+    @cached_property
+    def _autoencoder_fingerprint(self) -> str:
+        return _fingerprint(self._vae, str(self._vae.config.scaling_factor))
+
+    @cached_property
+    def _text_fingerprint(self) -> str:
+        vocabulary = sorted(self._tokenizer.get_vocab().items())
+        return _fingerprint(self._text_encoder, str(vocabulary))
+
+    def encode_pictures(self, pixels_B3HW: Tensor) -> LatentPosterior:
+        vae = self._vae.to(self.device)
+        with torch.no_grad():
+            posterior = vae.encode(pixels_B3HW.to(self.device, torch.float32)).latent_dist
+        scale = float(vae.config.scaling_factor)
+        return LatentPosterior(
+            mean_BCHW=posterior.mean * scale, deviation_BCHW=posterior.std * scale
+        )
+
+    def tokenize(self, captions: Sequence[str]) -> Tensor:
+        tokens = self._tokenizer(
+            list(captions),
+            padding="max_length",
+            max_length=self._tokenizer.model_max_length,
+            truncation=True,
+        )
+        return torch.tensor(tokens.input_ids)
+
+    def encode_prompts(self, tokens_BL: Tensor) -> Conditioning:
+        text_encoder = self._text_encoder.to(self.device)
+        return {"states_BLD": text_encoder(tokens_BL.to(self.device)).last_hidden_state}
+
+    def predict(self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning) -> Tensor:
+        dtype = self._unet.dtype
+        noised_BCHW = noised_BCHW.to(dtype).contiguous(memory_format=torch.channels_last)
+        states_BLD = prompts["states_BLD"].to(dtype)
+        return self._unet(noised_BCHW, times_B, states_BLD, return_dict=False)[0].float()
+
+    @torch.no_grad()
+    def draw(self, requests: Sequence[PictureRequest]) -> list[Image.Image]:
+        first = requests[0]
+        self._vae.to(self.device)
+        self._text_encoder.to(self.device)
+        drawn_BCHW = self._pipeline(
+            prompt=[request.prompt for request in requests],
+            negative_prompt=[request.negative_prompt for request in requests],
+            width=first.width,
+            height=first.height,
+            num_inference_steps=first.steps,
+            guidance_scale=first.guidance_scale,
+            latents=torch.cat([self._start_noise(request) for request in requests]),
+            output_type="latent",
+        ).images
+        return [self._decoded(latents_CHW) for latents_CHW in drawn_BCHW]
+
+    def free_encoders(self, *, text: bool) -> None:
+        self._vae.to("cpu")
+        if text:
+            self._text_encoder.to("cpu")
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        # imported here: a training that draws nothing does without its second of imports
+        import diffusers
+
+        scheduler_class: Any = getattr(diffusers, self._scheduler["_class_name"])
+        pipeline: Any = diffusers.StableDiffusionPipeline(  # pyright: ignore[reportPrivateImportUsage]
+            vae=self._vae,
+            text_encoder=self._text_encoder,
+            tokenizer=self._tokenizer,
+            unet=self._unet,
+            scheduler=scheduler_class.from_config(self._scheduler),
+            safety_checker=None,  # pyright: ignore[reportArgumentType]
+            feature_extractor=None,  # pyright: ignore[reportArgumentType]
+            requires_safety_checker=False,
+        )
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    def _start_noise(self, request: PictureRequest) -> Tensor:
+        """Drawn on the CPU, so that a seed means the same picture on every device."""
+        factor = 2 ** (len(self._vae.config.block_out_channels) - 1)
+        channels = self._unet.config.in_channels
+        shape = (1, channels, request.height // factor, request.width // factor)
+        chance = torch.Generator().manual_seed(request.seed)
+        return torch.randn(shape, generator=chance).to(self.device, self._unet.dtype)
+
+    def _decoded(self, latents_CHW: Tensor) -> Image.Image:
+        """One at a time and in fp32: the autoencoder takes the most memory of all."""
+        scaled_1CHW = latents_CHW[None].float() / self._vae.config.scaling_factor
+        pixels_3HW = self._vae.decode(scaled_1CHW, return_dict=False)[0][0]
+        pixels_HW3 = ((pixels_3HW / 2 + 0.5).clamp(0, 1) * 255).round().permute(1, 2, 0)
+        return Image.fromarray(pixels_HW3.to("cpu", torch.uint8).numpy())
+
+
+def _fingerprint(module: nn.Module, extra: str) -> str:
+    digest = hashlib.sha256(extra.encode())
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        numbers_N = tensor.detach().cpu().contiguous().flatten()
+        digest.update(numbers_N.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

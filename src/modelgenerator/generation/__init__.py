@@ -1,0 +1,1 @@
+"""A LoRA and a prompt in, pictures out."""

@@ -1,0 +1,115 @@
+"""What a training says about itself, in the order it says it.
+
+    PictureEncoded ... -> Started -> (StepFinished | EpochFinished | SampleReady | LoraSaved
+    | CheckpointSaved) ... -> Finished
+
+Events are data: the command line prints them, a service stores them, a test counts them.  The loop
+calls nobody back.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureEncoded:
+    """One more picture is ready to be learnt from."""
+
+    name: str
+    done: int
+    total: int
+    from_cache: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The first step comes next."""
+
+    first_step: int
+    """1, or the step after the checkpoint's."""
+    total_steps: int
+    trainable_parameters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished:
+    """The LoRA changed."""
+
+    step: int
+    """Counts from 1."""
+    epoch: int
+    """Counts from 1."""
+    loss: float
+    """Mean over the batch, before the step."""
+    learning_rate: float
+    """What the schedule gave; Prodigy multiplies it by `d`."""
+    d: float
+    """Prodigy's own estimate of the step size; 1 for optimizers that make none."""
+    gradient_norm: float
+    """Before clipping."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochFinished:
+    """Every picture was seen once more."""
+
+    epoch: int
+    mean_loss: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleReady:
+    """A picture drawn with the LoRA as it is now."""
+
+    epoch: int
+    prompt: str
+    file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoraSaved:
+    """The LoRA as it was after this epoch."""
+
+    epoch: int
+    file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSaved:
+    """A training that stops now can go on from this step."""
+
+    step: int
+    file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The LoRA is complete."""
+
+    lora_file: Path
+    steps: int
+
+
+Event = (
+    PictureEncoded
+    | Started
+    | StepFinished
+    | EpochFinished
+    | SampleReady
+    | LoraSaved
+    | CheckpointSaved
+    | Finished
+)
+
+
+def as_json(event: Event) -> dict[str, object]:
+    """The event as JSON values: its name as `event`, its fields in camelCase."""
+    fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    named = {
+        "".join(part if n == 0 else part.title() for n, part in enumerate(name.split("_"))): value
+        for name, value in fields.items()
+    }
+    plain = {k: str(v) if isinstance(v, Path) else v for k, v in named.items()}
+    name = type(event).__name__
+    return {"event": name[0].lower() + name[1:], **plain}

@@ -1,0 +1,122 @@
+"""Everything about the pictures that does not change during a training, computed once.
+
+In: the plan, the pictures, a loaded base model.  Out: an `EncodedDataset`: the posterior of every
+picture's latents (and of its mirror image, which is not the mirrored latent), its caption as
+tokens, and its conditioning where the text encoder stays as it is.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modelgenerator.datasets.buckets import Size, fit
+from modelgenerator.datasets.prepare import Picture
+from modelgenerator.diffusion.family import Conditioning, ModelFamily
+from modelgenerator.training.cache import ContentCache
+from modelgenerator.training.events import PictureEncoded
+from modelgenerator.training.plan import TrainingPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedPicture:
+    """One picture as the loop sees it; M is 1, or 2 with the mirror image."""
+
+    name: str
+    bucket: Size
+    mean_MCHW: Tensor
+    deviation_MCHW: Tensor
+    prompt: "EncodedPrompt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedPrompt:
+    """A caption as tokens, and as conditioning if that does not change."""
+
+    tokens_L: Tensor
+    conditioning: Mapping[str, Tensor] | None
+    """Without the batch dimension."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedDataset:
+    """All pictures, and the empty caption that caption dropout shows."""
+
+    pictures: tuple[EncodedPicture, ...]
+    empty_prompt: EncodedPrompt
+
+
+def encode(
+    plan: TrainingPlan, pictures: Sequence[Picture], base: ModelFamily, cache: ContentCache
+) -> Generator[PictureEncoded, None, EncodedDataset]:
+    """Encode what `cache` does not hold yet; one event for each picture.
+
+    Raises:
+        UnusablePhoto: a file changed since the plan was made.
+    """
+    text_learns = "text_encoder" in plan.parts
+    encoded: list[EncodedPicture] = []
+    for picture, planned in zip(pictures, plan.pictures, strict=True):
+        latents, found = _posterior(picture, planned.bucket, plan.flip, base, cache)
+        encoded.append(
+            EncodedPicture(
+                name=picture.name,
+                bucket=planned.bucket,
+                mean_MCHW=latents["mean"].to(base.device),
+                deviation_MCHW=latents["deviation"].to(base.device),
+                prompt=_prompt(picture.caption, base, cache, text_learns=text_learns),
+            )
+        )
+        yield PictureEncoded(
+            name=picture.name, done=len(encoded), total=len(pictures), from_cache=found
+        )
+    empty = _prompt("", base, cache, text_learns=text_learns)
+    base.free_encoders(text=not text_learns)
+    return EncodedDataset(pictures=tuple(encoded), empty_prompt=empty)
+
+
+def conditioning_of(prompts: Sequence[EncodedPrompt], base: ModelFamily) -> Conditioning:
+    """One batch: what was kept, or what a learning text encoder says now."""
+    kept = [prompt.conditioning for prompt in prompts if prompt.conditioning is not None]
+    if len(kept) < len(prompts):
+        return base.encode_prompts(torch.stack([prompt.tokens_L for prompt in prompts]))
+    return {name: torch.stack([one[name] for one in kept]) for name in kept[0]}
+
+
+def _posterior(
+    picture: Picture, bucket: Size, flip: bool, base: ModelFamily, cache: ContentCache
+) -> tuple[dict[str, Tensor], bool]:
+    def compute() -> dict[str, Tensor]:
+        pixels_HW3 = fit(picture.read().pixels_HW3, bucket)
+        views = [pixels_HW3, pixels_HW3[:, ::-1]] if flip else [pixels_HW3]
+        pixels_MHW3 = torch.from_numpy(np.stack(views)).float() / 127.5 - 1
+        posterior = base.encode_pictures(pixels_MHW3.permute(0, 3, 1, 2).contiguous())
+        return {"mean": posterior.mean_BCHW.cpu(), "deviation": posterior.deviation_BCHW.cpu()}
+
+    facts = {
+        "picture": picture.sha256,
+        "bucket": bucket,
+        "mirrored": flip,
+        "autoencoder": base.autoencoder_fingerprint,
+    }
+    return cache.get(facts, compute)
+
+
+def _prompt(
+    caption: str, base: ModelFamily, cache: ContentCache, *, text_learns: bool
+) -> EncodedPrompt:
+    tokens_1L = base.tokenize([caption])
+    if text_learns:
+        return EncodedPrompt(tokens_L=tokens_1L[0].to(base.device), conditioning=None)
+
+    def compute() -> dict[str, Tensor]:
+        with torch.no_grad():
+            return {name: t.float().cpu() for name, t in base.encode_prompts(tokens_1L).items()}
+
+    kept, _ = cache.get({"caption": caption, "text": base.text_fingerprint}, compute)
+    return EncodedPrompt(
+        tokens_L=tokens_1L[0],
+        conditioning={name: tensor[0].to(base.device) for name, tensor in kept.items()},
+    )

@@ -1,0 +1,57 @@
+"""What a LoRA file says of the training that made it.
+
+In: the plan.  Out: the metadata of the file.  No time and no file name goes in: the same training
+gives the same bytes on any day, and nobody learns how your folders are called.
+"""
+
+from importlib.metadata import version
+
+from modelgenerator.lora.metadata import TrainingFacts, build_metadata
+from modelgenerator.training.plan import TrainingPlan
+
+_KOHYA_VERSIONS = {
+    ("stable-diffusion-1", "epsilon"): "sd_v1",
+    ("stable-diffusion-1", "v_prediction"): "sd_v1",
+    ("stable-diffusion-2", "epsilon"): "sd_v2",
+    ("stable-diffusion-2", "v_prediction"): "sd_v2_v",
+}
+_ARCHITECTURES = {
+    "stable-diffusion-1": "stable-diffusion-v1",
+    "stable-diffusion-2": "stable-diffusion-v2-512",
+}
+
+
+def lora_metadata(plan: TrainingPlan, *, steps: int) -> dict[str, str]:
+    """The header of a LoRA that was trained for `steps` steps of `plan`."""
+    facts = plan.as_json()
+    for private in ("pictures", "notices", "sample_prompts"):
+        del facts[private]
+    return build_metadata(
+        TrainingFacts(
+            title=plan.caption_prefix or "lora",
+            trigger_phrase=plan.caption_prefix,
+            base_model=plan.base_model,
+            architecture=_ARCHITECTURES[plan.family],
+            base_model_version=_KOHYA_VERSIONS[plan.family, plan.prediction_type],
+            prediction_type=plan.prediction_type,
+            resolution=(plan.resolution, plan.resolution),
+            rank=plan.network_dim,
+            alpha=plan.network_alpha,
+            text_encoder_trained="text_encoder" in plan.parts,
+            optimizer=plan.optimizer,
+            learning_rate=plan.learning_rate,
+            scheduler=plan.scheduler,
+            loss_type=plan.loss,
+            noise_offset=plan.noise_offset,
+            precision=plan.compute_dtype,
+            seed=plan.seed,
+            pictures=len(plan.pictures),
+            repeats=plan.repeats,
+            batch_size=plan.batch_size,
+            steps_per_epoch=plan.steps_per_epoch,
+            epochs=plan.epochs,
+            steps=steps,
+            plan=facts,
+            version=version("modelgenerator"),
+        )
+    )

@@ -76,6 +76,13 @@ class TimestepSampling(StrEnum):
     FLUX_SHIFT = "flux_shift"
 
 
+class NetworkTarget(StrEnum):
+    """Which blocks of the base model a LoRA corrects."""
+
+    ATTENTION = "attention"
+    CONVOLUTIONS = "convolutions"
+
+
 class _Settings(BaseModel):
     """Frozen, camelCase at the border, unknown names refused."""
 
@@ -374,9 +381,11 @@ class TrainingSettings(_Settings):
         description="Stop after so many optimizer steps, whatever epochs says.",
         json_schema_extra=EXTENSION,
     )
-    network_targets: tuple[StrictStr, ...] | None = Field(
-        None,
-        description="Names of the layers that get a LoRA; the base model family's own if left out.",
+    network_targets: tuple[NetworkTarget, ...] = Field(
+        (NetworkTarget.ATTENTION,),
+        min_length=1,
+        description="What gets a LoRA: the attention blocks, and with convolutions the rest of "
+        "the denoiser too (LoCon), which learns fine texture better and makes a larger file.",
         json_schema_extra=EXTENSION,
     )
     validation_split: Number = Field(

@@ -11,9 +11,13 @@ from tests.tiny import save_tiny_stable_diffusion
 from torch import Tensor, nn
 
 from modelgenerator.lora.files import applied, load, save
-from modelgenerator.lora.inject import LoraNetwork, choose_targets
+from modelgenerator.lora.inject import LoraNetwork, TargetRule, choose_targets
 
-WITHIN = {"unet": ("Transformer2DModel",), "text_encoder": ("CLIPAttention", "CLIPMLP")}
+TEXT = (TargetRule(within=("CLIPAttention", "CLIPMLP")),)
+ATTENTION = TargetRule(within=("Transformer2DModel",))
+CONVOLUTIONS = TargetRule(within=("ResnetBlock2D", "Downsample2D", "Upsample2D"), kernels=True)
+RULES = {"unet": (ATTENTION,), "text_encoder": TEXT}
+ALL = {"unet": (ATTENTION, CONVOLUTIONS), "text_encoder": TEXT}
 RANK = 24  # above the smaller side of some layers, so that ranks differ
 
 
@@ -50,8 +54,10 @@ def parts_of(pipeline: StableDiffusionPipeline) -> dict[str, nn.Module]:
     return {"unet": pipeline.unet, "text_encoder": pipeline.text_encoder}
 
 
-def trained_looking(parts: dict[str, nn.Module], *, alpha: float) -> LoraNetwork:
-    network = LoraNetwork(choose_targets(parts, within=WITHIN, rank=RANK, alpha=alpha))
+def trained_looking(
+    parts: dict[str, nn.Module], *, alpha: float, rules: dict[str, tuple[TargetRule, ...]] = RULES
+) -> LoraNetwork:
+    network = LoraNetwork(choose_targets(parts, rules=rules, rank=RANK, alpha=alpha))
     g = torch.Generator().manual_seed(6)
     state = {k: 0.2 * torch.randn(v.shape, generator=g) for k, v in network.state().items()}
     network.load_state(state)
@@ -80,8 +86,21 @@ def test_diffusers_draws_the_same_picture(
     assert (ours - theirs).abs().max() < 1e-3
 
 
+def test_diffusers_draws_the_same_picture_with_convolutions_trained(
+    pipeline: StableDiffusionPipeline, tmp_path: Path
+):
+    network = trained_looking(parts_of(pipeline), alpha=9, rules=ALL)
+    assert any(layer.down_RI.shape[1] % 9 == 0 for layer in network.layers.values())
+    path = tmp_path / "lora.safetensors"
+    save(path, network, metadata={})
+    with applied(load(path), parts_of(pipeline)):
+        ours = picture(pipeline)
+    pipeline.load_lora_weights(path)
+    assert (ours - picture(pipeline)).abs().max() < 1e-3
+
+
 def test_all_targets_of_stable_diffusion_are_found(pipeline: StableDiffusionPipeline):
-    targets = choose_targets(parts_of(pipeline), within=WITHIN, rank=4, alpha=4)
+    targets = choose_targets(parts_of(pipeline), rules=RULES, rank=4, alpha=4)
     ends = {
         name.partition("transformer_blocks.0.")[2] or name.rpartition(".")[2] for name in targets
     }

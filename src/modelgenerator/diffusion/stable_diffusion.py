@@ -21,17 +21,21 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from modelgenerator.diffusion.family import Conditioning, LatentPosterior, PictureRequest
 from modelgenerator.diffusion.noising import Noising, scheduled_noising
 from modelgenerator.errors import BaseModelUnsupported
+from modelgenerator.lora.inject import TargetRule
 
-LORA_TARGETS = {
-    "unet": ("Transformer2DModel",),
-    "text_encoder": ("CLIPAttention", "CLIPMLP"),
+UNET_TARGETS = {
+    "attention": TargetRule(within=("Transformer2DModel",)),
+    "convolutions": TargetRule(
+        within=("ResnetBlock2D", "Downsample2D", "Upsample2D"), kernels=True
+    ),
 }
-"""Attention and feed-forward of the U-Net with proj_in and proj_out; of CLIP q, k, v, out, fc1 and
-fc2.
+"""Attention and feed-forward with proj_in and proj_out; and everything in the blocks between.
 
 Source: kohya-ss/sd-scripts, networks/lora.py, UNET_TARGET_REPLACE_MODULE and
-TEXT_ENCODER_TARGET_REPLACE_MODULE.
+UNET_TARGET_REPLACE_MODULE_CONV2D_3X3.
 """
+TEXT_TARGETS = (TargetRule(within=("CLIPAttention", "CLIPMLP")),)
+"""q, k, v, out, fc1 and fc2, as kohya's TEXT_ENCODER_TARGET_REPLACE_MODULE."""
 
 
 class StableDiffusion:
@@ -88,9 +92,8 @@ class StableDiffusion:
     def lora_parts(self) -> Mapping[str, nn.Module]:
         return {"unet": self._unet, "text_encoder": self._text_encoder}
 
-    @property
-    def lora_targets(self) -> Mapping[str, tuple[str, ...]]:
-        return LORA_TARGETS
+    def lora_targets(self, names: Sequence[str]) -> Mapping[str, tuple[TargetRule, ...]]:
+        return {"unet": tuple(UNET_TARGETS[name] for name in names), "text_encoder": TEXT_TARGETS}
 
     @property
     def autoencoder_fingerprint(self) -> str:

@@ -4,12 +4,11 @@ In: a `LoraNetwork` and what to say about it.  Out: one file, and the way back: 
 models it belongs to become a `LoraNetwork`.  Knows no training and no pipeline.
 
 For every layer: `<key>.lora_down.weight` (rank, inputs), `<key>.lora_up.weight` (outputs, rank),
-`<key>.alpha`; matrices of 1x1 convolutions have two more sides of length 1.  Alpha is the same in
-all layers of a file that we write.
+`<key>.alpha`.  A convolution's lora_down has the two sides of its kernel too, and its lora_up two
+sides of length 1.  Alpha is the same in all layers of a file that we write.
 """
 
 import hashlib
-import os
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,10 +19,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
-from modelgenerator.errors import OutputNotWritable, UnusableLora
+from modelgenerator.errors import UnusableLora
 from modelgenerator.lora.inject import LoraNetwork, Target, attached
 from modelgenerator.lora.key_names import kohya_key, layers_by_key
 from modelgenerator.lora.layers import features
+from modelgenerator.whole_files import write_whole
 
 DOWN, UP, ALPHA = ".lora_down.weight", ".lora_up.weight", ".alpha"
 
@@ -55,6 +55,8 @@ class Correction:
 
     down_RI: Tensor
     up_OR: Tensor
+    kernel: tuple[int, ...]
+    """Pixels that down sees, as (height, width): 1 x 1 for linear layers too."""
     alpha: float
 
 
@@ -77,7 +79,7 @@ def save(path: Path, network: LoraNetwork, *, metadata: Mapping[str, str]) -> No
     tensors = _tensors(network)
     digest = hashlib.sha256(_body(serialize(tensors))).hexdigest()
     hashes = {"sshs_model_hash": digest, "modelspec.hash_sha256": f"0x{digest}"}
-    _write(path, serialize(tensors, metadata={**metadata, **hashes}))
+    write_whole(path, serialize(tensors, metadata={**metadata, **hashes}), called="The LoRA")
 
 
 def load(path: Path) -> LoraFile:
@@ -127,17 +129,18 @@ def _tensors(network: LoraNetwork) -> dict[str, Tensor]:
         down_RI = layer.down_RI.detach().cpu()
         up_OR = layer.up_OR.detach().cpu() * (target.alpha / alpha if alpha else 1)
         key = kohya_key(name)
-        tensors[key + DOWN], tensors[key + UP] = _as_stored(target.layer, down_RI, up_OR)
+        if isinstance(target.layer, nn.Conv2d):
+            down_RI = down_RI.view(-1, *target.layer.weight.shape[1:])
+            up_OR = up_OR[:, :, None, None]
+        tensors[key + DOWN], tensors[key + UP] = _as_stored(down_RI, up_OR)
         tensors[key + ALPHA] = torch.tensor(float(alpha))
     return tensors
 
 
-def _as_stored(base: nn.Module, *matrices: Tensor) -> list[Tensor]:
+def _as_stored(*matrices: Tensor) -> list[Tensor]:
     halves = [matrix.half() for matrix in matrices]
     if all(half.isfinite().all() for half in halves):
         matrices = tuple(halves)
-    if isinstance(base, nn.Conv2d):
-        matrices = tuple(matrix[:, :, None, None] for matrix in matrices)
     return [matrix.contiguous() for matrix in matrices]
 
 
@@ -145,31 +148,6 @@ def _body(file: bytes) -> memoryview:
     """The tensors' bytes, without the header."""
     header_length = int.from_bytes(file[:8], "little")
     return memoryview(file)[8 + header_length :]
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise OutputNotWritable(
-            f"The LoRA cannot be written to {path}: {error.strerror}. "
-            "Free some space or choose another output folder."
-        ) from error
-    finally:
-        # whoever interrupts the writing finds no half file either
-        _remove(partial)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return  # its folder is what could not be written to
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -212,12 +190,13 @@ def _correction(path: Path, key: str, tensors: Mapping[str, Tensor]) -> Correcti
     down, up = tensors[key + DOWN], tensors.get(key + UP)
     if up is None:
         raise UnusableLora(f"{path} is incomplete: {key} has a lora_down and no lora_up.")
-    if any(side != 1 for matrix in (down, up) for side in matrix.shape[2:]):
+    if any(side != 1 for side in up.shape[2:]):
         raise UnusableLora(
-            f"{path} corrects {key} with a convolution larger than 1x1, which cannot be used here. "
-            "Use a LoRA that was trained without convolution layers."
+            f"{path} is damaged: lora_up of {key} has the shape {tuple(up.shape)}, where a LoRA "
+            "has two sides of length 1."
         )
-    if not (down.ndim >= 2 <= up.ndim and down.shape[0] == up.shape[1] > 0):
+    fit = down.ndim in (2, 4) and up.ndim >= 2 and down.shape[0] == up.shape[1] > 0
+    if not fit:
         raise UnusableLora(
             f"{path} is damaged: the ranks of {key} do not fit together, "
             f"lora_down has the shape {tuple(down.shape)} and lora_up {tuple(up.shape)}."
@@ -229,6 +208,7 @@ def _correction(path: Path, key: str, tensors: Mapping[str, Tensor]) -> Correcti
     return Correction(
         down_RI=down.flatten(1),
         up_OR=up.flatten(1),
+        kernel=tuple(down.shape[2:]) or (1, 1),
         alpha=float(down.shape[0] if alpha is None else alpha.item()),
     )
 
@@ -268,14 +248,22 @@ def _strangers(lora: LoraFile, strangers: list[str]) -> str:
 def _require_fit(
     lora: LoraFile, key: str, correction: Correction, layer: nn.Linear | nn.Conv2d
 ) -> None:
-    wanted = features(layer)
+    kernel = layer.kernel_size if isinstance(layer, nn.Conv2d) else (1, 1)
     found = (correction.up_OR.shape[0], correction.down_RI.shape[1])
-    if found != wanted:
+    wanted = features(layer)
+    if found != wanted or correction.kernel != kernel:
         raise UnusableLora(
-            f"{lora.path} is a LoRA for another base model: {key} turns {found[1]} numbers into "
-            f"{found[0]}, the layer here {wanted[1]} into {wanted[0]}. "
+            f"{lora.path} is a LoRA for another base model: {key} turns "
+            f"{_in_words(found, correction.kernel)}, the layer here {_in_words(wanted, kernel)}. "
             "Name the base model that it was trained on."
         )
+
+
+def _in_words(features: tuple[int, int], kernel: tuple[int, ...]) -> str:
+    outputs, inputs = features
+    height, width = kernel
+    pixels = "" if kernel == (1, 1) else f" of each of {height} x {width} pixels"
+    return f"{inputs // (height * width)} numbers{pixels} into {outputs}"
 
 
 def _named(names: list[str]) -> str:

@@ -3,7 +3,7 @@
 In: models by part ("unet", "text_encoder"), and which of their layers to correct.  Out: a
 `LoraNetwork` whose parameters are views into one flat buffer, so that an optimizer step is a walk
 over one tensor.  Knows no base model family: which class names hold the targets is the caller's
-to say.
+to say, with `TargetRule`s.
 
 A model's tree is not touched: a corrected layer is the same object with the same keys and
 parameters, only its `forward` is another one until the `with` block ends.
@@ -17,7 +17,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from modelgenerator.lora.layers import LoraLayer, can_be_corrected, features, lora_layer
+from modelgenerator.lora.layers import (
+    LoraLayer,
+    can_be_corrected,
+    features,
+    has_kernel,
+    lora_layer,
+)
 
 Draw = Callable[[str, tuple[int, int]], Tensor]
 """(layer name, shape) -> fp32 numbers, uniform in [-1, 1)."""
@@ -34,26 +40,41 @@ class Target:
     alpha: float
 
 
-def find_targets(module: nn.Module, *, within: tuple[str, ...]) -> dict[str, nn.Linear | nn.Conv2d]:
-    """Every linear layer and 1x1 convolution inside modules of the class names `within`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRule:
+    """Which layers to correct: those inside modules of the class names `within`.
 
-    Dotted names, in module order.
+    Linear layers and 1x1 convolutions always, convolutions with a larger kernel if `kernels`.
+    """
+
+    within: tuple[str, ...]
+    kernels: bool = False
+
+
+def find_targets(module: nn.Module, *rules: TargetRule) -> dict[str, nn.Linear | nn.Conv2d]:
+    """Every layer that one of the `rules` names and that can be corrected.
+
+    Dotted names, rule after rule, in module order.
     Source: the rule of kohya-ss/sd-scripts, networks/lora.py, `create_modules`.
     """
-    found: dict[str, nn.Linear | nn.Conv2d] = {}
-    for outer, block in module.named_modules():
-        if type(block).__name__ not in within:
-            continue
-        for inner, layer in block.named_modules():
-            if isinstance(layer, nn.Linear | nn.Conv2d) and can_be_corrected(layer):
-                found[".".join(name for name in (outer, inner) if name)] = layer
-    return found
+    return {
+        ".".join(name for name in (outer, inner) if name): layer
+        for rule in rules
+        for outer, block in module.named_modules()
+        if type(block).__name__ in rule.within
+        for inner, layer in block.named_modules()
+        if isinstance(layer, nn.Linear | nn.Conv2d) and _is_target(layer, rule)
+    }
+
+
+def _is_target(layer: nn.Linear | nn.Conv2d, rule: TargetRule) -> bool:
+    return can_be_corrected(layer) and (rule.kernels or not has_kernel(layer))
 
 
 def choose_targets(
     parts: Mapping[str, nn.Module],
     *,
-    within: Mapping[str, tuple[str, ...]],
+    rules: Mapping[str, tuple[TargetRule, ...]],
     rank: int,
     alpha: float,
 ) -> dict[str, Target]:
@@ -64,7 +85,7 @@ def choose_targets(
     """
     targets: dict[str, Target] = {}
     for part in sorted(parts):
-        for name, layer in find_targets(parts[part], within=within[part]).items():
+        for name, layer in find_targets(parts[part], *rules[part]).items():
             layer_rank = min(rank, *features(layer))
             targets[f"{part}.{name}"] = Target(
                 layer=layer, rank=layer_rank, alpha=alpha * layer_rank / rank
@@ -167,17 +188,17 @@ class LoraNetwork:
 def injected(
     parts: Mapping[str, nn.Module],
     *,
-    within: Mapping[str, tuple[str, ...]],
+    rules: Mapping[str, tuple[TargetRule, ...]],
     rank: int,
     alpha: float,
     draw: Draw,
 ) -> Generator[LoraNetwork, None, None]:
     """Correct `parts` with a fresh LoRA for the length of the `with` block.
 
-    `within` names, for every part, the module classes in which to look for targets.  All other
-    weights are frozen meanwhile.  On leaving, by whatever way, `parts` are as before.
+    `rules` say for every part which layers are targets.  All other weights are frozen meanwhile.
+    On leaving, by whatever way, `parts` are as before.
     """
-    network = LoraNetwork(choose_targets(parts, within=within, rank=rank, alpha=alpha))
+    network = LoraNetwork(choose_targets(parts, rules=rules, rank=rank, alpha=alpha))
     network.initialize(draw)
     with attached(network, parts.values()):
         yield network

@@ -4,7 +4,8 @@ In: a frozen layer and two small matrices.  Out: the corrected layer's answer an
 the two matrices.  Knows no model, no names, no optimizer.
 
 Shapes: `x_NI` N tokens of I input features, `y_NO` of O output features, `down_RI` and `up_OR` with
-R the rank; convolution inputs are `x_BIHW`.
+R the rank; convolution inputs are `x_BIHW`.  Of a convolution with a kernel of K pixels, I counts
+all numbers that one output pixel is made of, channels times K, channel first.
 """
 
 from abc import ABC, abstractmethod
@@ -70,30 +71,60 @@ class LoraConv1x1(LoraLayer):
         )
 
 
+class LoraConv(LoraLayer):
+    """The correction of an `nn.Conv2d` with a kernel: down sees what base sees, up is 1x1.
+
+    Plain operations: here the convolutions take the time, and a node of our own saved none of it.
+    Source: LoCon; kohya-ss/sd-scripts, networks/lora.py, `LoRAModule`.
+    """
+
+    def __call__(self, x: Tensor) -> Tensor:
+        base = self.base
+        assert isinstance(base, nn.Conv2d)
+        place: Any = (base.stride, base.padding, base.dilation)
+        y_BOHW = functional.conv2d(x, base.weight, base.bias, *place)
+        if self.scale == 0:
+            return y_BOHW
+        x, down, up = _as_dtype(y_BOHW.dtype, x, self.down_RI, self.up_OR)
+        down_RIHW = down.view(-1, *base.weight.shape[1:])
+        h_BRHW = functional.conv2d(x, down_RIHW, None, *place)
+        return torch.add(y_BOHW, functional.conv2d(h_BRHW, up[:, :, None, None]), alpha=self.scale)
+
+
 def lora_layer(
     base: nn.Linear | nn.Conv2d, *, down_RI: nn.Parameter, up_OR: nn.Parameter, scale: float
 ) -> LoraLayer:
     """The correction that fits `base`."""
-    kind = LoraLinear if isinstance(base, nn.Linear) else LoraConv1x1
+    if isinstance(base, nn.Linear):
+        kind = LoraLinear
+    else:
+        kind = LoraConv1x1 if _is_linear_over_pixels(base) else LoraConv
     return kind(base, down_RI=down_RI, up_OR=up_OR, scale=scale)
 
 
 def features(base: nn.Linear | nn.Conv2d) -> tuple[int, int]:
-    """Output and input features of a layer that can be corrected."""
-    if isinstance(base, nn.Linear):
-        return base.out_features, base.in_features
-    return base.out_channels, base.in_channels
+    """Outputs, and how many numbers each is made of, of a layer that can be corrected."""
+    return base.weight.shape[0], base.weight[0].numel()
 
 
 def can_be_corrected(layer: nn.Module) -> bool:
-    """Is `layer` a linear layer, or a 1x1 convolution that is one in disguise?
+    """Is `layer` a linear layer, or a convolution in which every output sees every channel?
 
     Subclasses are left out: they may compute something else from their weight (quantized layers).
     """
     if type(layer) is nn.Conv2d:
-        plain = layer.stride == (1, 1) and layer.padding in ((0, 0), "valid")
-        return layer.kernel_size == (1, 1) and layer.groups == 1 and plain
+        return layer.groups == 1 and layer.padding_mode == "zeros"
     return type(layer) is nn.Linear
+
+
+def has_kernel(layer: nn.Module) -> bool:
+    """Is `layer` a convolution that sees more than one pixel at a time?"""
+    return isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1)
+
+
+def _is_linear_over_pixels(layer: nn.Conv2d) -> bool:
+    plain = layer.stride == (1, 1) and layer.padding in ((0, 0), "valid")
+    return layer.kernel_size == (1, 1) and plain
 
 
 # One autograd node instead of the six that separate modules make: nothing of the output's size is

@@ -2,7 +2,8 @@
 
 In: plain facts about a finished training.  Out: the `ss_*` keys that picture programs show, the
 `modelspec.*` keys of the model metadata standard, and our own plan.  Knows no tensors and no
-files; file and folder names of the dataset stay out of it.
+files; file and folder names of the dataset stay out of it, and so does the time: the same training
+gives the same bytes.
 
 Source: https://github.com/Stability-AI/ModelSpec 1.0.1; kohya-ss/sd-scripts, train_network.py.
 """
@@ -10,7 +11,6 @@ Source: https://github.com/Stability-AI/ModelSpec 1.0.1; kohya-ss/sd-scripts, tr
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,7 @@ class TrainingFacts:
     rank: int
     alpha: float
     text_encoder_trained: bool
+    convolutions_trained: bool
     optimizer: str
     learning_rate: float
     scheduler: str
@@ -43,8 +44,6 @@ class TrainingFacts:
     steps_per_epoch: int
     epochs: int
     steps: int
-    started_at: datetime
-    finished_at: datetime
     plan: Mapping[str, object]
     """The resolved plan, as JSON values."""
     version: str
@@ -71,7 +70,12 @@ def _kohya(facts: TrainingFacts) -> dict[str, str]:
         "ss_network_module": "networks.lora",
         "ss_network_dim": facts.rank,
         "ss_network_alpha": facts.alpha,
-        "ss_network_args": "{}",
+        # kohya's way of saying that convolutions were trained too
+        "ss_network_args": json.dumps(
+            {"conv_dim": str(facts.rank), "conv_alpha": str(facts.alpha)}
+            if facts.convolutions_trained
+            else {}
+        ),
         "ss_optimizer": facts.optimizer,
         "ss_learning_rate": facts.learning_rate,
         "ss_unet_lr": facts.learning_rate,
@@ -92,8 +96,6 @@ def _kohya(facts: TrainingFacts) -> dict[str, str]:
         "ss_max_train_steps": facts.steps,
         "ss_steps": facts.steps,
         "ss_total_batch_size": facts.batch_size,
-        "ss_training_started_at": facts.started_at.timestamp(),
-        "ss_training_finished_at": facts.finished_at.timestamp(),
     }
     # programs suggest these words to the person who writes a prompt
     tags = {"dataset": {facts.trigger_phrase: seen}} if facts.trigger_phrase else {}
@@ -114,7 +116,6 @@ def _modelspec(facts: TrainingFacts) -> dict[str, str]:
         "modelspec.architecture": f"{facts.architecture}/lora",
         "modelspec.implementation": "diffusers",
         "modelspec.title": facts.title,
-        "modelspec.date": facts.finished_at.replace(microsecond=0).isoformat(),
         "modelspec.resolution": f"{width}x{height}",
         "modelspec.prediction_type": prediction,
         "modelspec.trigger_phrase": facts.trigger_phrase,

@@ -31,7 +31,7 @@ from modelgenerator.training.events import (
     Started,
     StepFinished,
 )
-from modelgenerator.training.latents import EncodedDataset, conditioning_of
+from modelgenerator.training.latents import EncodedDataset, EncodedPrompt, conditioning_of
 from modelgenerator.training.losses import LOSSES
 from modelgenerator.training.noise import sample_noise
 from modelgenerator.training.optimizers import AdamW, FlatOptimizer, Prodigy, clip_
@@ -107,7 +107,7 @@ def train(
     randomness = Randomness(plan.seed)
     with injected(
         {part: base.lora_parts[part] for part in plan.parts},
-        within=base.lora_targets,
+        rules=base.lora_targets(plan.network_targets),
         rank=plan.network_dim,
         alpha=plan.network_alpha,
         draw=partial(_first_values, randomness),
@@ -214,7 +214,7 @@ def _latents(run: _Run, visit: Visit) -> Tensor:
     return mean_CHW + picture.deviation_MCHW[int(mirrored)] * drawn_CHW.to(mean_CHW.device)
 
 
-def _prompt(run: _Run, visit: Visit):
+def _prompt(run: _Run, visit: Visit) -> EncodedPrompt:
     dropout = run.plan.caption_dropout
     if dropout and bool(run.randomness.uniform(Purpose.CAPTION, visit.number) < dropout):
         return run.dataset.empty_prompt

@@ -74,6 +74,7 @@ class TrainingPlan:
     flip: bool
     caption_dropout: float
     parts: tuple[str, ...]
+    network_targets: tuple[str, ...]
     network_dim: int
     network_alpha: float
     optimizer: str
@@ -158,6 +159,7 @@ def resolve(
         flip=settings.flip_aug,
         caption_dropout=settings.caption_dropout,
         parts=("unet",) if settings.train_unet_only else ("text_encoder", "unet"),
+        network_targets=tuple(sorted({target.value for target in settings.network_targets})),
         network_dim=settings.network_dim,
         network_alpha=alpha,
         optimizer=settings.optimizer.value,
@@ -187,7 +189,6 @@ def _refuse_unavailable(settings: TrainingSettings) -> None:
         "multiresNoiseIterations": settings.multires_noise_iterations > 0,
         "minSnrGamma": settings.min_snr_gamma is not None,
         "gradientAccumulation": settings.gradient_accumulation > 1,
-        "networkTargets": settings.network_targets is not None,
         "validationSplit": settings.validation_split > 0,
     }
     missing = [name for name, is_wanted in wanted.items() if is_wanted]

@@ -38,6 +38,7 @@ def lora_metadata(plan: TrainingPlan, *, steps: int) -> dict[str, str]:
             rank=plan.network_dim,
             alpha=plan.network_alpha,
             text_encoder_trained="text_encoder" in plan.parts,
+            convolutions_trained="convolutions" in plan.network_targets,
             optimizer=plan.optimizer,
             learning_rate=plan.learning_rate,
             scheduler=plan.scheduler,

@@ -11,6 +11,11 @@ from modelgenerator.lora.key_names import kohya_key, layers_by_key
             "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q",
             "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q",
         ),
+        (
+            "unet.down_blocks.1.resnets.0.time_emb_proj",
+            "lora_unet_down_blocks_1_resnets_0_time_emb_proj",
+        ),
+        ("unet.up_blocks.0.upsamplers.0.conv", "lora_unet_up_blocks_0_upsamplers_0_conv"),
         ("unet.mid_block.attentions.0.proj_in", "lora_unet_mid_block_attentions_0_proj_in"),
         (
             "unet.up_blocks.1.attentions.2.transformer_blocks.0.ff.net.0.proj",
@@ -38,4 +43,6 @@ def test_the_tree_gives_the_way_back_although_names_have_underscores():
 
 
 def test_layers_that_cannot_be_corrected_have_no_key():
-    assert layers_by_key({"unet": nn.Sequential(nn.LayerNorm(2), nn.Conv2d(2, 2, 3))}) == {}
+    assert (
+        layers_by_key({"unet": nn.Sequential(nn.LayerNorm(2), nn.Conv2d(2, 2, 3, groups=2))}) == {}
+    )

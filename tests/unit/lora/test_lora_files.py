@@ -11,9 +11,12 @@ from torch import Tensor, nn
 
 from modelgenerator.errors import OutputNotWritable, UnusableLora
 from modelgenerator.lora.files import applied, load, save
-from modelgenerator.lora.inject import LoraNetwork, choose_targets
+from modelgenerator.lora.inject import LoraNetwork, TargetRule, choose_targets
 
-WITHIN = {"unet": ("Unet",), "text_encoder": ("Encoder",)}
+RULES = {
+    "unet": (TargetRule(within=("Unet",)),),
+    "text_encoder": (TargetRule(within=("Encoder",)),),
+}
 
 
 class Unet(nn.Module):
@@ -42,7 +45,7 @@ def parts() -> dict[str, nn.Module]:
 
 @pytest.fixture
 def network(parts: dict[str, nn.Module]) -> LoraNetwork:
-    made = LoraNetwork(choose_targets(parts, within=WITHIN, rank=3, alpha=1.5))
+    made = LoraNetwork(choose_targets(parts, rules=RULES, rank=3, alpha=1.5))
     g = torch.Generator().manual_seed(1)
     made.load_state({k: torch.randn(v.shape, generator=g) for k, v in made.state().items()})
     return made
@@ -85,7 +88,7 @@ def test_the_file_has_kohyas_layout(network: LoraNetwork, path: Path):
 def test_a_cut_layer_has_the_alpha_of_all_and_the_same_effect(
     parts: dict[str, nn.Module], path: Path
 ):
-    cut = LoraNetwork(choose_targets(parts, within=WITHIN, rank=8, alpha=4))
+    cut = LoraNetwork(choose_targets(parts, rules=RULES, rank=8, alpha=4))
     cut.values_N.fill_(0.5)
     save(path, cut, metadata={})
     tensors = load_file(path)
@@ -265,7 +268,8 @@ def test_tensors_that_belong_to_no_layer_are_named(network: LoraNetwork, path: P
         ({"lora_unet_to_q.lora_up.weight": torch.zeros(8)}, "ranks of lora_unet_to_q do not fit"),
         ({"lora_unet_to_q.lora_up.weight": None}, "lora_unet_to_q has a lora_down and no lora_up"),
         ({"lora_unet_to_q.lora_up.weight": torch.full((8, 3), torch.nan)}, "are not finite"),
-        ({"lora_unet_to_q.lora_down.weight": torch.zeros(3, 6, 3, 3)}, "larger than 1x1"),
+        ({"lora_unet_proj_in.lora_up.weight": torch.zeros(6, 3, 3, 3)}, "two sides of length 1"),
+        ({"lora_unet_proj_in.lora_down.weight": torch.zeros(3, 4, 1)}, "do not fit"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -315,6 +319,61 @@ def test_a_layer_of_another_size_is_refused(
 ):
     save(path, network, metadata={})
     parts["unet"] = Unet(width=7)
-    message = "lora_unet_proj_in turns 4 numbers into 6, the layer here 4 into 7"
+    message = "lora_unet_proj_in turns 4 numbers into 6, the layer here 4 numbers into 7"
     with pytest.raises(UnusableLora, match=message), applied(load(path), parts):
+        pass
+
+
+@pytest.fixture
+def convolutions(parts: dict[str, nn.Module]) -> LoraNetwork:
+    rules = {"unet": (TargetRule(within=("Unet",), kernels=True),)}
+    targets = choose_targets({"unet": parts["unet"]}, rules=rules, rank=3, alpha=1.5)
+    made = LoraNetwork(targets)
+    g = torch.Generator().manual_seed(1)
+    made.load_state({k: torch.randn(v.shape, generator=g) for k, v in made.state().items()})
+    made.values_N.copy_(made.values_N.half())  # what fp16 can hold
+    return made
+
+
+def test_a_kernel_is_stored_with_its_sides_in_down(convolutions: LoraNetwork, path: Path):
+    save(path, convolutions, metadata={})
+    tensors = load_file(path)
+    assert tensors["lora_unet_spread.lora_down.weight"].shape == (3, 8, 3, 3)
+    assert tensors["lora_unet_spread.lora_up.weight"].shape == (8, 3, 1, 1)
+
+
+def test_a_loaded_kernel_changes_the_weight_as_the_file_says(
+    parts: dict[str, nn.Module], convolutions: LoraNetwork, path: Path
+):
+    save(path, convolutions, metadata={})
+    down = load_file(path)["lora_unet_spread.lora_down.weight"].float()
+    up = load_file(path)["lora_unet_spread.lora_up.weight"].float()
+    spread = parts["unet"].spread
+    x = torch.randn(2, 8, 5, 4)
+    weight = spread.weight + 1.5 / 3 * torch.einsum("orab,rihw->oihw", up, down)
+    expected = nn.functional.conv2d(x, weight, spread.bias)
+    with applied(load(path), parts) as loaded:
+        assert all(torch.equal(t, convolutions.state()[n]) for n, t in loaded.state().items())
+        torch.testing.assert_close(spread(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("key", "down", "what"),
+    [
+        ("spread", (3, 8, 5, 5), "8 numbers of each of 5 x 5 pixels into 8, the layer here 8 num"),
+        ("spread", (3, 8, 1, 9), "of each of 1 x 9 pixels into 8"),
+        ("spread", (3, 72), "turns 72 numbers into 8"),
+        ("to_q", (3, 6, 3, 3), "6 numbers of each of 3 x 3 pixels into 8, the layer here 6 numb"),
+    ],
+)
+def test_a_kernel_of_another_size_is_refused(
+    parts: dict[str, nn.Module],
+    convolutions: LoraNetwork,
+    path: Path,
+    key: str,
+    down: tuple[int, ...],
+    what: str,
+):
+    rewritten(path, convolutions, {f"lora_unet_{key}.lora_down.weight": torch.ones(down)})
+    with pytest.raises(UnusableLora, match=what), applied(load(path), parts):
         pass

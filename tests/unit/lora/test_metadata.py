@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from modelgenerator.lora.metadata import TrainingFacts, build_metadata
 
@@ -14,6 +13,7 @@ FACTS = TrainingFacts(
     resolution=(512, 768),
     rank=16,
     alpha=8,
+    convolutions_trained=False,
     text_encoder_trained=True,
     optimizer="Prodigy",
     learning_rate=1.0,
@@ -28,8 +28,6 @@ FACTS = TrainingFacts(
     steps_per_epoch=12,
     epochs=10,
     steps=120,
-    started_at=datetime(2026, 11, 23, 9, 0, tzinfo=UTC),
-    finished_at=datetime(2026, 11, 23, 9, 5, 1, 5000, tzinfo=UTC),
     plan={"networkDim": 16, "captionPrefix": "lvff"},
     version="0.1.0",
 )
@@ -54,7 +52,6 @@ def test_the_keys_that_other_programs_read_are_there():
         "ss_steps": "120",
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": "stable-diffusion-v1/lora",
-        "modelspec.date": "2026-11-23T09:05:01+00:00",
         "modelspec.resolution": "512x768",
         "modelspec.prediction_type": "epsilon",
         "modelspec.trigger_phrase": "lvff",

@@ -78,6 +78,10 @@ class Lesson:
         return self.folder / "photos"
 
     @property
+    def lora(self) -> Path:
+        return self.folder / "lora"
+
+    @property
     def trained_scenes(self) -> list[str]:
         return [scene for scene in world.SCENES if scene != self.held_out]
 
@@ -146,19 +150,20 @@ def teach(lesson: Lesson, options: Options) -> float:
     for assignment in options.assignments:
         command += ["--set", assignment]
     started = time.monotonic()
-    _run([*command, "--output", str(lesson.folder / "lora"), "--overwrite"])
+    _run([*command, "--output", str(lesson.lora), "--overwrite"])
     return time.monotonic() - started
 
 
 def pictures(
-    prompts: Sequence[str], lesson: Lesson, options: Options, *, number: int, with_lora: bool
+    prompts: Sequence[str], lesson: Lesson, options: Options, *, number: int, lora: Path | None
 ) -> dict[str, list[Pixels]]:
-    """`number` pictures of each prompt; the same noise with the LoRA and without."""
-    folder = lesson.folder / f"{'with' if with_lora else 'without'}-{number}"
+    """`number` pictures of each prompt; the same noise with a LoRA and without."""
+    kind = "controls" if prompts[0] in CONTROLS else "prompts"
+    folder = lesson.folder / f"{kind}-{'with' if lora else 'without'}-lora"
     command = ["generate", "--base-model", options.base_model, "--count", str(number)]
     command += ["--seed", str(lesson.first_noise), "--output", str(folder)]
-    if with_lora:
-        command += ["--model", str(lesson.folder / "lora")]
+    if lora:
+        command += ["--model", str(lora)]
     for prompt in prompts:
         command += ["--prompt", prompt]
     _run(command)
@@ -198,14 +203,12 @@ def give(lesson: Lesson, options: Options) -> Drawn:
     seconds = teach(lesson, options)
     triggered, controls = list(lesson.prompts.values()), list(CONTROLS)
     few = max(1, options.pictures // len(CONTROLS))
-    by_lora = {
-        with_lora: pictures(
-            triggered, lesson, options, number=options.pictures, with_lora=with_lora
-        )
-        | pictures(controls, lesson, options, number=few, with_lora=with_lora)
-        for with_lora in (False, True)
-    }
-    return Drawn(seconds=seconds, without=by_lora[False], with_lora=by_lora[True])
+    without, with_lora = (
+        pictures(triggered, lesson, options, number=options.pictures, lora=lora)
+        | pictures(controls, lesson, options, number=few, lora=lora)
+        for lora in (None, lesson.lora)
+    )
+    return Drawn(seconds=seconds, without=without, with_lora=with_lora)
 
 
 # What the judge says

@@ -5,6 +5,7 @@ In: a diffusers folder.  Out: a `ModelFamily`.  It does not know what it is trai
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -36,6 +38,7 @@ UNET_TARGET_REPLACE_MODULE_CONV2D_3X3.
 """
 TEXT_TARGETS = (TargetRule(within=("CLIPAttention", "CLIPMLP")),)
 """q, k, v, out, fc1 and fc2, as kohya's TEXT_ENCODER_TARGET_REPLACE_MODULE."""
+_UNLOADABLE = (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError)
 
 
 class StableDiffusion:
@@ -59,9 +62,17 @@ class StableDiffusion:
         cls, folder: Path, *, variant: str | None, device: torch.device, dtype: torch.dtype
     ) -> Self:
         def part(kind: Any, name: str, dtype: torch.dtype) -> Any:
-            return kind.from_pretrained(
-                folder / name, variant=variant, dtype=dtype, use_safetensors=True
-            ).to(device)
+            loaded, found = kind.from_pretrained(
+                folder / name,
+                variant=variant,
+                dtype=dtype,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+            # the libraries fill gaps with random numbers
+            if found["missing_keys"]:
+                raise ValueError(f"{name} lacks {min(found['missing_keys'])}")
+            return loaded.to(device)
 
         try:
             parts = {
@@ -72,10 +83,11 @@ class StableDiffusion:
                 "tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer"),
             }
             scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-            reason = str(error).strip().partition("\n")[0]
+            _scheduler_class(scheduler)
+        except _UNLOADABLE as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise BaseModelUnsupported(
-                f"The base model in {folder} cannot be loaded: {reason} "
+                f"The base model in {folder} cannot be loaded: {reason}. "
                 "Download it again, or choose another base model."
             ) from error
         return cls(parts, scheduler)
@@ -105,12 +117,11 @@ class StableDiffusion:
 
     @cached_property
     def _autoencoder_fingerprint(self) -> str:
-        return _fingerprint(self._vae, str(self._vae.config.scaling_factor))
+        return _fingerprint(self._vae, dict(self._vae.config))
 
     @cached_property
     def _text_fingerprint(self) -> str:
-        vocabulary = sorted(self._tokenizer.get_vocab().items())
-        return _fingerprint(self._text_encoder, str(vocabulary))
+        return _fingerprint(self._text_encoder, self._text_encoder.config.to_dict())
 
     def encode_pictures(self, pixels_B3HW: Tensor) -> LatentPosterior:
         vae = self._vae.to(self.device)
@@ -143,6 +154,7 @@ class StableDiffusion:
     @torch.no_grad()
     def draw(self, requests: Sequence[PictureRequest]) -> list[Image.Image]:
         first = requests[0]
+        chances = [torch.Generator().manual_seed(request.seed) for request in requests]
         self._vae.to(self.device)
         self._text_encoder.to(self.device)
         drawn_BCHW = self._pipeline(
@@ -152,7 +164,9 @@ class StableDiffusion:
             height=first.height,
             num_inference_steps=first.steps,
             guidance_scale=first.guidance_scale,
-            latents=torch.cat([self._start_noise(request) for request in requests]),
+            latents=torch.cat(list(map(self._start_noise, requests, chances))),
+            # some schedulers draw more noise on the way
+            generator=chances,
             output_type="latent",
         ).images
         return [self._decoded(latents_CHW) for latents_CHW in drawn_BCHW]
@@ -167,26 +181,27 @@ class StableDiffusion:
         # imported here: a training that draws nothing does without its second of imports
         import diffusers
 
-        scheduler_class: Any = getattr(diffusers, self._scheduler["_class_name"])
-        pipeline: Any = diffusers.StableDiffusionPipeline(  # pyright: ignore[reportPrivateImportUsage]
-            vae=self._vae,
-            text_encoder=self._text_encoder,
-            tokenizer=self._tokenizer,
-            unet=self._unet,
-            scheduler=scheduler_class.from_config(self._scheduler),
-            safety_checker=None,  # pyright: ignore[reportArgumentType]
-            feature_extractor=None,  # pyright: ignore[reportArgumentType]
-            requires_safety_checker=False,
-        )
+        with warnings.catch_warnings():
+            # it mends the configurations of old base models, and tells their authors
+            warnings.simplefilter("ignore", FutureWarning)
+            pipeline: Any = diffusers.StableDiffusionPipeline(  # pyright: ignore[reportPrivateImportUsage]
+                vae=self._vae,
+                text_encoder=self._text_encoder,
+                tokenizer=self._tokenizer,
+                unet=self._unet,
+                scheduler=_scheduler_class(self._scheduler).from_config(self._scheduler),
+                safety_checker=None,  # pyright: ignore[reportArgumentType]
+                feature_extractor=None,  # pyright: ignore[reportArgumentType]
+                requires_safety_checker=False,
+            )
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
-    def _start_noise(self, request: PictureRequest) -> Tensor:
+    def _start_noise(self, request: PictureRequest, chance: torch.Generator) -> Tensor:
         """Drawn on the CPU, so that a seed means the same picture on every device."""
         factor = 2 ** (len(self._vae.config.block_out_channels) - 1)
         channels = self._unet.config.in_channels
         shape = (1, channels, request.height // factor, request.width // factor)
-        chance = torch.Generator().manual_seed(request.seed)
         return torch.randn(shape, generator=chance).to(self.device, self._unet.dtype)
 
     def _decoded(self, latents_CHW: Tensor) -> Image.Image:
@@ -197,8 +212,24 @@ class StableDiffusion:
         return Image.fromarray(pixels_HW3.to("cpu", torch.uint8).numpy())
 
 
-def _fingerprint(module: nn.Module, extra: str) -> str:
-    digest = hashlib.sha256(extra.encode())
+def _scheduler_class(config: Mapping[str, Any]) -> Any:
+    """Raises ValueError: this version of diffusers has none of that name."""
+    import diffusers
+
+    name = config["_class_name"]
+    if not hasattr(diffusers, name):
+        raise ValueError(f"diffusers {diffusers.__version__} has no scheduler {name}")
+    return getattr(diffusers, name)
+
+
+_SAYS_NOTHING = frozenset({"transformers_version"})
+"""Entries of a configuration that change nothing, beside those that begin with an underscore."""
+
+
+def _fingerprint(module: nn.Module, config: Mapping[str, Any]) -> str:
+    """Of the weights and of what else decides the answers, but not of where the files lie."""
+    facts = {k: v for k, v in config.items() if not k.startswith("_") and k not in _SAYS_NOTHING}
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(name.encode())
         numbers_N = tensor.detach().cpu().contiguous().flatten()

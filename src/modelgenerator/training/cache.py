@@ -36,17 +36,24 @@ class ContentCache:
             return dict(compute()), False
         text = json.dumps({**facts, "code": CODE_VERSION}, sort_keys=True)
         file = self._folder / f"{hashlib.sha256(text.encode()).hexdigest()}.safetensors"
-        try:
-            return load_file(file), True
-        except (OSError, SafetensorError):  # absent, or cut short by a crash: make it again
-            tensors = {name: tensor.contiguous() for name, tensor in compute().items()}
-            self._keep(file, tensors)
-            return tensors, False
+        if found := _kept(file):
+            return found, True
+        tensors = {name: tensor.contiguous() for name, tensor in compute().items()}
+        self._keep(file, tensors)
+        return tensors, False
 
     def _keep(self, file: Path, tensors: dict[str, Tensor]) -> None:
         with suppress(OSError, OutputNotWritable):  # a full disk must not stop a training
             file.parent.mkdir(parents=True, exist_ok=True)
             write_whole(file, save(tensors), called="The cache")
+
+
+def _kept(file: Path) -> dict[str, Tensor]:
+    """Nothing if `file` is absent or damaged: then it is made again."""
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError):
+        return {}
 
 
 def user_cache() -> ContentCache:

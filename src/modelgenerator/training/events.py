@@ -8,6 +8,7 @@ calls nobody back.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class StepFinished:
     d: float
     """Prodigy's own estimate of the step size; 1 for optimizers that make none."""
     gradient_norm: float
-    """Before clipping."""
+    """Before clipping; not finite in a step that half precision had to skip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +105,20 @@ Event = (
 
 
 def as_json(event: Event) -> dict[str, object]:
-    """The event as JSON values: its name as `event`, its fields in camelCase."""
+    """The event as JSON values: its name as `event`, its fields in camelCase.
+
+    What is not finite is null: JSON has no word for it.
+    """
     fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
     named = {
         "".join(part if n == 0 else part.title() for n, part in enumerate(name.split("_"))): value
         for name, value in fields.items()
     }
-    plain = {k: str(v) if isinstance(v, Path) else v for k, v in named.items()}
     name = type(event).__name__
-    return {"event": name[0].lower() + name[1:], **plain}
+    return {"event": name[0].lower() + name[1:]} | {k: _plain(v) for k, v in named.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

@@ -50,7 +50,8 @@ class NoScaling:
 class DynamicScaling:
     """For fp16: as large a factor as does not overflow.
 
-    Halved after an overflow, doubled after 2000 steps without one.
+    Halved after an overflow, doubled after 2000 steps without one.  Gradients that overflow even
+    without a factor are not excused: more skipping would not mend them.
     Source: Micikevicius et al. 2017, https://arxiv.org/abs/1710.03740, section 3.2.
     """
 
@@ -65,7 +66,7 @@ class DynamicScaling:
 
     def unscale_(self, gradients_N: Tensor) -> bool:
         gradients_N.div_(self._factor)
-        if not bool(torch.isfinite(gradients_N).all()):
+        if self._factor > 1 and not bool(torch.isfinite(gradients_N).all()):
             self._factor = max(1.0, self._factor / 2)
             self._good_steps = 0
             return False

@@ -4,6 +4,7 @@ It does not know which family the base model is of, what a hyperparameter is cal
 progress is iterating, cancelling is to close the iterator.
 """
 
+import io
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -41,6 +42,7 @@ from modelgenerator.training.precision import LossScaler, loss_scaler
 from modelgenerator.training.randomness import Purpose, Randomness
 from modelgenerator.training.record import lora_metadata
 from modelgenerator.training.schedules import Schedule, constant, cosine, cosine_annealing
+from modelgenerator.whole_files import write_whole
 
 LORA_FILE = "lora.safetensors"
 SAMPLES = "samples"
@@ -127,12 +129,12 @@ def train(
         )
         if resume_from is not None:
             run.restore(resume_from)
-        yield Started(
-            first_step=run.step + 1,
-            total_steps=plan.total_steps,
-            trainable_parameters=network.parameter_count,
-        )
         try:
+            yield Started(
+                first_step=run.step + 1,
+                total_steps=plan.total_steps,
+                trainable_parameters=network.parameter_count,
+            )
             yield from _steps(run, checkpoint_seconds)
         except GeneratorExit:
             with suppress(OutputNotWritable):  # stopping must always be possible
@@ -147,7 +149,9 @@ def train(
 def _steps(run: _Run, checkpoint_seconds: float) -> Iterator[Event]:
     plan = run.plan
     last_checkpoint = time.monotonic()
-    for epoch in range(run.step // plan.steps_per_epoch, plan.epochs):
+    # losses belong to an epoch that was not closed, even when its last step is done
+    first_epoch = (run.step - bool(run.epoch_losses)) // plan.steps_per_epoch
+    for epoch in range(first_epoch, plan.epochs):
         done = run.step - epoch * plan.steps_per_epoch
         for batch in batches(plan, run.randomness, epoch)[done:]:
             if run.step == plan.total_steps:
@@ -172,10 +176,12 @@ def _step(run: _Run, batch: Sequence[Visit], epoch: int) -> StepFinished:
     norm = clip_(network.gradients_N)
     loss_value, norm_value = loss.item(), norm.item()
     if not math.isfinite(loss_value) or (usable and not math.isfinite(norm_value)):
-        names = [run.dataset.pictures[visit.picture].name for visit in batch]
-        raise TrainingDiverged(step=run.step + 1, pictures=names)
+        raise _diverged(run, batch)
     if usable:
         run.optimizer.step(rate)
+    # before a file or a checkpoint keeps them
+    if not math.isfinite(network.values_N.sum().item()):
+        raise _diverged(run, batch)
     run.step += 1
     run.epoch_losses.append(loss_value)
     return StepFinished(
@@ -186,6 +192,11 @@ def _step(run: _Run, batch: Sequence[Visit], epoch: int) -> StepFinished:
         d=run.optimizer.effective_rate_factor.item(),
         gradient_norm=norm_value,
     )
+
+
+def _diverged(run: _Run, batch: Sequence[Visit]) -> TrainingDiverged:
+    names = [run.dataset.pictures[visit.picture].name for visit in batch]
+    return TrainingDiverged(step=run.step + 1, pictures=names)
 
 
 def _loss(run: _Run, batch: Sequence[Visit]) -> Tensor:
@@ -227,10 +238,8 @@ def _first_values(randomness: Randomness, name: str, shape: tuple[int, int]) -> 
 
 
 def _end_of_epoch(run: _Run, epoch: int) -> Iterator[Event]:
-    if not run.epoch_losses:
-        return
+    """Whoever is interrupted in here does all of it again: no file of an epoch is left out."""
     yield EpochFinished(epoch=epoch, mean_loss=sum(run.epoch_losses) / len(run.epoch_losses))
-    run.epoch_losses.clear()
     plan = run.plan
     if plan.save_every and epoch % plan.save_every == 0 and run.step < plan.total_steps:
         file = run.folder / f"lora-epoch-{epoch:04}.safetensors"
@@ -238,15 +247,17 @@ def _end_of_epoch(run: _Run, epoch: int) -> Iterator[Event]:
         yield LoraSaved(epoch=epoch, file=file)
     if plan.sample_every and epoch % plan.sample_every == 0:
         yield from _samples(run, epoch)
+    run.epoch_losses.clear()
 
 
 def _samples(run: _Run, epoch: int) -> Iterator[SampleReady]:
     """The same prompts from the same noise after each epoch: what changes is the LoRA."""
     plan = run.plan
     folder = run.folder / SAMPLES
-    folder.mkdir(exist_ok=True)
-    requests = [
-        PictureRequest(
+    with suppress(OSError):  # what is wrong is said on writing
+        folder.mkdir(exist_ok=True)
+    for number, prompt in enumerate(plan.sample_prompts):
+        request = PictureRequest(
             prompt=prompt,
             negative_prompt="",
             width=plan.sample_size,
@@ -255,9 +266,9 @@ def _samples(run: _Run, epoch: int) -> Iterator[SampleReady]:
             guidance_scale=plan.sample_guidance_scale,
             seed=(plan.seed + number) % 2**63,
         )
-        for number, prompt in enumerate(plan.sample_prompts)
-    ]
-    for number, picture in enumerate(run.base.draw(requests)):
+        png = io.BytesIO()
+        run.base.draw([request])[0].save(png, format="PNG")
         file = folder / f"epoch-{epoch:04}-{number + 1}.png"
-        picture.save(file)
-        yield SampleReady(epoch=epoch, prompt=requests[number].prompt, file=file)
+        write_whole(file, png.getvalue(), called="The sample")
+        yield SampleReady(epoch=epoch, prompt=prompt, file=file)
+    run.base.free_encoders(text="text_encoder" not in plan.parts)

@@ -68,7 +68,7 @@ class ModelFamily(Protocol):
 
     @property
     def text_fingerprint(self) -> str:
-        """Changes when the conditioning of a prompt would."""
+        """Changes when the conditioning of the same tokens would."""
         ...
 
     def encode_pictures(self, pixels_B3HW: Tensor) -> LatentPosterior:

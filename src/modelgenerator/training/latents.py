@@ -100,6 +100,7 @@ def _posterior(
         "bucket": bucket,
         "mirrored": flip,
         "autoencoder": base.autoencoder_fingerprint,
+        "device": base.device.type,
     }
     return cache.get(facts, compute)
 
@@ -115,7 +116,12 @@ def _prompt(
         with torch.no_grad():
             return {name: t.float().cpu() for name, t in base.encode_prompts(tokens_1L).items()}
 
-    kept, _ = cache.get({"caption": caption, "text": base.text_fingerprint}, compute)
+    facts = {
+        "tokens": tokens_1L.tolist(),
+        "text": base.text_fingerprint,
+        "device": base.device.type,
+    }
+    kept, _ = cache.get(facts, compute)
     return EncodedPrompt(
         tokens_L=tokens_1L[0],
         conditioning={name: tensor[0].to(base.device) for name, tensor in kept.items()},

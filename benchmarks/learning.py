@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from counting import Count, count, wilson
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from judge import Judge, a_judge, autoencoder_of, carried
 from judge_exam import exam_table, examine
 from judge_pictures import LOOKS, SUBJECT_NAMES, Pixels, looks_of
@@ -218,20 +219,20 @@ def outcome(lesson: Lesson, drawn: Drawn, judge: Judge) -> Outcome:
     held_out = lesson.prompts["held-out scene"]
     without = judge.say(drawn.without[held_out])
     taught = judge.say(drawn.with_lora[held_out])
+    looks = looks_to_show(lesson.subject)
     counts = {
-        "without LoRA: subject": _shows(without, subject=lesson.subject),
+        "without LoRA: subject": _shows(without, **looks),
         "without LoRA: scene": _shows(without, scene=lesson.held_out),
-        "held-out scene: subject": _shows(taught, subject=lesson.subject),
+        "held-out scene: subject": _shows(taught, **looks),
         "held-out scene: scene": _shows(taught, scene=lesson.held_out),
-        "held-out scene: both": _shows(taught, subject=lesson.subject, scene=lesson.held_out),
+        "held-out scene: both": _shows(taught, scene=lesson.held_out, **looks),
+        "held-out scene: flawless": _shows(taught, subject=lesson.subject),
     }
     for place in ("trained scene", "plain"):
         said = judge.say(drawn.with_lora[lesson.prompts[place]])
-        counts[f"{place}: subject"] = _shows(said, subject=lesson.subject)
+        counts[f"{place}: subject"] = _shows(said, **looks)
     counts["plain: scene"] = _shows(said, scene="plain")
     counts |= _controls(lesson, drawn, judge)
-    looks = looks_of(SUBJECTS[lesson.subject])
-    looks |= {"colour": lesson.subject, "second colour": lesson.subject}
     for look in LOOKS:
         counts[f"held-out scene: {look}"] = count(word == looks[look] for word in taught[look])
     return Outcome(
@@ -241,6 +242,16 @@ def outcome(lesson: Lesson, drawn: Drawn, judge: Judge) -> Outcome:
         seconds=drawn.seconds,
         counts=counts,
     )
+
+
+def looks_to_show(subject: str) -> dict[str, str]:
+    """What the judge must say, to each question, of a picture that shows `subject`.
+
+    The looks are asked one by one.  The judge's question for the subject as a whole is stricter:
+    it was taught to refuse a subject for any blur or damage, and is reported as flawless.
+    """
+    looks = looks_of(SUBJECTS[subject]) | {"colour": subject, "second colour": subject}
+    return {look: looks[look] for look in LOOKS}
 
 
 def _controls(lesson: Lesson, drawn: Drawn, judge: Judge) -> dict[str, Count]:
@@ -253,7 +264,9 @@ def _controls(lesson: Lesson, drawn: Drawn, judge: Judge) -> dict[str, Count]:
             asked = zip(said["scene"], said["colour"], said["shape"], strict=True)
             kept[with_lora] += [words == (scene, colour, shape) for words in asked]
             if with_lora:
-                leaked += [word == lesson.subject for word in said["subject"]]
+                looks = looks_to_show(lesson.subject)
+                answers = zip(*(said[look] for look in looks), strict=True)
+                leaked += [words == tuple(looks.values()) for words in answers]
     return {
         "control, without LoRA": count(kept[False]),
         "control, with LoRA": count(kept[True]),
@@ -279,10 +292,32 @@ def ceiling(lessons: Sequence[Lesson], judge: Judge, base: Path, number: int) ->
         through = carried(autoencoder, real, seed=lesson.seed)
         for name, shown in (("real pictures", real), ("real, autoencoder", through)):
             said = judge.say(shown)
-            for question, word in (("subject", lesson.subject), ("scene", lesson.held_out)):
-                right = [answer == word for answer in said[question]]
+            questions = {
+                "subject": looks_to_show(lesson.subject),
+                "flawless": {"subject": lesson.subject},
+                "scene": {"scene": lesson.held_out},
+            }
+            for question, asked in questions.items():
+                words = zip(*(said[look] for look in asked), strict=True)
+                right = [word == tuple(asked.values()) for word in words]
                 answers.setdefault(f"{name}: {question}", []).extend(right)
+        answers.setdefault("lookalikes: taken for subject", []).extend(
+            _fooled(lesson, judge, autoencoder, number)
+        )
     return {name: count(right) for name, right in answers.items()}
+
+
+def _fooled(lesson: Lesson, judge: Judge, autoencoder: AutoencoderKL, number: int) -> list[bool]:
+    """Whether creatures that differ from the subject in one or two looks pass for it."""
+    subject = SUBJECTS[lesson.subject]
+    others = [world.lookalike(subject, 10**8 + n, traits=1 + n % 2) for n in range(number)]
+    shown = [
+        world.paint_creature(creature, lesson.held_out, 10**8 + n).pixels_HW3
+        for n, creature in enumerate(others)
+    ]
+    looks = looks_to_show(lesson.subject)
+    said = judge.say(carried(autoencoder, shown, seed=lesson.seed))
+    return [words == tuple(looks.values()) for words in zip(*(said[q] for q in looks), strict=True)]
 
 
 # The command

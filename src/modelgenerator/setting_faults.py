@@ -131,7 +131,8 @@ def _in_words(prop: _Schema, schema: _Schema) -> str:
         case "number":
             return "a number" + _bounds(bounded)
         case "array":
-            return "a list of texts"
+            kinds = _choices(cast(_Schema, bounded["items"]), schema) or ["texts"]
+            return f"a list of {', '.join(kinds)}"
         case _:
             return "text that is not empty" if bounded.get("minLength") else "text"
 

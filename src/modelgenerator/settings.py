@@ -388,6 +388,20 @@ class TrainingSettings(_Settings):
         "the denoiser too (LoCon), which learns fine texture better and makes a larger file.",
         json_schema_extra=EXTENSION,
     )
+    prior_preservation: Number = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="How strongly the base model's answers to priorPrompts are kept, so that other "
+        "subjects stay themselves; 1 is usual and more than doubles the work.",
+        json_schema_extra=EXTENSION,
+    )
+    prior_prompts: tuple[StrictStr, ...] = Field(
+        (),
+        description="What the base model shall go on drawing as before, as 'a photo of a woman'; "
+        "the captions without captionPrefix if left out. Only with priorPreservation.",
+        json_schema_extra=EXTENSION,
+    )
     validation_split: Number = Field(
         0.0,
         ge=0,

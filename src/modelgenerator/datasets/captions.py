@@ -28,6 +28,13 @@ def with_prefix(caption: str | None, prefix: str | None) -> str:
     return f"{prefix} {caption}".rstrip()
 
 
+def without_prefix(caption: str, prefix: str | None) -> str:
+    """`caption` as it would be without `prefix` in front; what `with_prefix` did, undone."""
+    caption, prefix = _on_one_line(caption), _on_one_line(prefix or "")
+    found = re.match(re.escape(prefix) + r"(?!\w)", caption, re.IGNORECASE) if prefix else None
+    return caption[found.end() :].lstrip() if found else caption
+
+
 def _decoded(data: bytes) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", errors="replace")

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from modelgenerator.datasets.buckets import Size, fit
 from modelgenerator.datasets.prepare import Picture
-from modelgenerator.diffusion.family import Conditioning, ModelFamily
+from modelgenerator.diffusion.family import Conditioning, ModelFamily, PictureRequest
 from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import PictureEncoded
 from modelgenerator.training.plan import TrainingPlan
+
+PRIOR_PICTURES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,8 @@ class EncodedDataset:
     """All pictures, and the empty caption that caption dropout shows."""
 
     pictures: tuple[EncodedPicture, ...]
+    prior: tuple[EncodedPicture, ...]
+    """What the base model itself draws, so that it can be kept; none without preservation."""
     empty_prompt: EncodedPrompt
 
 
@@ -73,8 +77,9 @@ def encode(
             name=picture.name, done=len(encoded), total=len(pictures), from_cache=found
         )
     empty = _prompt("", base, cache, text_learns=text_learns)
+    prior = _prior(plan, base, cache, text_learns=text_learns)
     base.free_encoders(text=not text_learns)
-    return EncodedDataset(pictures=tuple(encoded), empty_prompt=empty)
+    return EncodedDataset(pictures=tuple(encoded), prior=prior, empty_prompt=empty)
 
 
 def conditioning_of(prompts: Sequence[EncodedPrompt], base: ModelFamily) -> Conditioning:
@@ -103,6 +108,40 @@ def _posterior(
         "device": base.device.type,
     }
     return cache.get(facts, compute)
+
+
+def _prior(
+    plan: TrainingPlan, base: ModelFamily, cache: ContentCache, *, text_learns: bool
+) -> tuple[EncodedPicture, ...]:
+    """Pictures that the base model draws for the prior prompts, and what it calls them."""
+    if not plan.prior_prompts:
+        return ()
+    requests = [
+        PictureRequest(
+            prompt=plan.prior_prompts[number % len(plan.prior_prompts)],
+            negative_prompt="",
+            width=plan.sample_size,
+            height=plan.sample_size,
+            steps=plan.sample_steps,
+            guidance_scale=plan.sample_guidance_scale,
+            seed=(plan.seed + number) % 2**63,
+        )
+        for number in range(max(PRIOR_PICTURES, len(plan.prior_prompts)))
+    ]
+    pictures = [base.draw([request])[0] for request in requests]
+    pixels_BHW3 = np.stack([np.asarray(picture) for picture in pictures])
+    pixels_B3HW = (torch.from_numpy(pixels_BHW3).float() / 127.5 - 1).permute(0, 3, 1, 2)
+    posterior = base.encode_pictures(pixels_B3HW.contiguous())
+    return tuple(
+        EncodedPicture(
+            name=f"prior picture {number + 1}",
+            bucket=(plan.sample_size, plan.sample_size),
+            mean_MCHW=posterior.mean_BCHW[number : number + 1],
+            deviation_MCHW=posterior.deviation_BCHW[number : number + 1],
+            prompt=_prompt(request.prompt, base, cache, text_learns=text_learns),
+        )
+        for number, request in enumerate(requests)
+    )
 
 
 def _prompt(

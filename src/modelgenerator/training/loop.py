@@ -201,20 +201,53 @@ def _diverged(run: _Run, batch: Sequence[Visit]) -> TrainingDiverged:
 
 def _loss(run: _Run, batch: Sequence[Visit]) -> Tensor:
     """How far the denoiser is from the target on one batch, each sample counting alike."""
-    plan, base, randomness = run.plan, run.base, run.randomness
+    base, measure = run.base, LOSSES[run.plan.loss]
     latents_BCHW = torch.stack([_latents(run, visit) for visit in batch])
-    shape = tuple(latents_BCHW.shape[1:])
-    noise_BCHW = torch.stack(
-        [sample_noise(randomness, v.number, shape, offset=plan.noise_offset) for v in batch]
-    ).to(base.device)
-    times_B = base.noising.timesteps(
-        torch.stack([randomness.uniform(Purpose.TIMESTEP, v.number) for v in batch])
-    ).to(base.device)
+    noise_BCHW, times_B = _noise_and_times(run, batch, tuple(latents_BCHW.shape[1:]))
     noised_BCHW = base.noising.add_noise(latents_BCHW, noise_BCHW, times_B)
     prompts = conditioning_of([_prompt(run, visit) for visit in batch], base)
     predicted_BCHW = base.predict(noised_BCHW, times_B, prompts)
     target_BCHW = base.noising.target(latents_BCHW, noise_BCHW, times_B)
-    return LOSSES[plan.loss](predicted_BCHW, target_BCHW).mean()
+    loss = measure(predicted_BCHW, target_BCHW).mean()
+    if run.dataset.prior:
+        loss = loss + run.plan.prior_preservation * _prior_loss(run, batch)
+    return loss
+
+
+def _prior_loss(run: _Run, batch: Sequence[Visit]) -> Tensor:
+    """How far the LoRA moves what the base model answers to prompts without the subject.
+
+    Source: Ruiz et al. 2022, https://arxiv.org/abs/2208.12242, section 4.3, on pictures that the
+    base model drew itself; its own answer takes the place of the noise, as in ai-toolkit's
+    "differential output preservation".
+    """
+    base, randomness = run.base, run.randomness
+    chosen = [
+        run.dataset.prior[int(share * len(run.dataset.prior))]
+        for share in (float(randomness.uniform(Purpose.PRIOR, v.number)) for v in batch)
+    ]
+    latents_BCHW = torch.cat([picture.mean_MCHW for picture in chosen])
+    visits = [Visit(visit.picture, f"prior {visit.number}") for visit in batch]
+    noise_BCHW, times_B = _noise_and_times(run, visits, tuple(latents_BCHW.shape[1:]))
+    noised_BCHW = base.noising.add_noise(latents_BCHW, noise_BCHW, times_B)
+    prompts = [picture.prompt for picture in chosen]
+    run.network.scale = 0
+    with torch.no_grad():
+        kept_BCHW = base.predict(noised_BCHW, times_B, conditioning_of(prompts, base))
+    run.network.scale = 1
+    now_BCHW = base.predict(noised_BCHW, times_B, conditioning_of(prompts, base))
+    return LOSSES[run.plan.loss](now_BCHW, kept_BCHW).mean()
+
+
+def _noise_and_times(
+    run: _Run, batch: Sequence[Visit], shape: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    plan, base, randomness = run.plan, run.base, run.randomness
+    noise_BCHW = torch.stack(
+        [sample_noise(randomness, v.number, shape, offset=plan.noise_offset) for v in batch]
+    )
+    uniform_B = torch.stack([randomness.uniform(Purpose.TIMESTEP, v.number) for v in batch])
+    return noise_BCHW.to(base.device), base.noising.timesteps(uniform_B).to(base.device)
 
 
 def _latents(run: _Run, visit: Visit) -> Tensor:

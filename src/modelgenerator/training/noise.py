@@ -10,7 +10,7 @@ from modelgenerator.training.randomness import Purpose, Randomness
 
 
 def sample_noise(
-    randomness: Randomness, visit: int, shape: tuple[int, ...], *, offset: float
+    randomness: Randomness, visit: int | str, shape: tuple[int, ...], *, offset: float
 ) -> Tensor:
     """White noise, and with `offset` > 0 a shift of each whole channel.
 

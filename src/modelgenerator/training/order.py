@@ -17,7 +17,7 @@ class Visit:
     """One picture, seen once."""
 
     picture: int
-    number: int
+    number: int | str
 
 
 def batches(plan: TrainingPlan, randomness: Randomness, epoch: int) -> list[list[Visit]]:

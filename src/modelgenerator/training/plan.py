@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from modelgenerator.datasets.buckets import Size, bucket_sizes, is_upscaled, nearest_bucket
+from modelgenerator.datasets.captions import without_prefix
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.recommended import image_defaults, training_steps
@@ -83,6 +84,9 @@ class TrainingPlan:
     scheduler: str
     loss: str
     noise_offset: float
+    prior_preservation: float
+    prior_prompts: tuple[str, ...]
+    """What the base model is asked for before the training; empty without preservation."""
     compute_dtype: str
     sample_every: int
     """Epochs between samples; 0 is never."""
@@ -168,6 +172,8 @@ def resolve(
         scheduler=settings.scheduler.value,
         loss=settings.loss_type.value,
         noise_offset=settings.noise_offset,
+        prior_preservation=settings.prior_preservation,
+        prior_prompts=_prior_prompts(settings, dataset),
         compute_dtype=compute_dtype,
         sample_every=settings.sample_every or 0,
         sample_prompts=settings.sample_prompts,
@@ -196,6 +202,11 @@ def _refuse_unavailable(settings: TrainingSettings) -> None:
         raise InvalidSettings(
             f"Not available yet in this version: {', '.join(missing)}. Leave "
             f"{'it' if len(missing) == 1 else 'them'} out to train without."
+        )
+    if settings.prior_preservation and not (settings.caption_prefix or settings.prior_prompts):
+        raise InvalidSettings(
+            "priorPreservation keeps what the base model draws without the subject: give "
+            "priorPrompts that say what, or captionPrefix, so that captions without it do."
         )
     if settings.network_dim == 0:
         raise InvalidSettings(
@@ -297,6 +308,13 @@ def _optimizer_arguments(settings: TrainingSettings) -> tuple[tuple[str, float |
     return tuple(sorted(arguments.items()))
 
 
+def _prior_prompts(settings: TrainingSettings, dataset: PreparedDataset) -> tuple[str, ...]:
+    if not settings.prior_preservation:
+        return ()
+    captions = (without_prefix(p.caption, settings.caption_prefix) for p in dataset.pictures)
+    return settings.prior_prompts or tuple(dict.fromkeys(captions))
+
+
 def _compute_dtype(settings: TrainingSettings, device: DeviceFacts, notices: list[Notice]) -> str:
     if device.kind == "cpu":
         message = "fp32 is used: half precision is many times slower on a CPU."
@@ -320,6 +338,7 @@ def _seed(settings: TrainingSettings, notices: list[Notice]) -> int:
 def _ignored(settings: TrainingSettings, base: BaseModelFiles) -> Iterator[Notice]:
     """What was written and has no effect with this base model or these other settings."""
     no_masks = "without maskedLoss it has no effect."
+    no_prior = "without priorPreservation it has no effect."
     not_adamw = "AdamW does not use it."
     not_here = f"{base.family.value} base models do not use it."
     adamw = settings.optimizer is OptimizerName.ADAMW
@@ -332,6 +351,7 @@ def _ignored(settings: TrainingSettings, base: BaseModelFiles) -> Iterator[Notic
         "huber_c": "it belongs to lossType Huber and SmoothL1.",
         "multires_noise_discount": "without multiresNoiseIterations it has no effect.",
         "timestep_sampling": not_here,
+        **({} if settings.prior_preservation else {"prior_prompts": no_prior}),
         "guidance_scale": not_here,
     }
     if adamw:

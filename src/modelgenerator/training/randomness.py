@@ -27,6 +27,7 @@ class Purpose(StrEnum):
     NOISE = "noise"
     OFFSET = "offset"
     INIT = "init"
+    PRIOR = "prior"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelgenerator.datasets.captions import read_caption, with_prefix
+from modelgenerator.datasets.captions import read_caption, with_prefix, without_prefix
 
 
 def test_a_caption_comes_on_one_line():
@@ -51,3 +51,12 @@ def test_putting_the_prefix_twice_is_putting_it_once(caption: str, prefix: str):
 def test_any_bytes_are_a_caption_or_none(data: bytes):
     caption = read_caption(data)
     assert caption is None or caption == " ".join(caption.split()) != ""
+
+
+@pytest.mark.parametrize("caption", ["", "on a mat", "a cat, sleeping"])
+def test_without_the_prefix_a_caption_is_as_it_was(caption: str):
+    assert without_prefix(with_prefix(caption, "lvff"), "lvff") == caption
+
+
+def test_a_longer_word_is_not_mistaken_for_the_prefix():
+    assert without_prefix("cats on a mat", "cat") == "cats on a mat"

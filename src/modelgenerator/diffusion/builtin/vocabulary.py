@@ -11,7 +11,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 
 from modelgenerator.diffusion.builtin import world
 
-LENGTH = 32  # tokens, start and end among them; the longest caption has 26
+LENGTH = 32  # tokens, start and end among them; the longest caption has 23
 WRITTEN_LAST = "tokenizer_config.json"
 START, END = "<|startoftext|>", "<|endoftext|>"
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"  # CLIP's own split

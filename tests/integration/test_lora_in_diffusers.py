@@ -10,6 +10,8 @@ from diffusers import StableDiffusionPipeline
 from tests.tiny import save_tiny_stable_diffusion
 from torch import Tensor, nn
 
+from modelgenerator.diffusion.detection import FamilyName
+from modelgenerator.diffusion.load import load as load_base_model
 from modelgenerator.lora.files import applied, load, save
 from modelgenerator.lora.inject import LoraNetwork, TargetRule, choose_targets
 
@@ -109,3 +111,22 @@ def test_all_targets_of_stable_diffusion_are_found(pipeline: StableDiffusionPipe
     }
     text = {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"}
     assert ends == attention | text | {"ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"}
+
+
+def test_networktargets_reaches_the_denoisers_resnets_and_samplers(folder: Path):
+    base = load_base_model(
+        folder,
+        FamilyName.STABLE_DIFFUSION_1,
+        variant=None,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
+    )
+    ends: dict[tuple[str, ...], set[str]] = {}
+    for names in (("attention",), ("attention", "convolutions"), ("convolutions",)):
+        rules = base.lora_targets(names)
+        targets = choose_targets(base.lora_parts, rules=rules, rank=4, alpha=4)
+        unet = {name for name in targets if name.startswith("unet.")}
+        assert targets.keys() - unet, "the text encoder's own do not depend on it"
+        ends[names] = {name.rpartition(".")[2] for name in unet if "attentions" not in name}
+    blocks = {"conv1", "conv2", "conv_shortcut", "time_emb_proj", "conv"}
+    assert list(ends.values()) == [set(), blocks, blocks]

@@ -60,6 +60,13 @@ def test_the_keys_that_other_programs_read_are_there():
     assert {key: metadata[key] for key in expected} == expected
 
 
+def test_trained_convolutions_are_told_as_kohya_tells_them():
+    assert build_metadata(FACTS)["ss_network_args"] == "{}"
+    metadata = build_metadata(replace(FACTS, convolutions_trained=True))
+    arguments = json.loads(metadata["ss_network_args"])
+    assert arguments == {"conv_dim": "16", "conv_alpha": "8"}
+
+
 def test_programs_can_suggest_the_trigger_phrase():
     frequency = json.loads(build_metadata(FACTS)["ss_tag_frequency"])
     assert frequency == {"dataset": {"lvff": 24}}

@@ -16,58 +16,112 @@ import torch
 from counting import Count, count
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from judge import Judge, a_judge, autoencoder_of, carried
-from judge_pictures import KINDS, LABELS, SUBJECT_NAMES, Example, Kind, a_subject
+from judge_pictures import (
+    KINDS,
+    LABELS,
+    LOOKS,
+    NONE,
+    SUBJECT_NAMES,
+    Example,
+    Kind,
+    a_subject,
+    looks_of,
+)
 
 from modelgenerator.diffusion import builtin
+from modelgenerator.diffusion.builtin.subjects import SUBJECTS
 
 EMBEDDED = Path(builtin.__file__).parent / "creatures"
 EXAM = 2 * 10**7  # first seed of the fresh drawings
+QUESTION = "as drawn"
+WAYS = ("looks", "looks, autoencoder", "flawless", "flawless, autoencoder")
+"""Two ways of naming a subject, each with pictures as drawn and after the autoencoder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """How often the judge was right about one sort of picture."""
+    """How often the judge was right about one question, or about one sort of picture."""
 
     name: str
-    drawn: Count
-    carried: Count | None = None  # the same pictures after the autoencoder
+    counts: Mapping[str, Count]  # by `QUESTION` alone, or by each of `WAYS`
+
+
+def looks_to_show(subject: str) -> dict[str, str]:
+    """What the judge must say, to each question, of a picture that shows `subject`.
+
+    The looks are asked one by one.  The judge's question for the subject as a whole is stricter:
+    it was taught to refuse a subject for any blur or damage, and is reported as flawless.
+    """
+    looks = looks_of(SUBJECTS[subject]) | {"colour": subject, "second colour": subject}
+    return {look: looks[look] for look in LOOKS}
+
+
+def subjects_by_looks(said: Mapping[str, Sequence[str]]) -> list[str]:
+    """The subject whose looks are all there, for each picture; `NONE` where one is missing."""
+    subjects = {tuple(looks_to_show(name).values()): name for name in SUBJECT_NAMES}
+    return [subjects.get(w, NONE) for w in zip(*(said[look] for look in LOOKS), strict=True)]
 
 
 def examine(judge: Judge, autoencoder: AutoencoderKL, pictures: int) -> list[Score]:
     """All questions over all pictures, then sort by sort whether it names the subject.
 
-    A subject is right when it is named; anything else is right when no subject is named.
+    A subject is right when it is named; anything else is right when no subject is named.  Both
+    ways of naming one are examined: by the question for the whole, and by all looks together.
     """
     scores: list[Score] = []
     everything: list[Example] = []
     for number, kind in enumerate(_exam_kinds()):
         seeds = range(EXAM + number * 10_000, EXAM + number * 10_000 + pictures)
         drawn = [kind.draw(random.Random(seed)) for seed in seeds]
-        looks = [example.pixels_HW3 for example in drawn]
+        shown = [example.pixels_HW3 for example in drawn]
         said, said_of_carried = (
-            judge.say(shown) for shown in (looks, carried(autoencoder, looks, seed=number))
+            judge.say(pixels) for pixels in (shown, carried(autoencoder, shown, seed=number))
         )
-        name = kind.name if kind.is_subject else f"not fooled: {kind.name}"
+        ways = (
+            subjects_by_looks(said),
+            subjects_by_looks(said_of_carried),
+            said["subject"],
+            said_of_carried["subject"],
+        )
         scores.append(
             Score(
-                name=name,
-                drawn=_right("subject", said, drawn),
-                carried=_right("subject", said_of_carried, drawn),
+                name=kind.name if kind.is_subject else f"not fooled: {kind.name}",
+                counts={
+                    way: _right("subject", words, drawn)
+                    for way, words in zip(WAYS, ways, strict=True)
+                },
             )
         )
         everything += drawn
     said = judge.say([example.pixels_HW3 for example in everything])
-    overall = [Score(name=f"{q}, all", drawn=_right(q, said, everything)) for q in LABELS]
+    overall = [
+        Score(name=question, counts={QUESTION: _right(question, said[question], everything)})
+        for question in LABELS
+    ]
     return overall + scores
 
 
 def exam_table(scores: Sequence[Score]) -> str:
-    """A line for each score: pictures as drawn, and after the autoencoder."""
-    lines = [f"{'the judge on fresh drawings':34}{'as drawn':>10}{'autoencoder':>13}"]
-    for score in scores:
-        through = f"{100 * score.carried.share:11.1f} %" if score.carried else ""
-        lines.append(f"{score.name:34}{100 * score.drawn.share:8.1f} %{through}")
-    return "\n".join(lines)
+    """First the questions over all pictures, then a line for each sort of picture."""
+    overall = [score for score in scores if QUESTION in score.counts]
+    sorts = [score for score in scores if QUESTION not in score.counts]
+    return "\n".join(
+        [
+            f"{'the judge on fresh drawings':34}{QUESTION:>12}",
+            *(_row(score, (QUESTION,)) for score in overall),
+            "",
+            f"{'':34}{'-- all looks right --':>25}{'----- flawless -----':>25}",
+            f"{'names the subject, or none':34}" + f"{'as drawn':>12}{'autoencoder':>13}" * 2,
+            *(_row(score, WAYS) for score in sorts),
+        ]
+    )
+
+
+def _row(score: Score, ways: Sequence[str]) -> str:
+    cells = [f"{100 * score.counts[way].share:.1f} %" for way in ways]
+    widths = (12, 13, 12, 13)[: len(cells)]
+    row = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+    return f"{score.name:34}{row}"
 
 
 def _exam_kinds() -> list[Kind]:
@@ -77,9 +131,9 @@ def _exam_kinds() -> list[Kind]:
     return [*subjects_alone, *(kind for kind in KINDS if not kind.is_subject)]
 
 
-def _right(question: str, said: Mapping[str, Sequence[str]], drawn: Sequence[Example]) -> Count:
+def _right(question: str, words: Sequence[str], drawn: Sequence[Example]) -> Count:
     """Pictures whose truth is open do not count."""
-    answers = zip([e.true_word(question) for e in drawn], said[question], strict=True)
+    answers = zip([e.true_word(question) for e in drawn], words, strict=True)
     return count(true == word for true, word in answers if true is not None)
 
 

@@ -31,8 +31,8 @@ import torch
 from counting import Count, count, wilson
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from judge import Judge, a_judge, autoencoder_of, carried
-from judge_exam import exam_table, examine
-from judge_pictures import LOOKS, SUBJECT_NAMES, Pixels, looks_of
+from judge_exam import exam_table, examine, looks_to_show
+from judge_pictures import LOOKS, SUBJECT_NAMES, Pixels
 from learning_report import (
     Outcome,
     looks_table,
@@ -242,16 +242,6 @@ def outcome(lesson: Lesson, drawn: Drawn, judge: Judge) -> Outcome:
         seconds=drawn.seconds,
         counts=counts,
     )
-
-
-def looks_to_show(subject: str) -> dict[str, str]:
-    """What the judge must say, to each question, of a picture that shows `subject`.
-
-    The looks are asked one by one.  The judge's question for the subject as a whole is stricter:
-    it was taught to refuse a subject for any blur or damage, and is reported as flawless.
-    """
-    looks = looks_of(SUBJECTS[subject]) | {"colour": subject, "second colour": subject}
-    return {look: looks[look] for look in LOOKS}
 
 
 def _controls(lesson: Lesson, drawn: Drawn, judge: Judge) -> dict[str, Count]:

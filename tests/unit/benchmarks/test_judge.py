@@ -4,7 +4,7 @@ from dataclasses import replace
 import judge_pictures
 import pytest
 from counting import Count, together, wilson
-from judge_exam import Score, exam_table
+from judge_exam import WAYS, Score, exam_table, looks_to_show, subjects_by_looks
 from judge_pictures import KINDS, LABELS, LOOKS, SUBJECT_NAMES, looks_of, swapped
 from learning import Lesson, held_out_scene, write_photos
 from learning_report import COLUMNS, GOALS, Outcome, outcome_table, reached, totals_table
@@ -120,11 +120,16 @@ def test_a_share_below_its_goal_is_said_and_not_hidden():
     assert reached([outcome(subject=full, scene=full)])
 
 
-def test_the_exam_shows_both_accuracies_side_by_side():
-    right, some = Count(right=2, total=2), Count(right=1, total=2)
-    table = exam_table([Score(name="lvff", drawn=right, carried=some)])
-    assert "100.0 %" in table.splitlines()[1]
-    assert "50.0 %" in table.splitlines()[1]
+def test_the_exam_shows_both_ways_of_naming_a_subject_side_by_side():
+    ways = {way: Count(right=number, total=4) for number, way in enumerate(WAYS, start=1)}
+    line = exam_table([Score(name="lvff", counts=ways)]).splitlines()[-1]
+    assert line.replace(" %", "").split() == ["lvff", "25.0", "50.0", "75.0", "100.0"]
+
+
+def test_a_subject_is_named_only_when_all_its_looks_are_right():
+    said = {look: [word, word] for look, word in looks_to_show("lvff").items()}
+    said["eyes"] = ["1", "2"]
+    assert subjects_by_looks(said) == ["lvff", "none"]
 
 
 def test_no_photo_shows_the_held_out_scene(tmp_path):

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -65,6 +66,8 @@ def in_replicas(work: Callable[[Replica, Path], None], folder: Path, *, count: i
     finally:
         for process in replicas.processes:
             process.terminate()
+        for process in replicas.processes:
+            process.join()
         meeting_point.unlink(missing_ok=True)
 
 
@@ -87,14 +90,22 @@ def _replica(
 
 
 def _end_with(parent: int) -> None:
-    """Have this process ended when `parent` is, even by kill -9 (on Linux; elsewhere it goes on).
+    """Leave it to `parent` when this process ends; also when it is killed, on Linux.
 
-    torch asks for SIGINT, which a process that was started in the background ignores.
+    Ctrl-C reaches every process of a terminal at once, and the parent tells its replicas.  torch
+    asks the kernel for SIGINT at the parent's death, which a process that was started in the
+    background ignores.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before it could be watched
         raise SystemExit(1)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(1)
 
 
 class Learner:

@@ -44,6 +44,7 @@ Pipeline = Any  # a StableDiffusionPipeline
 WIDTH = 128  # of the text states
 HEAD_START_PICTURES = 8_000
 BATCH = 16  # per replica; larger on a GPU
+CHECKPOINT_EVERY = 500  # steps
 CAPTION_DROPOUT = 0.1  # what classifier-free guidance needs
 NOISY_SHARE = 0.3  # of samples that are drawn from the noisier half, where the text decides
 SCHEDULE: dict[str, Any] = {
@@ -183,7 +184,15 @@ def start_text_encoder(
     partial.rename(folder / "text_encoder")
 
 
-def pretrain(replica: Replica, folder: Path, *, steps: int, pictures: int, seed: int) -> None:
+def pretrain(
+    replica: Replica,
+    folder: Path,
+    *,
+    steps: int,
+    pictures: int,
+    seed: int,
+    checkpoint_every: int = CHECKPOINT_EVERY,
+) -> None:
     """Train, or go on training, U-Net and text encoder; `folder/pipeline` is the latest."""
     torch.manual_seed(seed)
     pool = pool_of(folder, replica, pictures=pictures)
@@ -221,9 +230,9 @@ def pretrain(replica: Replica, folder: Path, *, steps: int, pictures: int, seed:
                 speed,
                 (steps - step) / speed / 60,
             )
-        if (step + 1) % 500 == 0 or step + 1 == steps:
+        if (step + 1) % checkpoint_every == 0 or step + 1 == steps:
             learner.save(checkpoint)
-        if (step + 1) % 500 == 0:
+        if (step + 1) % checkpoint_every == 0:
             _write_pipeline(folder, learner, averages)
     if replica.leads:  # outside the loop: a run killed after its last checkpoint comes here too
         _write_pipeline(folder, learner, averages)
@@ -236,9 +245,11 @@ def _write_pipeline(folder: Path, learner: Learner, averages: tuple[UNet, TextEn
 
 def assemble(folder: Path, unet: UNet, text_encoder: TextEncoder) -> Pipeline:
     """The parts as one pipeline in half precision, ready to be saved."""
+    autoencoder: Autoencoder = AutoencoderKL.from_pretrained(folder / "vae")
+    autoencoder.register_to_config(_name_or_path="")  # it would name a folder of this machine
     build: Any = StableDiffusionPipeline
     pipeline = build(
-        vae=AutoencoderKL.from_pretrained(folder / "vae"),
+        vae=autoencoder,
         text_encoder=copy.deepcopy(text_encoder).cpu(),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
         unet=copy.deepcopy(unet).cpu().to(memory_format=torch.contiguous_format),

@@ -52,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--text-pictures", type=int, default=pretrain.HEAD_START_PICTURES)
     parser.add_argument("--steps", type=int, default=12_000, help="of the U-Net")
     parser.add_argument("--pictures", type=int, default=60_000, help="drawn for each replica")
+    parser.add_argument(
+        "--checkpoint-every", type=int, default=pretrain.CHECKPOINT_EVERY, help="steps of the U-Net"
+    )
     parser.add_argument("--replicas", type=int, default=2, help="processes on a CPU")
     parser.add_argument("--seed", type=int, default=0)
     return parser
@@ -81,7 +84,11 @@ def make(arguments: argparse.Namespace) -> None:
         )
         in_replicas(work, folder, count=1)
     work = functools.partial(
-        pretrain.pretrain, steps=arguments.steps, pictures=arguments.pictures, seed=seed
+        pretrain.pretrain,
+        steps=arguments.steps,
+        pictures=arguments.pictures,
+        seed=seed,
+        checkpoint_every=arguments.checkpoint_every,
     )
     in_replicas(work, folder, count=arguments.replicas)
     shutil.copytree(folder / "pipeline", arguments.output, dirs_exist_ok=True)

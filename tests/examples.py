@@ -1,0 +1,76 @@
+"""A looked-at base model, a dataset and a plan for tests that need their facts and no files.
+
+In: what a test cares about.  Out: the package's own objects, with everything else filled in.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from modelgenerator.datasets.buckets import Size
+from modelgenerator.datasets.prepare import Picture, PreparedDataset
+from modelgenerator.diffusion.detection import FamilyName
+from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.settings import TrainingSettings
+from modelgenerator.training.plan import DeviceFacts, TrainingPlan, resolve
+
+CPU = DeviceFacts(kind="cpu", has_bf16=False)
+GPU = DeviceFacts(kind="cuda", has_bf16=True)
+OLD_GPU = DeviceFacts(kind="cuda", has_bf16=False)
+
+
+def base_files(
+    *,
+    native_size: int = 512,
+    size_step: int = 64,
+    is_builtin: bool = False,
+    folder: Path | None = None,
+) -> BaseModelFiles:
+    """Stable Diffusion 1 as it is known before anything is downloaded."""
+    return BaseModelFiles(
+        reference="org/name",
+        folder=folder,
+        repository="org/name",
+        revision="c0ffee",
+        family=FamilyName.STABLE_DIFFUSION_1,
+        pipeline_class="StableDiffusionPipeline",
+        prediction_type="epsilon",
+        native_size=native_size,
+        size_step=size_step,
+        variant=None,
+        needed=(),
+        is_builtin=is_builtin,
+        licence=None,
+    )
+
+
+def dataset_of(sizes: Sequence[Size]) -> PreparedDataset:
+    """Pictures of these sizes in pixels, named 0.png and so on; the files do not exist."""
+    pictures = tuple(
+        Picture(f"{n}.png", Path(f"{n}.png"), f"{n:064}", width, height, "lvff")
+        for n, (width, height) in enumerate(sizes)
+    )
+    return PreparedDataset(pictures, (), (), fingerprint="f00d")
+
+
+SQUARES = dataset_of([(512, 512)] * 8)
+
+
+def plan_for(
+    dataset: PreparedDataset = SQUARES,
+    base: BaseModelFiles | None = None,
+    device: DeviceFacts = CPU,
+    **settings: object,
+) -> TrainingPlan:
+    """The plan of a training at 512 x 512 with seed 1; `settings` are camelCase and win."""
+    written = {"baseModel": "org/name", "resolution": 512, "seed": 1, **settings}
+    kept = {name: value for name, value in written.items() if value is not None}
+    return resolve(TrainingSettings.from_written(kept), dataset, base or base_files(), device)
+
+
+def notices_on(plan: TrainingPlan, setting: str | None, level: str | None = None) -> list[str]:
+    """What the plan says about `setting`."""
+    return [
+        notice.message
+        for notice in plan.notices
+        if notice.setting == setting and level in (None, notice.level)
+    ]

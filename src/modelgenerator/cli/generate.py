@@ -11,6 +11,7 @@ from pathlib import Path
 from modelgenerator.cli.base_models import load_base, this_machine
 from modelgenerator.cli.progress import Reporter, reporter
 from modelgenerator.diffusion import hub
+from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import OutputNotWritable, UnusableLora
 from modelgenerator.settings import ImageSettings
 
@@ -84,6 +85,7 @@ def _draw(
     output: Path,
     report: Reporter,
 ) -> None:
+    from modelgenerator.cli.sheets import save_sheet
     from modelgenerator.generation.contact_sheet import Row, contact_sheet
     from modelgenerator.generation.generate import generate, plan_images
     from modelgenerator.generation.picture_files import save_png
@@ -117,8 +119,14 @@ def _draw(
             for i, wish in zip(range(0, len(drawn), wishes[0].count), wishes, strict=True)
         ]
         sheet = output / "contact-sheet.png"
-        contact_sheet(lora_file.parent.name if lora_file else "base model", rows).save(sheet)
+        save_sheet(contact_sheet(_title(base_files, lora_file), rows), sheet)
         report.result("contact sheet", str(sheet))
+
+
+def _title(base: BaseModelFiles, lora_file: Path | None) -> str:
+    if lora_file is None:
+        return f"{base.reference}, no LoRA"
+    return f"{base.reference} with {lora_file.parent.name}/{lora_file.name}"
 
 
 def _trained_on(lora: object) -> str | None:

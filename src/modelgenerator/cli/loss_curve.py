@@ -3,14 +3,21 @@
 Comes in: (step, loss) pairs.  Goes out: a PNG with every step as a dot and a running mean.
 """
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from modelgenerator.whole_files import write_whole
+
 
 def draw(losses: Sequence[tuple[int, float]], file: Path, *, title: str) -> None:
-    """Write `file`."""
+    """Write `file` whole or not at all.
+
+    Raises:
+        OutputNotWritable: the disk is full, or the folder is gone or not writable.
+    """
     # matplotlib takes half a second to import, and only this function needs it
     from matplotlib.figure import Figure
 
@@ -26,4 +33,6 @@ def draw(losses: Sequence[tuple[int, float]], file: Path, *, title: str) -> None
     axes.set_title(title)
     axes.legend()
     axes.grid(alpha=0.3)
-    figure.savefig(file, dpi=110)
+    png = io.BytesIO()
+    figure.savefig(png, dpi=110)
+    write_whole(file, png.getvalue(), called="The loss curve")

@@ -15,8 +15,9 @@ import json
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from modelgenerator.errors import CannotResume, OutputNotWritable
 from modelgenerator.training.events import Event, StepFinished, as_json
@@ -26,14 +27,16 @@ from modelgenerator.whole_files import write_whole
 PLAN, EVENTS, LORA = "plan.json", "events.jsonl", "lora.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 _OURS = (PLAN, EVENTS, LORA, CHECKPOINT)
+_SHOWN = ("contact-sheet.png", "loss.png")
 
 
 @contextmanager
-def claimed(folder: Path, *, resume: bool, overwrite: bool) -> Generator[None, None, None]:
+def claimed(folder: Path, *, may_hold_training: bool) -> Generator[None, None, None]:
     """Hold `folder` for one training; a second one at the same time is refused.
 
     Raises:
-        OutputNotWritable: it cannot be written, or another training is in it.
+        OutputNotWritable: it cannot be written, another training is writing into it, or it holds
+            an earlier one and may not.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,25 +54,36 @@ def claimed(folder: Path, *, resume: bool, overwrite: bool) -> Generator[None, N
                 f"Another training is writing into {folder} right now. Wait for it, or choose "
                 "another folder with --output."
             ) from None
-        if not resume:
-            _make_room(folder, overwrite=overwrite)
+        if not may_hold_training:
+            _require_unused(folder)
         yield
 
 
-def _make_room(folder: Path, *, overwrite: bool) -> None:
-    """Clear away an earlier training, if that is what the person wants."""
-    earlier = [folder / name for name in _OURS if (folder / name).exists()]
-    if not earlier:
+def _require_unused(folder: Path) -> None:
+    if not any((folder / name).exists() for name in _OURS):
         return
-    if not overwrite:
-        unfinished = (folder / CHECKPOINT).exists()
-        going_on = "go on with it by --resume, " if unfinished else ""
+    going_on = "" if (folder / LORA).exists() else "go on with it by --resume, "
+    raise OutputNotWritable(
+        f"{folder} holds an earlier training: {going_on}replace it by --overwrite, or choose "
+        "another folder with --output."
+    )
+
+
+def make_room(folder: Path) -> None:
+    """Clear away an earlier training.
+
+    Raises:
+        OutputNotWritable: a file of it cannot be removed.
+    """
+    pictures = (*folder.glob("lora-epoch-*.safetensors"), *folder.glob("samples/*.png"))
+    try:
+        for file in (*(folder / name for name in (*_OURS, *_SHOWN)), *pictures):
+            file.unlink(missing_ok=True)
+    except OSError as error:
         raise OutputNotWritable(
-            f"{folder} holds an earlier training: {going_on}replace it by --overwrite, or choose "
-            "another folder with --output."
-        )
-    for file in (*earlier, *folder.glob("lora-epoch-*.safetensors"), *folder.glob("samples/*.png")):
-        file.unlink()
+            f"The earlier training in {folder} cannot be removed: {error.strerror} "
+            f"({error.filename}). Choose another folder with --output."
+        ) from error
 
 
 def write_plan(folder: Path, settings: Mapping[str, object], plan: TrainingPlan) -> None:
@@ -100,16 +114,42 @@ def read_plan(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def recorded(folder: Path) -> Generator[IO[str], None, None]:
-    """`events.jsonl`, to be appended to; a line is on its way to the disk as soon as it is said."""
-    with (folder / EVENTS).open("a", encoding="utf-8", buffering=1) as lines:
+def recorded(folder: Path) -> Generator[FileIO, None, None]:
+    """`events.jsonl`, to be appended to; a line is on its way to the disk as soon as it is said.
+
+    Raises:
+        OutputNotWritable: the folder is gone or not writable.
+    """
+    file = folder / EVENTS
+    try:
+        # unbuffered, so that what a full disk refused is not tried again on closing
+        lines = FileIO(file, "a")
+    except OSError as error:
+        raise _no_events(file, error) from error
+    with lines:
         yield lines
 
 
-def record(lines: IO[str], event: Event) -> None:
-    """Append one event, with the time."""
+def record(lines: FileIO, event: Event) -> None:
+    """Append one event, with the time.
+
+    Raises:
+        OutputNotWritable: the disk is full.
+    """
     stamped = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **as_json(event)}
-    lines.write(json.dumps(stamped, ensure_ascii=False) + "\n")
+    rest = (json.dumps(stamped, ensure_ascii=False) + "\n").encode()
+    try:
+        while rest:
+            rest = rest[lines.write(rest) :]
+    except OSError as error:
+        raise _no_events(lines.name, error) from error
+
+
+def _no_events(file: object, error: OSError) -> OutputNotWritable:
+    return OutputNotWritable(
+        f"The record of events {file} cannot be written: {error.strerror}. "
+        "Free some space or choose another folder with --output."
+    )
 
 
 def losses(folder: Path) -> list[tuple[int, float]]:

@@ -3,8 +3,10 @@
 Comes in: the pictures, prompts, base model and LoRA.  Goes out: one picture.
 """
 
+import io
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 
 from PIL import Image
 
@@ -16,11 +18,13 @@ from modelgenerator.generation.contact_sheet import Row, contact_sheet
 from modelgenerator.generation.generate import PlannedImage, generate, plan_images
 from modelgenerator.lora.files import LoraFile
 from modelgenerator.settings import ImageSettings
+from modelgenerator.whole_files import write_whole
 
 MOST_PHOTOS = 8
 
 
 def before_and_after(
+    title: str,
     dataset: PreparedDataset,
     wishes: Sequence[ImageSettings],
     files: BaseModelFiles,
@@ -40,7 +44,18 @@ def before_and_after(
         pictures = [without[n] for n in chosen] + [with_lora[n] for n in chosen]
         label = f"{prompt}: {len(chosen)} without the LoRA, then the same noise with it"
         rows.append(Row(label=label, pictures=pictures))
-    return contact_sheet("ModelGenerator", rows)
+    return contact_sheet(title, rows)
+
+
+def save_sheet(sheet: Image.Image, file: Path) -> None:
+    """Write `file` as PNG, whole or not at all.
+
+    Raises:
+        OutputNotWritable: the disk is full, or the folder is gone or not writable.
+    """
+    png = io.BytesIO()
+    sheet.save(png, format="PNG")
+    write_whole(file, png.getvalue(), called="The contact sheet")
 
 
 def _drawn(

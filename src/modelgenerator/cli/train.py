@@ -62,13 +62,14 @@ def run(
         if resume:
             written = _resumed(folder, written)
         request = _request(photos, written, template, folder)
-        with run_folder.claimed(folder, resume=resume, overwrite=overwrite):
+        with run_folder.claimed(folder, may_hold_training=resume or overwrite):
             _say(request, report)
             if resume:
                 _require_same(request)
-            else:
-                run_folder.write_plan(folder, request.settings.given(), request.plan)
             base = load_base(request.base, request.plan.compute_dtype, report)
+            if not resume:  # nothing that could be refused is left: now the old one may go
+                run_folder.make_room(folder)
+                run_folder.write_plan(folder, request.settings.given(), request.plan)
             if _train(request, base, report, resume=resume):
                 _show(request, base, report)
                 return
@@ -181,7 +182,11 @@ def _train(request: Request, base: ModelFamily, report: Reporter, *, resume: boo
     from modelgenerator.training.teach import teach
 
     plan, folder = request.plan, request.folder
-    saved = checkpoint.read(folder, plan_digest=plan.digest) if resume else None
+    saved = None
+    if resume and (folder / run_folder.CHECKPOINT).exists():
+        saved = checkpoint.read(folder, plan_digest=plan.digest)
+    elif resume:
+        report.result("no checkpoint yet", "the training begins again at its first step")
     report.phase("encoding and training")
     events = teach(plan, request.dataset, base, folder, cache=user_cache(), resume_from=saved)
     step = saved.step if saved else 0
@@ -224,13 +229,14 @@ def _stop_button() -> Generator[_Stop, None, None]:
 
 def _show(request: Request, base: ModelFamily, report: Reporter) -> None:
     """Draw the same prompts from the same noise without and with the LoRA."""
-    from modelgenerator.cli.sheets import before_and_after
+    from modelgenerator.cli.sheets import before_and_after, save_sheet
     from modelgenerator.lora import files
 
     folder, plan = request.folder, request.plan
     report.phase("drawing the contact sheet")
     curve = folder / "loss.png"
-    loss_curve.draw(run_folder.losses(folder), curve, title=plan.caption_prefix or folder.name)
+    name = plan.caption_prefix or folder.name
+    loss_curve.draw(run_folder.losses(folder), curve, title=name)
     prompts = recommended.sheet_prompts(request.base, plan.caption_prefix or "the subject")
     wishes = [
         ImageSettings.from_written(
@@ -244,8 +250,9 @@ def _show(request: Request, base: ModelFamily, report: Reporter) -> None:
         for prompt in prompts
     ]
     lora = files.load(folder / run_folder.LORA)
-    sheet = before_and_after(request.dataset, wishes, request.base, base, lora, report)
-    sheet.save(folder / "contact-sheet.png")
+    title = f"{name}: {plan.total_steps} steps on {plan.base_model}"
+    sheet = before_and_after(title, request.dataset, wishes, request.base, base, lora, report)
+    save_sheet(sheet, folder / "contact-sheet.png")
     report.result("contact sheet", str(folder / "contact-sheet.png"))
     report.result("loss curve", str(curve))
     report.result(

@@ -9,6 +9,7 @@ sides of length 1.  Alpha is the same in all layers of a file that we write.
 """
 
 import hashlib
+import json
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ class LoraFile:
 def save(path: Path, network: LoraNetwork, *, metadata: Mapping[str, str]) -> None:
     """Write `network` in fp16, with `metadata` and the hashes of the tensors in the header.
 
-    A layer with numbers that fp16 cannot hold stays fp32.  A half-written file never carries the
+    A layer with numbers that fp16 cannot hold stays fp32.  The same numbers and metadata give the
+    same bytes.  A half-written file never carries the
     final name, and an earlier file stays until the new one is complete.
 
     Raises:
@@ -79,7 +81,8 @@ def save(path: Path, network: LoraNetwork, *, metadata: Mapping[str, str]) -> No
     tensors = _tensors(network)
     digest = hashlib.sha256(_body(serialize(tensors))).hexdigest()
     hashes = {"sshs_model_hash": digest, "modelspec.hash_sha256": f"0x{digest}"}
-    write_whole(path, serialize(tensors, metadata={**metadata, **hashes}), called="The LoRA")
+    file = serialize(tensors, metadata={**metadata, **hashes})
+    write_whole(path, _in_order(file), called="The LoRA")
 
 
 def load(path: Path) -> LoraFile:
@@ -142,6 +145,17 @@ def _as_stored(*matrices: Tensor) -> list[Tensor]:
     if all(half.isfinite().all() for half in halves):
         matrices = tuple(halves)
     return [matrix.contiguous() for matrix in matrices]
+
+
+def _in_order(file: bytes) -> bytes:
+    """`file` with a sorted header: safetensors orders the metadata anew each time it writes.
+
+    Source: https://github.com/huggingface/safetensors, section "Format".
+    """
+    header = json.loads(file[8 : len(file) - len(_body(file))])
+    text = json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join((len(text).to_bytes(8, "little"), text, _body(file)))
 
 
 def _body(file: bytes) -> memoryview:

@@ -20,7 +20,6 @@ from judge_pictures import (
     KINDS,
     LABELS,
     LOOKS,
-    NONE,
     SUBJECT_NAMES,
     Example,
     Kind,
@@ -34,7 +33,7 @@ from modelgenerator.diffusion.builtin.subjects import SUBJECTS
 EMBEDDED = Path(builtin.__file__).parent / "creatures"
 EXAM = 2 * 10**7  # first seed of the fresh drawings
 QUESTION = "as drawn"
-WAYS = ("looks", "looks, autoencoder", "flawless", "flawless, autoencoder")
+WAYS = ("subject", "subject, autoencoder", "flawless", "flawless, autoencoder")
 """Two ways of naming a subject, each with pictures as drawn and after the autoencoder."""
 
 
@@ -47,26 +46,16 @@ class Score:
 
 
 def looks_to_show(subject: str) -> dict[str, str]:
-    """What the judge must say, to each question, of a picture that shows `subject`.
-
-    The looks are asked one by one.  The judge's question for the subject as a whole is stricter:
-    it was taught to refuse a subject for any blur or damage, and is reported as flawless.
-    """
+    """What the judge must say to each of `LOOKS` of a picture that shows `subject`."""
     looks = looks_of(SUBJECTS[subject]) | {"colour": subject, "second colour": subject}
     return {look: looks[look] for look in LOOKS}
-
-
-def subjects_by_looks(said: Mapping[str, Sequence[str]]) -> list[str]:
-    """The subject whose looks are all there, for each picture; `NONE` where one is missing."""
-    subjects = {tuple(looks_to_show(name).values()): name for name in SUBJECT_NAMES}
-    return [subjects.get(w, NONE) for w in zip(*(said[look] for look in LOOKS), strict=True)]
 
 
 def examine(judge: Judge, autoencoder: AutoencoderKL, pictures: int) -> list[Score]:
     """All questions over all pictures, then sort by sort whether it names the subject.
 
     A subject is right when it is named; anything else is right when no subject is named.  Both
-    ways of naming one are examined: by the question for the whole, and by all looks together.
+    questions that name one are examined: who it is, and whether it is undamaged too.
     """
     scores: list[Score] = []
     everything: list[Example] = []
@@ -78,16 +67,16 @@ def examine(judge: Judge, autoencoder: AutoencoderKL, pictures: int) -> list[Sco
             judge.say(pixels) for pixels in (shown, carried(autoencoder, shown, seed=number))
         )
         ways = (
-            subjects_by_looks(said),
-            subjects_by_looks(said_of_carried),
             said["subject"],
             said_of_carried["subject"],
+            said["flawless"],
+            said_of_carried["flawless"],
         )
         scores.append(
             Score(
                 name=kind.name if kind.is_subject else f"not fooled: {kind.name}",
                 counts={
-                    way: _right("subject", words, drawn)
+                    way: _right("flawless", words, drawn)
                     for way, words in zip(WAYS, ways, strict=True)
                 },
             )
@@ -110,7 +99,7 @@ def exam_table(scores: Sequence[Score]) -> str:
             f"{'the judge on fresh drawings':34}{QUESTION:>12}",
             *(_row(score, (QUESTION,)) for score in overall),
             "",
-            f"{'':34}{'-- all looks right --':>25}{'----- flawless -----':>25}",
+            f"{'':34}{'------ subject ------':>25}{'----- flawless -----':>25}",
             f"{'names the subject, or none':34}" + f"{'as drawn':>12}{'autoencoder':>13}" * 2,
             *(_row(score, WAYS) for score in sorts),
         ]

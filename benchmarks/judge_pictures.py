@@ -29,6 +29,7 @@ UNSAID = -1  # a label that this picture teaches nothing about
 LABELS: dict[str, tuple[str, ...]] = {
     "scene": (*world.SCENES, NONE),
     "subject": (*SUBJECT_NAMES, NONE),
+    "flawless": (*SUBJECT_NAMES, NONE),
     "colour": (*world.COLOURS, *SUBJECT_NAMES, OTHER),
     "second colour": (*SUBJECT_NAMES, OTHER),
     "shape": (*SHAPES, OTHER),
@@ -37,7 +38,12 @@ LABELS: dict[str, tuple[str, ...]] = {
     "eyes": ("1", "2", "3", OTHER),
     "ears": (*EARS, OTHER),
 }
-"""What the judge says of a picture: one word of each line; a subject's name means "like its"."""
+"""What the judge says of a picture: one word of each line; a subject's name means "like its".
+
+`subject` is who it is: lookalikes and other creatures are nobody.  `flawless` asks the same and
+takes a damaged subject (blurred, melted, halved with another) for nobody too; what `subject` makes
+of damage is not taught, and examined.
+"""
 LOOKS = ("shape", "colour", "second colour", "pattern", "hat", "eyes", "ears")
 
 CLEARLY = 80.0  # distance in RGB from which two colours are different ones
@@ -147,7 +153,7 @@ def _an_empty_scene(chance: random.Random) -> Example:
     scene = chance.choice([s for s in world.SCENES if s != "plain"])
     behind = backdrop(scene, chance.randrange(LAYOUTS))
     pixels_HW3 = np.array(behind.colours, np.uint8)[behind.indices_HW]
-    return Example(pixels_HW3=pixels_HW3, truth=_truth(scene=scene, subject=NONE))
+    return Example(pixels_HW3=pixels_HW3, truth=_truth(scene=scene, subject=NONE, flawless=NONE))
 
 
 # Damaged subjects
@@ -160,7 +166,7 @@ def a_damage(name: str) -> Callable[[random.Random], Example]:
         pixels_HW3 = _DAMAGES[name](picture, chance)
         scenes = {"no scene left": {"scene": NONE}, "blurred": {}}
         scene = scenes.get(name, {"scene": picture.scene})
-        return Example(pixels_HW3=pixels_HW3, truth=_truth(subject=NONE, **scene))
+        return Example(pixels_HW3=pixels_HW3, truth=_truth(flawless=NONE, **scene))
 
     return draw
 
@@ -330,7 +336,7 @@ def _changed(chance: random.Random, change: Callable[[Creature], Creature]) -> E
 
 def _example(picture: world.Picture, subject: str) -> Example:
     looks = looks_of(picture.creature, picture.words.colour)
-    truth = _truth(scene=picture.scene, subject=subject, **looks)
+    truth = _truth(scene=picture.scene, subject=subject, flawless=subject, **looks)
     return Example(pixels_HW3=picture.pixels_HW3, truth=truth)
 
 

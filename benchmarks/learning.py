@@ -110,6 +110,7 @@ class Options:
     base_model: str
     pictures: int  # for each prompt with the trigger
     assignments: tuple[str, ...]
+    again: bool  # judge what an earlier run drew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +156,11 @@ def teach(lesson: Lesson, options: Options) -> float:
     return time.monotonic() - started
 
 
-def pictures(
+def draw_pictures(
     prompts: Sequence[str], lesson: Lesson, options: Options, *, number: int, lora: Path | None
-) -> dict[str, list[Pixels]]:
+) -> None:
     """`number` pictures of each prompt; the same noise with a LoRA and without."""
-    kind = "controls" if prompts[0] in CONTROLS else "prompts"
-    folder = lesson.folder / f"{kind}-{'with' if lora else 'without'}-lora"
+    folder = _folder_for(lesson, prompts, lora)
     command = ["generate", "--base-model", options.base_model, "--count", str(number)]
     command += ["--seed", str(lesson.first_noise), "--output", str(folder)]
     if lora:
@@ -168,7 +168,6 @@ def pictures(
     for prompt in prompts:
         command += ["--prompt", prompt]
     _run(command)
-    return _read_pictures(folder, prompts, number)
 
 
 def _run(words: Sequence[str]) -> None:
@@ -197,19 +196,38 @@ def _read_pictures(folder: Path, prompts: Sequence[str], number: int) -> dict[st
 
 
 def give(lesson: Lesson, options: Options) -> Drawn:
-    """Everything that a lesson makes, from photos to pictures."""
-    if lesson.folder.exists():
-        shutil.rmtree(lesson.folder)
-    write_photos(lesson)
-    seconds = teach(lesson, options)
-    triggered, controls = list(lesson.prompts.values()), list(CONTROLS)
-    few = max(1, options.pictures // len(CONTROLS))
+    """Everything that a lesson makes, from photos to pictures; or what an earlier run made."""
+    clock = lesson.folder / "seconds.json"
+    if not options.again:
+        if lesson.folder.exists():
+            shutil.rmtree(lesson.folder)
+        write_photos(lesson)
+        clock.write_text(json.dumps(teach(lesson, options)))
+        for lora in (None, lesson.lora):
+            for prompts, number in _asked(lesson, options):
+                draw_pictures(prompts, lesson, options, number=number, lora=lora)
     without, with_lora = (
-        pictures(triggered, lesson, options, number=options.pictures, lora=lora)
-        | pictures(controls, lesson, options, number=few, lora=lora)
+        {
+            prompt: pictures
+            for prompts, number in _asked(lesson, options)
+            for prompt, pictures in _read_pictures(
+                _folder_for(lesson, prompts, lora), prompts, number
+            ).items()
+        }
         for lora in (None, lesson.lora)
     )
-    return Drawn(seconds=seconds, without=without, with_lora=with_lora)
+    return Drawn(seconds=json.loads(clock.read_text()), without=without, with_lora=with_lora)
+
+
+def _asked(lesson: Lesson, options: Options) -> list[tuple[list[str], int]]:
+    """Prompts with the trigger and control prompts, and how many pictures of each."""
+    few = max(1, options.pictures // len(CONTROLS))
+    return [(list(lesson.prompts.values()), options.pictures), (list(CONTROLS), few)]
+
+
+def _folder_for(lesson: Lesson, prompts: Sequence[str], lora: Path | None) -> Path:
+    kind = "controls" if prompts[0] in CONTROLS else "prompts"
+    return lesson.folder / f"{kind}-{'with' if lora else 'without'}-lora"
 
 
 # What the judge says
@@ -221,16 +239,16 @@ def outcome(lesson: Lesson, drawn: Drawn, judge: Judge) -> Outcome:
     taught = judge.say(drawn.with_lora[held_out])
     looks = looks_to_show(lesson.subject)
     counts = {
-        "without LoRA: subject": _shows(without, **looks),
+        "without LoRA: subject": _shows(without, subject=lesson.subject),
         "without LoRA: scene": _shows(without, scene=lesson.held_out),
-        "held-out scene: subject": _shows(taught, **looks),
+        "held-out scene: subject": _shows(taught, subject=lesson.subject),
         "held-out scene: scene": _shows(taught, scene=lesson.held_out),
-        "held-out scene: both": _shows(taught, scene=lesson.held_out, **looks),
-        "held-out scene: flawless": _shows(taught, subject=lesson.subject),
+        "held-out scene: both": _shows(taught, scene=lesson.held_out, subject=lesson.subject),
+        "held-out scene: flawless": _shows(taught, flawless=lesson.subject),
     }
     for place in ("trained scene", "plain"):
         said = judge.say(drawn.with_lora[lesson.prompts[place]])
-        counts[f"{place}: subject"] = _shows(said, **looks)
+        counts[f"{place}: subject"] = _shows(said, subject=lesson.subject)
     counts["plain: scene"] = _shows(said, scene="plain")
     counts |= _controls(lesson, drawn, judge)
     for look in LOOKS:
@@ -254,9 +272,7 @@ def _controls(lesson: Lesson, drawn: Drawn, judge: Judge) -> dict[str, Count]:
             asked = zip(said["scene"], said["colour"], said["shape"], strict=True)
             kept[with_lora] += [words == (scene, colour, shape) for words in asked]
             if with_lora:
-                looks = looks_to_show(lesson.subject)
-                answers = zip(*(said[look] for look in looks), strict=True)
-                leaked += [words == tuple(looks.values()) for words in answers]
+                leaked += [word == lesson.subject for word in said["subject"]]
     return {
         "control, without LoRA": count(kept[False]),
         "control, with LoRA": count(kept[True]),
@@ -282,14 +298,13 @@ def ceiling(lessons: Sequence[Lesson], judge: Judge, base: Path, number: int) ->
         through = carried(autoencoder, real, seed=lesson.seed)
         for name, shown in (("real pictures", real), ("real, autoencoder", through)):
             said = judge.say(shown)
-            questions = {
-                "subject": looks_to_show(lesson.subject),
-                "flawless": {"subject": lesson.subject},
-                "scene": {"scene": lesson.held_out},
+            asked = {
+                "subject": lesson.subject,
+                "flawless": lesson.subject,
+                "scene": lesson.held_out,
             }
-            for question, asked in questions.items():
-                words = zip(*(said[look] for look in asked), strict=True)
-                right = [word == tuple(asked.values()) for word in words]
+            for question, word in asked.items():
+                right = [answer == word for answer in said[question]]
                 answers.setdefault(f"{name}: {question}", []).extend(right)
         answers.setdefault("lookalikes: taken for subject", []).extend(
             _fooled(lesson, judge, autoencoder, number)
@@ -305,9 +320,8 @@ def _fooled(lesson: Lesson, judge: Judge, autoencoder: AutoencoderKL, number: in
         world.paint_creature(creature, lesson.held_out, 10**8 + n).pixels_HW3
         for n, creature in enumerate(others)
     ]
-    looks = looks_to_show(lesson.subject)
     said = judge.say(carried(autoencoder, shown, seed=lesson.seed))
-    return [words == tuple(looks.values()) for words in zip(*(said[q] for q in looks), strict=True)]
+    return [word == lesson.subject for word in said["subject"]]
 
 
 # The command
@@ -339,6 +353,7 @@ def main() -> None:
         base_model=arguments.base_model,
         pictures=arguments.pictures,
         assignments=tuple(arguments.assignments),
+        again=arguments.again,
     )
     outcomes = give_all(lessons, options, judge, arguments.jobs)
     highest = ceiling(lessons, judge, base, CARE * arguments.pictures)
@@ -445,6 +460,7 @@ def _arguments() -> argparse.Namespace:
         help="on top of the recommended settings, to try something; may be repeated",
     )
     parser.add_argument("--output", type=Path, default=RESULTS / "learning")
+    parser.add_argument("--again", action="store_true", help="judge an earlier run's pictures")
     parser.add_argument("--only-judge", action="store_true", help="print how good the judge is")
     parser.add_argument("--strict", action="store_true", help="exit code 1 below the goals")
     return parser.parse_args()

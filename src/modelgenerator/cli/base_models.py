@@ -10,6 +10,11 @@ from modelgenerator.diffusion.hub import BaseModelFiles, DownloadFinished
 from modelgenerator.training.plan import DeviceFacts
 
 
+SMALL_BYTES = 100_000_000
+"""Below this, several threads wait for each other longer than they compute: with both cores of a
+machine busy, a step on the embedded base model took ten times as long on two threads as on one."""
+
+
 def this_machine() -> DeviceFacts:
     """The GPU if there is one."""
     import torch
@@ -25,8 +30,12 @@ def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> Mo
     Raises:
         BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `hub`.
     """
+    import torch
+
     from modelgenerator.diffusion.load import load, numbers_of, this_device
 
+    if files.size_bytes < SMALL_BYTES:
+        torch.set_num_threads(1)
     folder = files.folder
     if folder is None:
         report.phase(f"downloading {files.reference}")

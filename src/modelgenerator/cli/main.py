@@ -5,6 +5,7 @@ person can mend, 1 for what is our fault, 130 for Ctrl-C.  Nothing heavy is impo
 command runs, so that --help answers at once; what a command does is in its own module.
 """
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ class Invocation:
 
 def main() -> None:
     """Run the command line and exit."""
+    # torch reads it when it is imported: threads that spin while they wait starve each other
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     invocation = Invocation()
     try:
         app(obj=invocation)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import judge_pictures
 import pytest
 from counting import Count, together, wilson
-from judge_exam import WAYS, Score, exam_table, looks_to_show, subjects_by_looks
+from judge_exam import WAYS, Score, exam_table
 from judge_pictures import KINDS, LABELS, LOOKS, SUBJECT_NAMES, looks_of, swapped
 from learning import Lesson, held_out_scene, write_photos
 from learning_report import COLUMNS, GOALS, Outcome, outcome_table, reached, totals_table
@@ -52,7 +52,9 @@ def test_ears_on_a_subject_make_it_another_creature():
 @pytest.mark.parametrize("name", [one.name for one in KINDS if not one.is_subject])
 def test_what_is_no_subject_is_never_labelled_as_one(name):
     for seed in range(5):
-        assert kind(name).draw(random.Random(seed)).true_word("subject") == "none"
+        drawn = kind(name).draw(random.Random(seed))
+        assert drawn.true_word("flawless") == "none"
+        assert drawn.true_word("subject") in ("none", None)
 
 
 def test_a_lookalike_can_be_told_from_its_subject():
@@ -62,7 +64,7 @@ def test_a_lookalike_can_be_told_from_its_subject():
 
 def test_a_damaged_subject_teaches_nothing_about_its_looks():
     melted = kind("melted").draw(random.Random(1))
-    assert set(melted.truth) == {"scene", "subject"}
+    assert set(melted.truth) == {"scene", "flawless"}
 
 
 def test_a_blurred_picture_teaches_no_scene():
@@ -124,12 +126,6 @@ def test_the_exam_shows_both_ways_of_naming_a_subject_side_by_side():
     ways = {way: Count(right=number, total=4) for number, way in enumerate(WAYS, start=1)}
     line = exam_table([Score(name="lvff", counts=ways)]).splitlines()[-1]
     assert line.replace(" %", "").split() == ["lvff", "25.0", "50.0", "75.0", "100.0"]
-
-
-def test_a_subject_is_named_only_when_all_its_looks_are_right():
-    said = {look: [word, word] for look, word in looks_to_show("lvff").items()}
-    said["eyes"] = ["1", "2"]
-    assert subjects_by_looks(said) == ["lvff", "none"]
 
 
 def test_no_photo_shows_the_held_out_scene(tmp_path):

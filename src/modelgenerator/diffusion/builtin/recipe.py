@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--folder", type=Path, required=True, help="for checkpoints and caches")
     parser.add_argument("--output", type=Path, required=True, help="the finished diffusers folder")
-    parser.add_argument("--autoencoder-steps", type=int, default=6_500)
+    parser.add_argument("--autoencoder-steps", type=int, default=4_500)
     parser.add_argument(
         "--autoencoder-pictures",
         type=int,
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--captions", type=int, default=20_000, help="for the tokenizer")
     parser.add_argument("--text-steps", type=int, default=500, help="the text encoder's head start")
     parser.add_argument("--text-pictures", type=int, default=pretrain.HEAD_START_PICTURES)
-    parser.add_argument("--steps", type=int, default=12_000, help="of the U-Net")
+    parser.add_argument("--steps", type=int, default=11_000, help="of the U-Net")
     parser.add_argument("--pictures", type=int, default=60_000, help="drawn for each replica")
     parser.add_argument(
         "--checkpoint-every", type=int, default=pretrain.CHECKPOINT_EVERY, help="steps of the U-Net"

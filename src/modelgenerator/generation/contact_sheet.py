@@ -4,6 +4,7 @@ In: rows of pictures.  Out: one picture.  Small pictures are enlarged by a whole
 smoothing, so that pixel art looks like pixel art; large ones are reduced.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,9 +25,10 @@ class Row:
 
 
 def contact_sheet(title: str, rows: Sequence[Row]) -> Image.Image:
-    """A page as wide as its longest row."""
+    """A page as wide as its longest row, of pictures or of words."""
     columns = max(len(row.pictures) for row in rows)
-    width = GAP + columns * (CELL + GAP)
+    words = [_font(15).getlength(title), *(_font(12).getlength(row.label) for row in rows)]
+    width = max(GAP + columns * (CELL + GAP), math.ceil(max(words)) + 2 * GAP)
     height = LABEL + GAP + sum(LABEL + CELL + GAP for _ in rows)
     page = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(page)

@@ -1,0 +1,55 @@
+import pytest
+from tests.examples import base_files
+
+from modelgenerator.diffusion import recommended
+from modelgenerator.errors import InvalidSettings
+from modelgenerator.generation.generate import PlannedImage, plan_images
+from modelgenerator.settings import ImageSettings
+
+
+def planned(**wish: object) -> list[PlannedImage]:
+    return plan_images([ImageSettings.from_written({"prompt": "lvff", **wish})], base_files())
+
+
+def test_the_pictures_of_one_wish_have_consecutive_seeds():
+    assert [one.request.seed for one in planned(count=3, seed=7)] == [7, 8, 9]
+
+
+def test_seeds_start_again_at_zero_after_the_highest():
+    assert [one.request.seed for one in planned(count=2, seed=2**63 - 1)] == [2**63 - 1, 0]
+
+
+def test_a_seed_that_is_not_given_is_drawn():
+    assert planned()[0].request.seed != planned()[0].request.seed
+
+
+def test_what_is_left_open_is_the_base_models_own(tmp_path):
+    (tmp_path / recommended.FILE).write_text('{"images": {"guidanceScale": 3}}')
+    wish = ImageSettings(prompt="lvff")
+    (one,) = plan_images([wish], base_files(native_size=768, folder=tmp_path))
+    assert (one.request.width, one.request.height, one.request.guidance_scale) == (768, 768, 3.0)
+
+
+def test_what_is_wished_is_asked_for():
+    (one,) = planned(
+        width=128, height=192, steps=9, guidanceScale=0.0, negativePrompt="rain", loraScale=0.5
+    )
+    request = one.request
+    assert (request.width, request.height, request.steps) == (128, 192, 9)
+    assert (request.guidance_scale, request.negative_prompt) == (0.0, "rain")
+    assert one.lora_scale == 0.5
+
+
+@pytest.mark.parametrize("side", ["width", "height"])
+@pytest.mark.parametrize(("given", "nearest"), [(200, "192 or 256"), (8, "64"), (2040, "1984")])
+def test_a_side_between_steps_is_refused_with_the_nearest_ones(side: str, given: int, nearest: str):
+    with pytest.raises(
+        InvalidSettings, match=rf"{side} {given}: .*multiples of 64. Give {nearest}"
+    ):
+        planned(**{side: given})
+
+
+def test_pictures_of_several_wishes_keep_their_order():
+    wishes = [ImageSettings(prompt=prompt, count=2, seed=0) for prompt in ("one", "two")]
+    prompts = [one.request.prompt for one in plan_images(wishes, base_files())]
+    assert prompts == ["one", "one", "two", "two"]

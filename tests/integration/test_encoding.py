@@ -43,7 +43,7 @@ def encoded(tiny_files: BaseModelFiles, tiny_base: ModelFamily, cache: ContentCa
     def encode_it(folder: Path, base: ModelFamily = tiny_base, **settings: Any):
         dataset = prepare(folder, caption_prefix="lvff")
         planned = plan_for(dataset, tiny_files, **{"resolution": 64, **settings})
-        events = encode(planned, dataset.pictures, base, settings.get("cache", cache))
+        events = encode(planned, dataset.pictures, base, cache)
         found: list[bool] = []
         while True:
             try:
@@ -129,9 +129,7 @@ def test_conditioning_is_kept_only_for_a_text_encoder_that_stays_as_it_is(
     assert encoded(folder, trainUnetOnly=True)[0].pictures[0].prompt.conditioning is not None
 
 
-def test_a_damaged_file_of_the_cache_is_made_again(
-    encoded: Encoder, folder: Path, tmp_path: Path
-):
+def test_a_damaged_file_of_the_cache_is_made_again(encoded: Encoder, folder: Path, tmp_path: Path):
     first, _ = encoded(folder)
     for file in (tmp_path / "cache").iterdir():
         file.write_bytes(file.read_bytes()[:-3])

@@ -333,6 +333,16 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
     assert not (tmp_path / "parts" / checkpoint.FILE).exists()
 
 
+def test_a_training_that_keeps_what_the_base_model_knows_can_be_resumed_too(
+    plan: Planner, taught: Teacher, whole_lora: Callable[[TrainingPlan], bytes], tmp_path: Path
+):
+    planned = plan(priorPreservation=1.0, priorPrompts=["a tree"], captionDropout=0.4, maxSteps=4)
+    until(taught(planned, tmp_path / "parts"), 2)
+    saved = checkpoint.read(tmp_path / "parts", plan_digest=planned.digest)
+    assert lora_of(taught(planned, tmp_path / "parts", resume_from=saved)) == whole_lora(planned)
+    assert whole_lora(planned) != whole_lora(plan(captionDropout=0.4, maxSteps=4))
+
+
 @pytest.mark.parametrize("step", [1, 3, 5])
 @pytest.mark.parametrize("optimizer", ["Prodigy", "AdamW"])
 def test_a_killed_training_goes_on_from_its_last_checkpoint(

@@ -1,7 +1,8 @@
 """What a LoRA file says of the training that made it.
 
-In: the plan.  Out: the metadata of the file.  No time and no file name goes in: the same training
-gives the same bytes on any day, and nobody learns how your folders are called.
+In: the plan.  Out: the metadata of the file.  No time, no caption and no name of a photo goes in: the
+same training gives the same bytes on any day.  The base model is named as the person named it, so
+that pictures can be drawn without naming it again; of one in a folder that is the folder.
 """
 
 from importlib.metadata import version

@@ -1,8 +1,8 @@
 """What a LoRA file says of the training that made it.
 
-In: the plan.  Out: the metadata of the file.  No time, no caption and no name of a photo goes in: the
-same training gives the same bytes on any day.  The base model is named as the person named it, so
-that pictures can be drawn without naming it again; of one in a folder that is the folder.
+In: the plan.  Out: the metadata of the file.  No time, no caption and no name of a photo goes in:
+the same training gives the same bytes on any day.  The base model is named as the person named it,
+so that pictures can be drawn without naming it again; of one in a folder that is the folder.
 """
 
 from importlib.metadata import version

@@ -131,7 +131,8 @@ def main() -> None:
     print(_machine(options), flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         photos = _write_photos(Path(scratch) / "photos")
-        cases = product(_bases(Path(scratch)), options.optimizers)
+        bases = [b for b in _bases(Path(scratch)) if b.name.partition(",")[0] in options.bases]
+        cases = product(bases, options.optimizers)
         rows = [
             row
             for number, (base, optimizer) in enumerate(cases)
@@ -154,6 +155,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="of our turns (4; quick: 1.5)")
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--bases", nargs="+", default=["embedded", "larger"])
     parser.add_argument("--optimizers", nargs="+", choices=("AdamW", "Prodigy"))
     options = parser.parse_args()
     options.repeats = options.repeats or (3 if options.quick else 6)

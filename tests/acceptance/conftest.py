@@ -53,10 +53,10 @@ class ModelGenerator:
             check=False,
         )
 
-    def start(self, *words: object) -> subprocess.Popen[str]:
+    def start(self, *words: object, before: Sequence[str] = ()) -> subprocess.Popen[str]:
         """Start, and leave running."""
         process = subprocess.Popen(
-            self._line(words),
+            [*before, *self._line(words)],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -66,9 +66,11 @@ class ModelGenerator:
         self.started.append(process)
         return process
 
-    def stop_at(self, step: int, number: signal.Signals, *words: object) -> tuple[int, str]:
+    def stop_at(
+        self, step: int, number: signal.Signals, *words: object, before: Sequence[str] = ()
+    ) -> tuple[int, str]:
         """Start a training with --json, send a signal once `step` is done: exit code, output."""
-        process = self.start(*words, "--json")
+        process = self.start(*words, "--json", before=before)
         assert process.stdout is not None
         said: list[str] = []
         for line in process.stdout:

@@ -9,7 +9,6 @@ from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles, DownloadFinished
 from modelgenerator.training.plan import DeviceFacts
 
-
 SMALL_BYTES = 100_000_000
 """Below this, several threads wait for each other longer than they compute: with both cores of a
 machine busy, a step on the embedded base model took ten times as long on two threads as on one."""

@@ -201,8 +201,21 @@ def _train(request: Request, base: ModelFamily, report: Reporter, *, resume: boo
                 return True
             if stop.is_pressed:
                 break
-    report.result("stopped", f"after step {step} of {plan.total_steps}; the work is kept")
+    report.result("stopped", f"after step {step} of {plan.total_steps}; {_kept(request, step)}")
     return False
+
+
+def _kept(request: Request, step: int) -> str:
+    """What the checkpoint holds now: a full disk may have refused the last one."""
+    from modelgenerator.training import checkpoint
+
+    try:
+        kept = checkpoint.read(request.folder, plan_digest=request.plan.digest).step
+    except CannotResume:
+        kept = 0
+    if kept == step:
+        return "the work is kept"
+    return f"the checkpoint could not be written, so only {kept} steps are kept. Is the disk full?"
 
 
 class _Stop:

@@ -255,6 +255,15 @@ def test_train_unet_only_leaves_no_text_encoder_in_the_file(
     assert unet == {key for key in both if key.startswith("lora_unet_")}
 
 
+def test_convolutions_reach_the_file(plan: Planner, taught: Teacher, tmp_path: Path):
+    lora_of(taught(plan(networkTargets=["convolutions"], trainUnetOnly=True), tmp_path))
+    tensors = load_file(tmp_path / "lora.safetensors")
+    key = "lora_unet_down_blocks_0_resnets_0_conv1"
+    assert tensors[f"{key}.lora_down.weight"].shape == (4, 16, 3, 3)
+    assert tensors[f"{key}.lora_up.weight"].any()
+    assert not any("transformer_blocks" in name for name in tensors)
+
+
 def test_train_unet_only_does_without_the_text_encoder(
     plan: Planner,
     taught: Teacher,

@@ -244,6 +244,7 @@ def outcome(lesson: Lesson, drawn: Drawn, judge: Judge) -> Outcome:
         "held-out scene: subject": _shows(taught, subject=lesson.subject),
         "held-out scene: scene": _shows(taught, scene=lesson.held_out),
         "held-out scene: both": _shows(taught, scene=lesson.held_out, subject=lesson.subject),
+        "held-out scene: all looks": _shows(taught, **looks),
         "held-out scene: flawless": _shows(taught, flawless=lesson.subject),
     }
     for place in ("trained scene", "plain"):

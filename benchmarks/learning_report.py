@@ -41,6 +41,7 @@ COLUMNS = {
     "subject": "held-out scene: subject",
     "scene": "held-out scene: scene",
     "both": "held-out scene: both",
+    "looks": "held-out scene: all looks",
     "flawless": "held-out scene: flawless",
     "trained": "trained scene: subject",
     "plain": "plain: subject",

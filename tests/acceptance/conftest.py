@@ -62,6 +62,7 @@ class ModelGenerator:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            pipesize=4096,  # a reader that gets no time holds the training up, and not too late
         )
         self.started.append(process)
         return process

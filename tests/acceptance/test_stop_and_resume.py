@@ -6,7 +6,7 @@ import signal
 import pytest
 from tests.acceptance.conftest import wait_for
 
-STEPS = 80
+STEPS = 120
 
 
 def test_a_training_ends_the_same_after_control_c_and_kill_9(modelgenerator, train_words, tmp_path):

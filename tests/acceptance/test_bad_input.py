@@ -238,7 +238,7 @@ def test_a_disk_that_refuses_the_events(modelgenerator, train_words, tmp_path):
 
 
 def test_a_disk_that_refuses_the_lora_leaves_the_checkpoint(modelgenerator, train_words, tmp_path):
-    words = train_words("out", maxSteps=80)
+    words = train_words("out", maxSteps=50)
     assert modelgenerator.stop_at(10, signal.SIGINT, *words)[0] == 130
     before = (tmp_path / "out/checkpoint.safetensors").read_bytes()
     done = modelgenerator.through(limited(20), *words, "--resume")

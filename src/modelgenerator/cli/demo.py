@@ -24,7 +24,7 @@ def run(output: Path) -> None:
     photos = output / "photos"
     _draw_photos(photos)
     with reporter(as_json=False) as report:
-        report.phase("the demo runs these two commands for you")
+        report.phase("the demo runs this command for you")
         command = f"modelgenerator train {photos} --prefix {SUBJECT} --template recommended"
         report.result("command", f"{command} --set seed={SEED} --output {output}")
     train.run(

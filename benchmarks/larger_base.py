@@ -49,7 +49,7 @@ def _unet() -> UNet2DConditionModel:
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
         cross_attention_dim=WIDTH,
-        attention_head_dim=8,
+        attention_head_dim=2,  # so many heads, each 32 to 128 wide: SD has 40 to 160
     )
 
 

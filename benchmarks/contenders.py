@@ -169,9 +169,9 @@ class _Recorder:
     def noising(self) -> Any:
         return _RecordedNoising(self._base.noising, self.seen)
 
-    def encode_prompts(self, tokens_BL: Tensor) -> Any:
-        self.seen["tokens_BL"] = tokens_BL.detach().cpu().clone()
-        return self._base.encode_prompts(tokens_BL)
+    def encode_prompts(self, tokens: Any) -> Any:
+        self.seen["tokens_BL"] = tokens["text_encoder"].detach().cpu().clone()
+        return self._base.encode_prompts(tokens)
 
 
 class _RecordedNoising:

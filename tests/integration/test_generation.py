@@ -22,6 +22,7 @@ from modelgenerator.generation.generate import generate, plan_images
 from modelgenerator.lora import files
 from modelgenerator.lora.files import LoraFile
 from modelgenerator.lora.inject import LoraNetwork, choose_targets
+from modelgenerator.lora.key_names import STABLE_DIFFUSION_NAMES as NAMES
 from modelgenerator.settings import ImageSettings
 
 Loader = Callable[[BaseModelFiles], ModelFamily]
@@ -50,7 +51,7 @@ def lora(tiny_base: ModelFamily, tmp_path_factory: pytest.TempPathFactory) -> Lo
         {k: 0.3 * torch.randn(v.shape, generator=chance) for k, v in network.state().items()}
     )
     file = tmp_path_factory.mktemp("lora") / "lora.safetensors"
-    files.save(file, network, metadata={})
+    files.save(file, network, names=NAMES, metadata={})
     return files.load(file)
 
 

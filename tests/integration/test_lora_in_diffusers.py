@@ -14,6 +14,7 @@ from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.load import load as load_base_model
 from modelgenerator.lora.files import applied, load, save
 from modelgenerator.lora.inject import LoraNetwork, TargetRule, choose_targets
+from modelgenerator.lora.key_names import STABLE_DIFFUSION_NAMES as NAMES
 
 TEXT = (TargetRule(within=("CLIPAttention", "CLIPMLP")),)
 ATTENTION = TargetRule(within=("Transformer2DModel",))
@@ -75,10 +76,10 @@ def test_diffusers_draws_the_same_picture(
     network = trained_looking(parts, alpha=alpha)
     assert network.cut_layers(RANK).keys() < network.layers.keys()
     path = tmp_path / "lora.safetensors"
-    save(path, network, metadata={"modelspec.title": "lvff"})
+    save(path, network, names=NAMES, metadata={"modelspec.title": "lvff"})
 
     base = picture(pipeline)
-    with applied(load(path), parts_of(pipeline)):
+    with applied(load(path), parts_of(pipeline), names=NAMES):
         ours = picture(pipeline)
     assert torch.equal(picture(pipeline), base)
 
@@ -94,8 +95,8 @@ def test_diffusers_draws_the_same_picture_with_convolutions_trained(
     network = trained_looking(parts_of(pipeline), alpha=9, rules=ALL)
     assert any(layer.down_RI.shape[1] % 9 == 0 for layer in network.layers.values())
     path = tmp_path / "lora.safetensors"
-    save(path, network, metadata={})
-    with applied(load(path), parts_of(pipeline)):
+    save(path, network, names=NAMES, metadata={})
+    with applied(load(path), parts_of(pipeline), names=NAMES):
         ours = picture(pipeline)
     pipeline.load_lora_weights(path)
     assert (ours - picture(pipeline)).abs().max() < 1e-3

@@ -457,9 +457,11 @@ class Faulty:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._base, name)
 
-    def predict(self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning) -> Tensor:
+    def predict(
+        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+    ) -> Tensor:
         self._left -= 1
-        answer_BCHW = self._base.predict(noised_BCHW, times_B, prompts)
+        answer_BCHW = self._base.predict(noised_BCHW, times_B, prompts, framing_B6)
         return answer_BCHW if self._left >= 0 else answer_BCHW * torch.nan
 
 
@@ -500,9 +502,11 @@ class Recording(Faulty):
         super().__init__(base, good_calls=10**9)
         self.asked: list[tuple[int, Tensor]] = []
 
-    def predict(self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning) -> Tensor:
+    def predict(
+        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+    ) -> Tensor:
         self.asked += zip(times_B.tolist(), noised_BCHW.clone(), strict=True)
-        return super().predict(noised_BCHW, times_B, prompts)
+        return super().predict(noised_BCHW, times_B, prompts, framing_B6)
 
 
 def test_what_a_visit_draws_does_not_depend_on_its_batch(
@@ -542,8 +546,10 @@ def test_scaling_the_loss_changes_nothing_that_is_learnt(
 class Overflowing(Faulty):
     """A base model whose gradients are infinite in one call; its answers are not."""
 
-    def predict(self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning) -> Tensor:
-        answer_BCHW = self._base.predict(noised_BCHW, times_B, prompts)
+    def predict(
+        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+    ) -> Tensor:
+        answer_BCHW = self._base.predict(noised_BCHW, times_B, prompts, framing_B6)
         self._left -= 1
         if self._left == 0:
             answer_BCHW.register_hook(lambda gradient: gradient * torch.inf)

@@ -73,6 +73,15 @@ def fit(pixels_HW3: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     return _reduced(pixels_HW3, size)
 
 
+def cut_corner(width: int, height: int, size: Size) -> tuple[int, int]:
+    """Top and left, in pixels of the resized picture, of what `fit` keeps."""
+    scale = _scale(width, height, size)
+    return (
+        max(0, round(height * scale) - size[1]) // 2,
+        max(0, round(width * scale) - size[0]) // 2,
+    )
+
+
 def _scale(width: int, height: int, size: Size) -> float:
     return max(size[0] / width, size[1] / height)
 

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from modelgenerator.diffusion.noising import Noising
 from modelgenerator.lora.inject import TargetRule
+from modelgenerator.lora.key_names import LayerNames
 
+Tokens = Mapping[str, Tensor]
+"""Captions as the text encoders read them, one tensor_BL for each tokenizer, by name."""
 Conditioning = Mapping[str, Tensor]
 """What the denoiser is told of a prompt, by name; the first dimension of each tensor is B."""
 
@@ -62,6 +65,11 @@ class ModelFamily(Protocol):
         ...
 
     @property
+    def lora_names(self) -> LayerNames:
+        """What the layers of `lora_parts` are called in a LoRA file."""
+        ...
+
+    @property
     def autoencoder_fingerprint(self) -> str:
         """Changes when the latents of a picture would."""
         ...
@@ -75,16 +83,23 @@ class ModelFamily(Protocol):
         """`pixels_B3HW` in -1..1 and fp32, to fp32 latents."""
         ...
 
-    def tokenize(self, captions: Sequence[str]) -> Tensor:
-        """tokens_BL, cut or padded to the length that the text encoder takes."""
+    def tokenize(self, captions: Sequence[str]) -> Tokens:
+        """Cut or padded to the length that each text encoder takes."""
         ...
 
-    def encode_prompts(self, tokens_BL: Tensor) -> Conditioning:
-        """Keeps the graph when gradients are on: the text encoder may be learning."""
+    def encode_prompts(self, tokens: Tokens) -> Conditioning:
+        """Keeps the graph when gradients are on: the text encoders may be learning."""
         ...
 
-    def predict(self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning) -> Tensor:
-        """The denoiser's answer in fp32."""
+    def predict(
+        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+    ) -> Tensor:
+        """The denoiser's answer in fp32.
+
+        `framing_B6` says how each picture was cut, in pixels: original height and width, top and
+        left of the cut in the resized picture, height and width of what was cut out.  Only SDXL
+        looks at it.
+        """
         ...
 
     def draw(self, requests: Sequence[PictureRequest]) -> list[Image.Image]:

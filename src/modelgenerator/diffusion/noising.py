@@ -1,6 +1,6 @@
 """How a latent is noised for training, and what the denoiser is asked to predict.
 
-In: clean latents, noise, timesteps.  Out: noised latents and the target.  Randomness is not made
+In: clean latents, noise, times.  Out: noised latents and the target.  Randomness is not made
 here, and which base model asks is not known.
 """
 
@@ -16,8 +16,8 @@ TIMESTEPS = 1000
 class Noising(Protocol):
     """One way from picture to noise."""
 
-    def timesteps(self, uniform_B: Tensor) -> Tensor:
-        """The times that numbers in [0, 1) stand for, as the denoiser wants to be told."""
+    def times(self, places_B: Tensor) -> Tensor:
+        """Where `places_B` in [0, 1], from clean to noise, lie on the scale up to `TIMESTEPS`."""
         ...
 
     def add_noise(self, latents_BCHW: Tensor, noise_BCHW: Tensor, times_B: Tensor) -> Tensor:
@@ -26,6 +26,10 @@ class Noising(Protocol):
 
     def target(self, latents_BCHW: Tensor, noise_BCHW: Tensor, times_B: Tensor) -> Tensor:
         """What a perfect denoiser would answer."""
+        ...
+
+    def noise_ratio(self, times_B: Tensor) -> Tensor:
+        """Share of noise over share of picture: sigma of the k-diffusion convention."""
         ...
 
 
@@ -38,14 +42,18 @@ class _Scheduled:
 
     alphas_cumprod_T: Tensor
 
-    def timesteps(self, uniform_B: Tensor) -> Tensor:
-        """Uniform integers from 0, almost clean, to T - 1, almost noise."""
+    def times(self, places_B: Tensor) -> Tensor:
+        """Integers from 0, almost clean, to T - 1, almost noise."""
         count = len(self.alphas_cumprod_T)
-        return (uniform_B * count).long().clamp_(max=count - 1)
+        return (places_B * count).long().clamp_(max=count - 1)
 
     def add_noise(self, latents_BCHW: Tensor, noise_BCHW: Tensor, times_B: Tensor) -> Tensor:
         signal_B111, noise_B111 = self._shares(times_B)
         return signal_B111 * latents_BCHW + noise_B111 * noise_BCHW
+
+    def noise_ratio(self, times_B: Tensor) -> Tensor:
+        abar_B = self.alphas_cumprod_T[times_B]
+        return ((1 - abar_B) / abar_B).sqrt()
 
     def _shares(self, times_B: Tensor) -> tuple[Tensor, Tensor]:
         abar_B111 = self.alphas_cumprod_T[times_B].view(-1, 1, 1, 1)
@@ -68,6 +76,26 @@ class VelocityNoising(_Scheduled):
     def target(self, latents_BCHW: Tensor, noise_BCHW: Tensor, times_B: Tensor) -> Tensor:
         signal_B111, noise_B111 = self._shares(times_B)
         return signal_B111 * noise_BCHW - noise_B111 * latents_BCHW
+
+
+class FlowNoising:
+    """A straight line from picture to noise: x_t = (1 - t) x + t n, and n - x is predicted.
+
+    Source: Lipman et al. 2022, https://arxiv.org/abs/2210.02747; Esser et al. 2024,
+    https://arxiv.org/abs/2403.03206, section 2.
+    """
+
+    def times(self, places_B: Tensor) -> Tensor:
+        return places_B * TIMESTEPS
+
+    def add_noise(self, latents_BCHW: Tensor, noise_BCHW: Tensor, times_B: Tensor) -> Tensor:
+        return torch.lerp(latents_BCHW, noise_BCHW, (times_B / TIMESTEPS).view(-1, 1, 1, 1))
+
+    def target(self, latents_BCHW: Tensor, noise_BCHW: Tensor, times_B: Tensor) -> Tensor:  # noqa: ARG002
+        return noise_BCHW - latents_BCHW
+
+    def noise_ratio(self, times_B: Tensor) -> Tensor:
+        return times_B / (TIMESTEPS - times_B).clamp(min=1e-3)
 
 
 def scheduled_noising(

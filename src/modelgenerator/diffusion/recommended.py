@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelgenerator.diffusion.hub import BaseModelFiles
-from modelgenerator.errors import InvalidSettings
+from modelgenerator.diffusion.traits import TRAITS
+from modelgenerator.errors import BaseModelUnsupported, InvalidSettings
 
 FILE = "recommended.json"
 
@@ -24,9 +25,7 @@ class ImageDefaults:
     guidance_scale: float
 
 
-USUAL_IMAGES = ImageDefaults(steps=25, guidance_scale=7.5)
 USUAL_PROMPTS = ("{}", "{} on the beach", "{} in the snow", "{} in a forest at night")
-USUAL_STEPS_PER_PICTURE, FEWEST_STEPS, MOST_STEPS = 100, 1200, 4000
 
 
 def training_settings(base: BaseModelFiles) -> dict[str, object]:
@@ -46,17 +45,17 @@ def training_settings(base: BaseModelFiles) -> dict[str, object]:
 
 def image_defaults(base: BaseModelFiles) -> ImageDefaults:
     """Steps and guidance scale for this base model."""
-    images = _read(base).get("images", {})
+    images, traits = _read(base).get("images", {}), TRAITS[base.family]
     return ImageDefaults(
-        steps=int(images.get("steps", USUAL_IMAGES.steps)),
-        guidance_scale=float(images.get("guidanceScale", USUAL_IMAGES.guidance_scale)),
+        steps=int(images.get("steps", traits.steps)),
+        guidance_scale=float(images.get("guidanceScale", traits.guidance_scale)),
     )
 
 
 def training_steps(base: BaseModelFiles, pictures: int) -> int:
     """How many optimizer steps usually teach one subject from so many pictures."""
     steps = _read(base).get("trainingSteps")
-    return int(steps or min(MOST_STEPS, max(FEWEST_STEPS, USUAL_STEPS_PER_PICTURE * pictures)))
+    return int(steps or TRAITS[base.family].usual_length.steps(pictures))
 
 
 def sheet_prompts(base: BaseModelFiles, trigger: str) -> list[str]:
@@ -67,4 +66,12 @@ def sheet_prompts(base: BaseModelFiles, trigger: str) -> list[str]:
 def _read(base: BaseModelFiles) -> Mapping[str, Any]:
     if base.folder is None or not (base.folder / FILE).exists():
         return {}
-    return json.loads((base.folder / FILE).read_text())
+    file = base.folder / FILE
+    try:
+        written = json.loads(file.read_text())
+        return dict(written)
+    except (ValueError, TypeError, OSError) as problem:
+        raise BaseModelUnsupported(
+            f"{file} cannot be read as settings ({problem}). Repair it, or remove it to use what "
+            "suits the family."
+        ) from problem

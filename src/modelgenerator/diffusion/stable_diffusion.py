@@ -20,10 +20,16 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from modelgenerator.diffusion.family import Conditioning, LatentPosterior, PictureRequest
+from modelgenerator.diffusion.family import (
+    Conditioning,
+    LatentPosterior,
+    PictureRequest,
+    Tokens,
+)
 from modelgenerator.diffusion.noising import Noising, scheduled_noising
 from modelgenerator.errors import BaseModelUnsupported
 from modelgenerator.lora.inject import TargetRule
+from modelgenerator.lora.key_names import STABLE_DIFFUSION_NAMES, LayerNames
 
 UNET_TARGETS = {
     "attention": TargetRule(within=("Transformer2DModel",)),
@@ -110,6 +116,10 @@ class StableDiffusion:
         return {"unet": tuple(UNET_TARGETS[name] for name in names), "text_encoder": TEXT_TARGETS}
 
     @property
+    def lora_names(self) -> LayerNames:
+        return STABLE_DIFFUSION_NAMES
+
+    @property
     def autoencoder_fingerprint(self) -> str:
         return self._autoencoder_fingerprint
 
@@ -134,22 +144,29 @@ class StableDiffusion:
             mean_BCHW=posterior.mean * scale, deviation_BCHW=posterior.std * scale
         )
 
-    def tokenize(self, captions: Sequence[str]) -> Tensor:
+    def tokenize(self, captions: Sequence[str]) -> Tokens:
         tokens = self._tokenizer(
             list(captions),
             padding="max_length",
             max_length=self._tokenizer.model_max_length,
             truncation=True,
         )
-        return torch.tensor(tokens.input_ids)
+        return {"text_encoder": torch.tensor(tokens.input_ids)}
 
-    def encode_prompts(self, tokens_BL: Tensor) -> Conditioning:
+    def encode_prompts(self, tokens: Tokens) -> Conditioning:
         text_encoder = self._text_encoder
         if next(text_encoder.parameters()).device != self._device:
             text_encoder.to(self._device)
-        return {"states_BLD": text_encoder(tokens_BL.to(self._device)).last_hidden_state}
+        tokens_BL = tokens["text_encoder"].to(self._device)
+        return {"states_BLD": text_encoder(tokens_BL).last_hidden_state}
 
-    def predict(self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning) -> Tensor:
+    def predict(
+        self,
+        noised_BCHW: Tensor,
+        times_B: Tensor,
+        prompts: Conditioning,
+        framing_B6: Tensor,  # noqa: ARG002
+    ) -> Tensor:
         noised_BCHW = noised_BCHW.to(self._dtype).contiguous(memory_format=torch.channels_last)
         states_BLD = prompts["states_BLD"].to(self._dtype)
         return self._unet(noised_BCHW, times_B, states_BLD, return_dict=False)[0].float()

@@ -106,7 +106,9 @@ def _side(name: str, wished: int | None, base: BaseModelFiles) -> int:
 def _with_lora(
     base: ModelFamily, lora: LoraFile | None, scale: float
 ) -> AbstractContextManager[object]:
-    return nullcontext() if lora is None else applied(lora, base.lora_parts, scale=scale)
+    if lora is None:
+        return nullcontext()
+    return applied(lora, base.lora_parts, names=base.lora_names, scale=scale)
 
 
 def _batches(planned: Sequence[PlannedImage]) -> Generator[list[PlannedImage], None, None]:

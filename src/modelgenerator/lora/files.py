@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from modelgenerator.errors import UnusableLora
 from modelgenerator.lora.inject import LoraNetwork, Target, attached
-from modelgenerator.lora.key_names import kohya_key, layers_by_key
+from modelgenerator.lora.key_names import LayerNames
 from modelgenerator.lora.layers import features
 from modelgenerator.whole_files import write_whole
 
@@ -68,7 +68,9 @@ class LoraFile:
     metadata: Mapping[str, str]
 
 
-def save(path: Path, network: LoraNetwork, *, metadata: Mapping[str, str]) -> None:
+def save(
+    path: Path, network: LoraNetwork, *, names: LayerNames, metadata: Mapping[str, str]
+) -> None:
     """Write `network` in fp16, with `metadata` and the hashes of the tensors in the header.
 
     A layer with numbers that fp16 cannot hold stays fp32.  The same numbers and metadata give the
@@ -78,7 +80,7 @@ def save(path: Path, network: LoraNetwork, *, metadata: Mapping[str, str]) -> No
     Raises:
         OutputNotWritable: the folder is missing or not writable, or the disk is full.
     """
-    tensors = _tensors(network)
+    tensors = _tensors(network, names)
     digest = hashlib.sha256(_body(serialize(tensors))).hexdigest()
     hashes = {"sshs_model_hash": digest, "modelspec.hash_sha256": f"0x{digest}"}
     file = serialize(tensors, metadata={**metadata, **hashes})
@@ -106,7 +108,11 @@ def load(path: Path) -> LoraFile:
 
 @contextmanager
 def applied(
-    lora: LoraFile, parts: Mapping[str, nn.Module], *, scale: float = 1.0
+    lora: LoraFile,
+    parts: Mapping[str, nn.Module],
+    *,
+    names: LayerNames,
+    scale: float = 1.0,
 ) -> Generator[LoraNetwork, None, None]:
     """Let `parts` answer with `lora` for the length of the `with` block.
 
@@ -116,13 +122,13 @@ def applied(
     Raises:
         UnusableLora: the file belongs to another base model.
     """
-    network = _network(lora, parts)
+    network = _network(lora, parts, names)
     network.scale = scale
     with attached(network, parts.values()):
         yield network
 
 
-def _tensors(network: LoraNetwork) -> dict[str, Tensor]:
+def _tensors(network: LoraNetwork, names: LayerNames) -> dict[str, Tensor]:
     # diffusers 0.42 overlooks the alphas of attention layers where layers differ in alpha, so all
     # get the largest one and what is missing goes into the ups
     alpha = max(target.alpha for target in network.targets.values())
@@ -131,7 +137,7 @@ def _tensors(network: LoraNetwork) -> dict[str, Tensor]:
         layer = network.layers[name]
         down_RI = layer.down_RI.detach().cpu()
         up_OR = layer.up_OR.detach().cpu() * (target.alpha / alpha if alpha else 1)
-        key = kohya_key(name)
+        key = names.key(name)
         if isinstance(target.layer, nn.Conv2d):
             down_RI = down_RI.view(-1, *target.layer.weight.shape[1:])
             up_OR = up_OR[:, :, None, None]
@@ -227,8 +233,8 @@ def _correction(path: Path, key: str, tensors: Mapping[str, Tensor]) -> Correcti
     )
 
 
-def _network(lora: LoraFile, parts: Mapping[str, nn.Module]) -> LoraNetwork:
-    layers = layers_by_key(parts)
+def _network(lora: LoraFile, parts: Mapping[str, nn.Module], names: LayerNames) -> LoraNetwork:
+    layers = names.layers_by_key(parts)
     if strangers := sorted(lora.corrections.keys() - layers.keys()):
         raise UnusableLora(_strangers(lora, strangers))
     targets: dict[str, Target] = {}

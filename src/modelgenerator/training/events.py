@@ -3,6 +3,8 @@
     PictureEncoded ... -> Started -> (StepFinished | EpochFinished | SampleReady | LoraSaved
     | CheckpointSaved) ... -> Finished
 
+`Noticed` may come anywhere between.
+
 Events are data: the command line prints them, a service stores them, a test counts them.  The loop
 calls nobody back.
 """
@@ -11,6 +13,8 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
+
+from modelgenerator.notices import Notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,13 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noticed:
+    """Something that only the training itself could find out."""
+
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """The LoRA is complete."""
 
@@ -100,6 +111,7 @@ Event = (
     | SampleReady
     | LoraSaved
     | CheckpointSaved
+    | Noticed
     | Finished
 )
 
@@ -121,4 +133,6 @@ def as_json(event: Event) -> dict[str, object]:
 def _plain(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, Notice):
+        return dataclasses.asdict(value)
     return str(value) if isinstance(value, Path) else value

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from modelgenerator.datasets.buckets import Size, fit
+from modelgenerator.datasets.buckets import Size, cut_corner, fit
 from modelgenerator.datasets.prepare import Picture
-from modelgenerator.diffusion.family import Conditioning, ModelFamily, PictureRequest
+from modelgenerator.diffusion.family import Conditioning, ModelFamily, PictureRequest, Tokens
 from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import PictureEncoded
 from modelgenerator.training.plan import TrainingPlan
@@ -30,6 +30,8 @@ class EncodedPicture:
     bucket: Size
     mean_MCHW: Tensor
     deviation_MCHW: Tensor
+    framing_6: Tensor
+    """How it was cut; see `ModelFamily.predict`."""
     prompt: "EncodedPrompt"
 
 
@@ -37,9 +39,9 @@ class EncodedPicture:
 class EncodedPrompt:
     """A caption as tokens, and as conditioning if that does not change."""
 
-    tokens_L: Tensor
+    tokens: Tokens
     conditioning: Mapping[str, Tensor] | None
-    """Without the batch dimension."""
+    """None where a text encoder learns.  Both are without the batch dimension."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ def encode(
     Raises:
         UnusablePhoto: a file changed since the plan was made.
     """
-    text_learns = "text_encoder" in plan.parts
+    text_learns = plan.trains_text
     encoded: list[EncodedPicture] = []
     for picture, planned in zip(pictures, plan.pictures, strict=True):
         latents, found = _posterior(picture, planned.bucket, plan.flip, base, cache)
@@ -70,6 +72,7 @@ def encode(
                 bucket=planned.bucket,
                 mean_MCHW=latents["mean"].to(base.device),
                 deviation_MCHW=latents["deviation"].to(base.device),
+                framing_6=_framing(picture, planned.bucket).to(base.device),
                 prompt=_prompt(picture.caption, base, cache, text_learns=text_learns),
             )
         )
@@ -86,7 +89,9 @@ def conditioning_of(prompts: Sequence[EncodedPrompt], base: ModelFamily) -> Cond
     """One batch: what was kept, or what a learning text encoder says now."""
     kept = [prompt.conditioning for prompt in prompts if prompt.conditioning is not None]
     if len(kept) < len(prompts):
-        return base.encode_prompts(torch.stack([prompt.tokens_L for prompt in prompts]))
+        return base.encode_prompts(
+            {name: torch.stack([one.tokens[name] for one in prompts]) for name in prompts[0].tokens}
+        )
     return {name: torch.stack([one[name] for one in kept]) for name in kept[0]}
 
 
@@ -110,18 +115,26 @@ def _posterior(
     return cache.get(facts, compute)
 
 
+def _framing(picture: Picture, bucket: Size) -> Tensor:
+    top, left = cut_corner(picture.width, picture.height, bucket)
+    width, height = bucket
+    numbers = (picture.height, picture.width, top, left, height, width)
+    return torch.tensor(numbers, dtype=torch.float32)
+
+
 def _prior(
     plan: TrainingPlan, base: ModelFamily, cache: ContentCache, *, text_learns: bool
 ) -> tuple[EncodedPicture, ...]:
     """Pictures that the base model draws for the prior prompts, and what it calls them."""
     if not plan.prior_prompts:
         return ()
+    side = plan.sample_size
     requests = [
         PictureRequest(
             prompt=plan.prior_prompts[number % len(plan.prior_prompts)],
             negative_prompt="",
-            width=plan.sample_size,
-            height=plan.sample_size,
+            width=side,
+            height=side,
             steps=plan.sample_steps,
             guidance_scale=plan.sample_guidance_scale,
             seed=(plan.seed + number) % 2**63,
@@ -135,9 +148,12 @@ def _prior(
     return tuple(
         EncodedPicture(
             name=f"prior picture {number + 1}",
-            bucket=(plan.sample_size, plan.sample_size),
+            bucket=(side, side),
             mean_MCHW=posterior.mean_BCHW[number : number + 1],
             deviation_MCHW=posterior.deviation_BCHW[number : number + 1],
+            framing_6=torch.tensor([side, side, 0, 0, side, side], dtype=torch.float32).to(
+                base.device
+            ),
             prompt=_prompt(request.prompt, base, cache, text_learns=text_learns),
         )
         for number, request in enumerate(requests)
@@ -147,21 +163,22 @@ def _prior(
 def _prompt(
     caption: str, base: ModelFamily, cache: ContentCache, *, text_learns: bool
 ) -> EncodedPrompt:
-    tokens_1L = base.tokenize([caption])
+    batch_of_one = base.tokenize([caption])
+    tokens = {name: tokens_1L[0].to(base.device) for name, tokens_1L in batch_of_one.items()}
     if text_learns:
-        return EncodedPrompt(tokens_L=tokens_1L[0].to(base.device), conditioning=None)
+        return EncodedPrompt(tokens=tokens, conditioning=None)
 
     def compute() -> dict[str, Tensor]:
         with torch.no_grad():
-            return {name: t.float().cpu() for name, t in base.encode_prompts(tokens_1L).items()}
+            return {name: t.float().cpu() for name, t in base.encode_prompts(batch_of_one).items()}
 
     facts = {
-        "tokens": tokens_1L.tolist(),
+        "tokens": {name: tokens_L.tolist() for name, tokens_L in tokens.items()},
         "text": base.text_fingerprint,
         "device": base.device.type,
     }
     kept, _ = cache.get(facts, compute)
     return EncodedPrompt(
-        tokens_L=tokens_1L[0],
+        tokens=tokens,
         conditioning={name: tensor[0].to(base.device) for name, tensor in kept.items()},
     )

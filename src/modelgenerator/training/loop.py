@@ -42,6 +42,7 @@ from modelgenerator.training.precision import LossScaler, loss_scaler
 from modelgenerator.training.randomness import Purpose, Randomness
 from modelgenerator.training.record import lora_metadata
 from modelgenerator.training.schedules import Schedule, constant, cosine, cosine_annealing
+from modelgenerator.training.timesteps import DENSITIES
 from modelgenerator.whole_files import write_whole
 
 LORA_FILE = "lora.safetensors"
@@ -141,7 +142,7 @@ def train(
                 checkpoint.write(run.snapshot(), folder)
             raise
         lora_file = folder / LORA_FILE
-        files.save(lora_file, network, metadata=lora_metadata(plan, steps=run.step))
+        _save(run, lora_file)
     (folder / checkpoint.FILE).unlink(missing_ok=True)
     yield Finished(lora_file=lora_file, steps=run.step)
 
@@ -206,7 +207,8 @@ def _loss(run: _Run, batch: Sequence[Visit]) -> Tensor:
     noise_BCHW, times_B = _noise_and_times(run, batch, tuple(latents_BCHW.shape[1:]))
     noised_BCHW = base.noising.add_noise(latents_BCHW, noise_BCHW, times_B)
     prompts = conditioning_of([_prompt(run, visit) for visit in batch], base)
-    predicted_BCHW = base.predict(noised_BCHW, times_B, prompts)
+    framing_B6 = torch.stack([run.dataset.pictures[visit.picture].framing_6 for visit in batch])
+    predicted_BCHW = base.predict(noised_BCHW, times_B, prompts, framing_B6)
     target_BCHW = base.noising.target(latents_BCHW, noise_BCHW, times_B)
     loss = measure(predicted_BCHW, target_BCHW).mean()
     if run.dataset.prior:
@@ -231,11 +233,12 @@ def _prior_loss(run: _Run, batch: Sequence[Visit]) -> Tensor:
     noise_BCHW, times_B = _noise_and_times(run, visits, tuple(latents_BCHW.shape[1:]))
     noised_BCHW = base.noising.add_noise(latents_BCHW, noise_BCHW, times_B)
     prompts = [picture.prompt for picture in chosen]
+    framing_B6 = torch.stack([picture.framing_6 for picture in chosen])
     run.network.scale = 0
     with torch.no_grad():
-        kept_BCHW = base.predict(noised_BCHW, times_B, conditioning_of(prompts, base))
+        kept_BCHW = base.predict(noised_BCHW, times_B, conditioning_of(prompts, base), framing_B6)
     run.network.scale = 1
-    now_BCHW = base.predict(noised_BCHW, times_B, conditioning_of(prompts, base))
+    now_BCHW = base.predict(noised_BCHW, times_B, conditioning_of(prompts, base), framing_B6)
     return LOSSES[run.plan.loss](now_BCHW, kept_BCHW).mean()
 
 
@@ -247,7 +250,8 @@ def _noise_and_times(
         [sample_noise(randomness, v.number, shape, offset=plan.noise_offset) for v in batch]
     )
     uniform_B = torch.stack([randomness.uniform(Purpose.TIMESTEP, v.number) for v in batch])
-    return noise_BCHW.to(base.device), base.noising.timesteps(uniform_B).to(base.device)
+    places_B = DENSITIES[plan.timestep_sampling](uniform_B)
+    return noise_BCHW.to(base.device), base.noising.times(places_B).to(base.device)
 
 
 def _latents(run: _Run, visit: Visit) -> Tensor:
@@ -265,6 +269,11 @@ def _prompt(run: _Run, visit: Visit) -> EncodedPrompt:
     return run.dataset.pictures[visit.picture].prompt
 
 
+def _save(run: _Run, file: Path) -> None:
+    metadata = lora_metadata(run.plan, steps=run.step)
+    files.save(file, run.network, names=run.base.lora_names, metadata=metadata)
+
+
 def _first_values(randomness: Randomness, name: str, shape: tuple[int, int]) -> Tensor:
     """Uniform in [-1, 1)."""
     return randomness.uniform(Purpose.INIT, name, shape) * 2 - 1
@@ -276,7 +285,7 @@ def _end_of_epoch(run: _Run, epoch: int) -> Iterator[Event]:
     plan = run.plan
     if plan.save_every and epoch % plan.save_every == 0 and run.step < plan.total_steps:
         file = run.folder / f"lora-epoch-{epoch:04}.safetensors"
-        files.save(file, run.network, metadata=lora_metadata(plan, steps=run.step))
+        _save(run, file)
         yield LoraSaved(epoch=epoch, file=file)
     if plan.sample_every and epoch % plan.sample_every == 0:
         yield from _samples(run, epoch)
@@ -304,4 +313,4 @@ def _samples(run: _Run, epoch: int) -> Iterator[SampleReady]:
         file = folder / f"epoch-{epoch:04}-{number + 1}.png"
         write_whole(file, png.getvalue(), called="The sample")
         yield SampleReady(epoch=epoch, prompt=prompt, file=file)
-    run.base.free_encoders(text="text_encoder" not in plan.parts)
+    run.base.free_encoders(text=not plan.trains_text)

@@ -21,6 +21,7 @@ from modelgenerator.datasets.captions import without_prefix
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.recommended import image_defaults, training_steps
+from modelgenerator.diffusion.traits import TRAITS, FamilyTraits
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.notices import Notice
 from modelgenerator.settings import (
@@ -74,7 +75,10 @@ class TrainingPlan:
     total_steps: int
     flip: bool
     caption_dropout: float
-    parts: tuple[str, ...]
+    denoiser: str
+    """The part that predicts, and is always trained."""
+    text_encoders: tuple[str, ...]
+    """Those that are trained too."""
     network_targets: tuple[str, ...]
     network_dim: int
     network_alpha: float
@@ -84,6 +88,7 @@ class TrainingPlan:
     scheduler: str
     loss: str
     noise_offset: float
+    timestep_sampling: str
     prior_preservation: float
     prior_prompts: tuple[str, ...]
     """What the base model is asked for before the training; empty without preservation."""
@@ -102,6 +107,16 @@ class TrainingPlan:
     def as_json(self) -> dict[str, object]:
         """The plan as JSON values, notices among them."""
         return cast(dict[str, object], json.loads(json.dumps(dataclasses.asdict(self))))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What a LoRA is trained for."""
+        return (*self.text_encoders, self.denoiser)
+
+    @property
+    def trains_text(self) -> bool:
+        """Whether the answer to a caption changes with every step."""
+        return bool(self.text_encoders)
 
     @property
     def digest(self) -> str:
@@ -140,6 +155,7 @@ def resolve(
     compute_dtype = _compute_dtype(settings, device, notices)
     seed = _seed(settings, notices)
     images = image_defaults(base)
+    traits = TRAITS[base.family]
     notices += _ignored(settings, base)
     notices += _advice(settings, len(buckets), total_steps, alpha)
     return TrainingPlan(
@@ -162,7 +178,8 @@ def resolve(
         total_steps=total_steps,
         flip=settings.flip_aug,
         caption_dropout=settings.caption_dropout,
-        parts=("unet",) if settings.train_unet_only else ("text_encoder", "unet"),
+        denoiser=traits.denoiser,
+        text_encoders=() if settings.train_unet_only else traits.text_encoders,
         network_targets=tuple(sorted({target.value for target in settings.network_targets})),
         network_dim=settings.network_dim,
         network_alpha=alpha,
@@ -172,6 +189,7 @@ def resolve(
         scheduler=settings.scheduler.value,
         loss=settings.loss_type.value,
         noise_offset=settings.noise_offset,
+        timestep_sampling=_timestep_sampling(settings, traits),
         prior_preservation=settings.prior_preservation,
         prior_prompts=_prior_prompts(settings, dataset),
         compute_dtype=compute_dtype,
@@ -306,6 +324,12 @@ def _optimizer_arguments(settings: TrainingSettings) -> tuple[tuple[str, float |
         if settings.d_coef is not None:
             arguments["d_coef"] = settings.d_coef
     return tuple(sorted(arguments.items()))
+
+
+def _timestep_sampling(settings: TrainingSettings, traits: FamilyTraits) -> str:
+    if settings.timestep_sampling is None or not traits.is_flow:
+        return traits.timestep_sampling
+    return settings.timestep_sampling.value
 
 
 def _prior_prompts(settings: TrainingSettings, dataset: PreparedDataset) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def lora_metadata(plan: TrainingPlan, *, steps: int) -> dict[str, str]:
             resolution=(plan.resolution, plan.resolution),
             rank=plan.network_dim,
             alpha=plan.network_alpha,
-            text_encoder_trained="text_encoder" in plan.parts,
+            text_encoder_trained=plan.trains_text,
             convolutions_trained="convolutions" in plan.network_targets,
             optimizer=plan.optimizer,
             learning_rate=plan.learning_rate,

@@ -58,14 +58,14 @@ def test_the_target_of_a_velocity_model_is_that_of_diffusers():
 
 def test_timesteps_are_whole_numbers_from_clean_to_noise():
     ours, _ = pair("epsilon")
-    times_B = ours.timesteps(torch.tensor([0.0, 0.0009999, 0.5, 0.9991, 1 - 2**-24]))
+    times_B = ours.times(torch.tensor([0.0, 0.0009999, 0.5, 0.9991, 1 - 2**-24]))
     assert times_B.dtype == torch.int64
     assert times_B.tolist() == [0, 0, 500, 999, 999]
 
 
 def test_every_timestep_is_as_likely_as_any_other():
     ours, _ = pair("epsilon")
-    times_B = ours.timesteps((torch.arange(100_000) + 0.5) / 100_000)
+    times_B = ours.times((torch.arange(100_000) + 0.5) / 100_000)
     counts_T = torch.bincount(times_B, minlength=1000)
     assert len(counts_T) == 1000
     assert counts_T.min() >= 98

@@ -1,7 +1,7 @@
 import pytest
 from torch import nn
 
-from modelgenerator.lora.key_names import kohya_key, layers_by_key
+from modelgenerator.lora.key_names import STABLE_DIFFUSION_NAMES as NAMES
 
 
 @pytest.mark.parametrize(
@@ -32,17 +32,18 @@ from modelgenerator.lora.key_names import kohya_key, layers_by_key
     ],
 )
 def test_a_layer_has_the_name_that_other_programs_expect(name: str, key: str):
-    assert kohya_key(name) == key
+    assert NAMES.key(name) == key
 
 
 def test_the_tree_gives_the_way_back_although_names_have_underscores():
     tree = nn.ModuleDict({"to_q": nn.Linear(2, 2), "from": nn.ModuleDict({"k": nn.Linear(2, 2)})})
-    found = layers_by_key({"unet": tree})
+    found = NAMES.layers_by_key({"unet": tree})
     assert found["lora_unet_to_q"] == ("unet.to_q", tree["to_q"])
     assert found["lora_unet_from_k"][0] == "unet.from.k"
 
 
 def test_layers_that_cannot_be_corrected_have_no_key():
     assert (
-        layers_by_key({"unet": nn.Sequential(nn.LayerNorm(2), nn.Conv2d(2, 2, 3, groups=2))}) == {}
+        NAMES.layers_by_key({"unet": nn.Sequential(nn.LayerNorm(2), nn.Conv2d(2, 2, 3, groups=2))})
+        == {}
     )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from modelgenerator.errors import OutputNotWritable, UnusableLora
 from modelgenerator.lora.files import applied, load, save
 from modelgenerator.lora.inject import LoraNetwork, TargetRule, choose_targets
+from modelgenerator.lora.key_names import STABLE_DIFFUSION_NAMES as NAMES
 
 RULES = {
     "unet": (TargetRule(within=("Unet",)),),
@@ -63,14 +64,14 @@ def x() -> Tensor:
 
 def rewritten(path: Path, network: LoraNetwork, change: dict[str, Tensor | None]) -> Path:
     """A good file with some tensors replaced, or taken out."""
-    save(path, network, metadata={})
+    save(path, network, names=NAMES, metadata={})
     tensors = load_file(path) | change
     save_file({key: tensor for key, tensor in tensors.items() if tensor is not None}, path)
     return path
 
 
 def test_the_file_has_kohyas_layout(network: LoraNetwork, path: Path):
-    save(path, network, metadata={})
+    save(path, network, names=NAMES, metadata={})
     tensors = {key: (tuple(t.shape), t.dtype) for key, t in load_file(path).items()}
     assert tensors == {
         "lora_te_text_model_fc1.alpha": ((), torch.float32),
@@ -90,7 +91,7 @@ def test_a_cut_layer_has_the_alpha_of_all_and_the_same_effect(
 ):
     cut = LoraNetwork(choose_targets(parts, rules=RULES, rank=8, alpha=4))
     cut.values_N.fill_(0.5)
-    save(path, cut, metadata={})
+    save(path, cut, names=NAMES, metadata={})
     tensors = load_file(path)
     alphas = {float(tensor) for key, tensor in tensors.items() if key.endswith("alpha")}
     assert alphas == {3}  # 6 of 8 in the widest layer
@@ -105,9 +106,9 @@ def test_a_loaded_file_answers_as_the_network_that_was_saved(
     parts: dict[str, nn.Module], network: LoraNetwork, path: Path, x: Tensor
 ):
     network.values_N.copy_(network.values_N.half())  # what fp16 can hold
-    save(path, network, metadata={})
+    save(path, network, names=NAMES, metadata={})
     expected = parts["unet"].to_q(parts["unet"].proj_in(x).permute(0, 2, 3, 1))
-    with applied(load(path), parts) as loaded:
+    with applied(load(path), parts, names=NAMES) as loaded:
         assert loaded.state().keys() == network.state().keys()
         assert all(torch.equal(t, network.state()[name]) for name, t in loaded.state().items())
         assert all(loaded.targets[n].alpha == 1.5 for n in network.targets)
@@ -117,9 +118,9 @@ def test_a_loaded_file_answers_as_the_network_that_was_saved(
 def test_scale_zero_is_the_base_model_exactly(
     parts: dict[str, nn.Module], network: LoraNetwork, path: Path, x: Tensor
 ):
-    save(path, network, metadata={})
+    save(path, network, names=NAMES, metadata={})
     expected = parts["unet"](x)
-    with applied(load(path), parts, scale=0):
+    with applied(load(path), parts, names=NAMES, scale=0):
         assert torch.equal(parts["unet"](x), expected)
     assert torch.equal(parts["unet"](x), expected)
 
@@ -134,14 +135,14 @@ def test_a_linear_layer_may_be_stored_as_a_convolution(
 ):
     key = "lora_unet_to_q.lora_down.weight"
     rewritten(path, network, {key: torch.randn(3, 6, 1, 1)})
-    with applied(load(path), parts) as loaded:
+    with applied(load(path), parts, names=NAMES) as loaded:
         assert loaded.layers["unet.to_q"].down_RI.shape == (3, 6)
 
 
 def test_a_layer_that_fp16_cannot_hold_stays_fp32(network: LoraNetwork, path: Path):
     with torch.no_grad():
         network.layers["unet.to_q"].up_OR[0, 0] = 1e6
-    save(path, network, metadata={})
+    save(path, network, names=NAMES, metadata={})
     tensors = load_file(path)
     assert tensors["lora_unet_to_q.lora_up.weight"].dtype == torch.float32
     assert tensors["lora_unet_to_q.lora_up.weight"].max() == 1e6
@@ -149,7 +150,7 @@ def test_a_layer_that_fp16_cannot_hold_stays_fp32(network: LoraNetwork, path: Pa
 
 
 def test_metadata_is_kept_and_the_hash_is_that_of_the_tensors(network: LoraNetwork, path: Path):
-    save(path, network, metadata={"modelspec.title": "lvff, Füchslein"})
+    save(path, network, names=NAMES, metadata={"modelspec.title": "lvff, Füchslein"})
     content = path.read_bytes()
     body = content[8 + int.from_bytes(content[:8], "little") :]
     metadata = load(path).metadata
@@ -160,13 +161,13 @@ def test_metadata_is_kept_and_the_hash_is_that_of_the_tensors(network: LoraNetwo
 
 def test_the_hash_does_not_depend_on_the_metadata(network: LoraNetwork, tmp_path: Path):
     one, other = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
-    save(one, network, metadata={"modelspec.date": "2026-11-23"})
-    save(other, network, metadata={"modelspec.date": "2026-11-24"})
+    save(one, network, names=NAMES, metadata={"modelspec.date": "2026-11-23"})
+    save(other, network, names=NAMES, metadata={"modelspec.date": "2026-11-24"})
     assert load(one).metadata["sshs_model_hash"] == load(other).metadata["sshs_model_hash"]
 
 
 def test_a_file_holds_no_pickle(network: LoraNetwork, path: Path):
-    save(path, network, metadata={})
+    save(path, network, names=NAMES, metadata={})
     content = path.read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     assert "lora_unet_to_q.alpha" in header
@@ -175,7 +176,7 @@ def test_a_file_holds_no_pickle(network: LoraNetwork, path: Path):
 def test_a_missing_folder_is_an_error_with_the_path(network: LoraNetwork, tmp_path: Path):
     path = tmp_path / "nowhere" / "lora.safetensors"
     with pytest.raises(OutputNotWritable, match=r"nowhere.lora\.safetensors: No such file"):
-        save(path, network, metadata={})
+        save(path, network, names=NAMES, metadata={})
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ def full_disk() -> Iterator[None]:
 def test_a_full_disk_leaves_the_earlier_file_and_no_partial_one(network: LoraNetwork, path: Path):
     path.write_bytes(b"earlier")
     with pytest.raises(OutputNotWritable, match=r"lora\.safetensors"):
-        save(path, network, metadata={})
+        save(path, network, names=NAMES, metadata={})
     assert path.read_bytes() == b"earlier"
     assert list(path.parent.iterdir()) == [path]
 
@@ -201,7 +202,7 @@ def test_a_folder_in_the_way_is_an_error_and_leaves_no_partial_file(
 ):
     path.mkdir()
     with pytest.raises(OutputNotWritable, match="directory"):
-        save(path, network, metadata={})
+        save(path, network, names=NAMES, metadata={})
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -219,7 +220,7 @@ def test_something_that_is_not_safetensors_is_refused(path: Path, content: bytes
 
 @pytest.mark.parametrize("share", [0.3, 0.9])
 def test_a_truncated_file_is_refused(network: LoraNetwork, path: Path, share: float):
-    save(path, network, metadata={})
+    save(path, network, names=NAMES, metadata={})
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(UnusableLora, match="cut off or damaged"):
@@ -297,30 +298,42 @@ def test_a_lora_of_another_family_is_refused_by_its_name(
         f"{key}.lora_up.weight": torch.ones(3, 2),
     }
     save_file(matrices, path)
-    with pytest.raises(UnusableLora, match=f"is a LoRA for {family}"), applied(load(path), parts):
+    with (
+        pytest.raises(UnusableLora, match=f"is a LoRA for {family}"),
+        applied(load(path), parts, names=NAMES),
+    ):
         pass
 
 
 def test_layers_that_the_base_model_does_not_have_are_counted_and_named(
     parts: dict[str, nn.Module], network: LoraNetwork, path: Path
 ):
-    save(path, network, metadata={})
+    save(path, network, names=NAMES, metadata={})
     lora = load(path)
     message = "Not all of the 3 layers .* missing: lora_te_text_model_fc1"
-    with pytest.raises(UnusableLora, match=message), applied(lora, {"unet": parts["unet"]}):
+    with (
+        pytest.raises(UnusableLora, match=message),
+        applied(lora, {"unet": parts["unet"]}, names=NAMES),
+    ):
         pass
     message = "None of the 3 layers"
-    with pytest.raises(UnusableLora, match=message), applied(lora, {"unet": nn.Linear(2, 2)}):
+    with (
+        pytest.raises(UnusableLora, match=message),
+        applied(lora, {"unet": nn.Linear(2, 2)}, names=NAMES),
+    ):
         pass
 
 
 def test_a_layer_of_another_size_is_refused(
     parts: dict[str, nn.Module], network: LoraNetwork, path: Path
 ):
-    save(path, network, metadata={})
+    save(path, network, names=NAMES, metadata={})
     parts["unet"] = Unet(width=7)
     message = "lora_unet_proj_in turns 4 numbers into 6, the layer here 4 numbers into 7"
-    with pytest.raises(UnusableLora, match=message), applied(load(path), parts):
+    with (
+        pytest.raises(UnusableLora, match=message),
+        applied(load(path), parts, names=NAMES),
+    ):
         pass
 
 
@@ -336,7 +349,7 @@ def convolutions(parts: dict[str, nn.Module]) -> LoraNetwork:
 
 
 def test_a_kernel_is_stored_with_its_sides_in_down(convolutions: LoraNetwork, path: Path):
-    save(path, convolutions, metadata={})
+    save(path, convolutions, names=NAMES, metadata={})
     tensors = load_file(path)
     assert tensors["lora_unet_spread.lora_down.weight"].shape == (3, 8, 3, 3)
     assert tensors["lora_unet_spread.lora_up.weight"].shape == (8, 3, 1, 1)
@@ -345,14 +358,14 @@ def test_a_kernel_is_stored_with_its_sides_in_down(convolutions: LoraNetwork, pa
 def test_a_loaded_kernel_changes_the_weight_as_the_file_says(
     parts: dict[str, nn.Module], convolutions: LoraNetwork, path: Path
 ):
-    save(path, convolutions, metadata={})
+    save(path, convolutions, names=NAMES, metadata={})
     down = load_file(path)["lora_unet_spread.lora_down.weight"].float()
     up = load_file(path)["lora_unet_spread.lora_up.weight"].float()
     spread = parts["unet"].spread
     x = torch.randn(2, 8, 5, 4)
     weight = spread.weight + 1.5 / 3 * torch.einsum("orab,rihw->oihw", up, down)
     expected = nn.functional.conv2d(x, weight, spread.bias)
-    with applied(load(path), parts) as loaded:
+    with applied(load(path), parts, names=NAMES) as loaded:
         assert all(torch.equal(t, convolutions.state()[n]) for n, t in loaded.state().items())
         torch.testing.assert_close(spread(x), expected)
 
@@ -375,5 +388,8 @@ def test_a_kernel_of_another_size_is_refused(
     what: str,
 ):
     rewritten(path, convolutions, {f"lora_unet_{key}.lora_down.weight": torch.ones(down)})
-    with pytest.raises(UnusableLora, match=what), applied(load(path), parts):
+    with (
+        pytest.raises(UnusableLora, match=what),
+        applied(load(path), parts, names=NAMES),
+    ):
         pass

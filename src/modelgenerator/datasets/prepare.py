@@ -8,13 +8,14 @@ into memory.  Base models, settings beyond the caption prefix, and tensors are n
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelgenerator.datasets.captions import read_caption, with_prefix
 from modelgenerator.datasets.headers import format_name
 from modelgenerator.datasets.images import Photo, PhotoLimits, check_bytes, read_photo
-from modelgenerator.errors import UnusableDataset, UnusablePhoto
+from modelgenerator.datasets.masks import MaskFile, read_mask, stem_of_mask
+from modelgenerator.errors import UnusableDataset, UnusableMask, UnusablePhoto
 from modelgenerator.notices import Notice
 
 PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
@@ -39,6 +40,8 @@ class Picture:
     height: int
     caption: str
     """With the prefix; empty when there is neither caption nor prefix."""
+    mask: MaskFile | None = None
+    """None when there is no file of it, or masks were not asked for."""
     limits: PhotoLimits = field(default_factory=PhotoLimits, repr=False, compare=False)
 
     def read(self) -> Photo:
@@ -70,17 +73,24 @@ class PreparedDataset:
     refused: tuple[RefusedPicture, ...]
     notices: tuple[Notice, ...]
     fingerprint: str
-    """SHA-256 over pictures and captions in order: the same dataset in another folder, or under
-    other file names in the same order, has the same one."""
+    """SHA-256 over pictures, captions and masks in order: the same dataset in another folder, or
+    under other file names in the same order, has the same one."""
 
 
 def prepare(
-    folder: Path, *, caption_prefix: str | None = None, limits: PhotoLimits | None = None
+    folder: Path,
+    *,
+    caption_prefix: str | None = None,
+    with_masks: bool = False,
+    limits: PhotoLimits | None = None,
 ) -> PreparedDataset:
     """Read and check every picture right inside `folder`; nothing is written.
 
+    `with_masks` reads and checks the pictures' masks too; else they are left alone.
+
     Raises:
         UnusableDataset: not a folder, not readable, or no picture in it can be used.
+        UnusableMask: with one line for each mask that does not fit its picture.
     """
     limits = limits or PhotoLimits()
     found = _look_into(folder)
@@ -97,10 +107,15 @@ def prepare(
             continue
         notices += [Notice("info", None, f"{path.name}: {remark}.") for remark in photo.remarks]
         size = photo.width, photo.height
-        pictures.append(Picture(path.name, path, photo.sha256, *size, caption, limits))
+        pictures.append(Picture(path.name, path, photo.sha256, *size, caption, limits=limits))
     if not pictures:
         raise UnusableDataset(_why_none(folder, refused))
     unique = _without_copies(pictures, notices)
+    if with_masks:
+        unique = _masked(unique, found.masks)
+    elif found.masks:
+        names = _listed([file.name for file in found.masks.values()])
+        notices.append(Notice("info", "maskedLoss", f"Masks are not used without it: {names}."))
     notices += _about_words(unique)
     return PreparedDataset(unique, tuple(refused), tuple(notices), _fingerprint(unique))
 
@@ -112,6 +127,8 @@ class _Found:
     pictures: Sequence[Path]
     captions: Mapping[str, Path]
     """By the name without its ending."""
+    masks: Mapping[str, Path]
+    """By the name of the picture without its ending."""
     notices: Sequence[Notice]
 
 
@@ -121,13 +138,15 @@ def _look_into(folder: Path) -> _Found:
     files = [entry for entry in entries if entry.is_file() or not entry.exists()]
     folders = [entry.name for entry in entries if entry.is_dir()]
     captions = {file.stem: file for file in files if _is_caption(file)}
-    pictures = [file for file in files if not _is_caption(file) and _is_meant_as_picture(file)]
+    masks = {stem: file for file in files if (stem := stem_of_mask(file)) is not None}
+    others = [file for file in files if not _is_caption(file) and file not in masks.values()]
+    pictures = [file for file in others if _is_meant_as_picture(file)]
     if not pictures:
         raise UnusableDataset(_why_empty(folder, files, folders))
     stems = {picture.stem for picture in pictures}
-    orphans = [file.name for stem, file in captions.items() if stem not in stems]
-    rest = [file.name for file in files if not _is_caption(file) and file not in pictures]
-    return _Found(pictures, captions, _about_unused(orphans, rest, folders))
+    orphans = [file.name for stem, file in (*captions.items(), *masks.items()) if stem not in stems]
+    rest = [file.name for file in others if file not in pictures]
+    return _Found(pictures, captions, masks, _about_unused(orphans, rest, folders))
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -209,6 +228,23 @@ def _without_copies(pictures: Sequence[Picture], notices: list[Notice]) -> tuple
     return tuple(first.values())
 
 
+def _masked(pictures: Sequence[Picture], masks: Mapping[str, Path]) -> tuple[Picture, ...]:
+    """Each picture with its mask; a person mends all masks at once, so all are told at once."""
+    masked: list[Picture] = []
+    faults: list[str] = []
+    for picture in pictures:
+        mask, size = None, (picture.width, picture.height)
+        if file := masks.get(picture.path.stem):
+            try:
+                mask = read_mask(file, picture=picture.name, size=size, limits=picture.limits)
+            except UnusableMask as fault:
+                faults.append(str(fault))
+        masked.append(replace(picture, mask=mask))
+    if faults:
+        raise UnusableMask("\n".join(faults))
+    return tuple(masked)
+
+
 def _about_unused(
     orphans: Sequence[str], rest: Sequence[str], folders: Sequence[str]
 ) -> list[Notice]:
@@ -266,5 +302,9 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _fingerprint(pictures: Iterable[Picture]) -> str:
-    lines = (f"{picture.sha256} {picture.caption}\n" for picture in pictures)
+    lines = (
+        f"{picture.sha256} {picture.caption}\n"
+        + (f"mask {picture.mask.sha256}\n" if picture.mask else "")
+        for picture in pictures
+    )
     return hashlib.sha256("".join(lines).encode()).hexdigest()

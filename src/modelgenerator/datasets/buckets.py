@@ -71,7 +71,7 @@ def fit(pixels_HW3: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     if (width, height) == size:
         return pixels_HW3
     if is_upscaled(width, height, size):
-        return _enlarged(pixels_HW3, size, Image.Resampling.LANCZOS)
+        return _enlarged(pixels_HW3, size)
     return _reduced(pixels_HW3, size)
 
 
@@ -84,7 +84,7 @@ def fit_mask(mask_HW: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
     if (width, height) == size:
         return mask_HW
     if is_upscaled(width, height, size):
-        return _enlarged(mask_HW, size, Image.Resampling.BOX)
+        return _enlarged_mask(mask_HW, size)
     return _reduced(mask_HW, size)
 
 
@@ -124,8 +124,26 @@ def _reduced(pixels: NDArray[Number], size: Size) -> NDArray[Number]:
     return np.ascontiguousarray(centre, dtype=pixels.dtype)
 
 
-def _enlarged(pixels: NDArray[Number], size: Size, kernel: Image.Resampling) -> NDArray[Number]:
+def _enlarged(pixels_HW3: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """Cut first: a thin strip that is enlarged whole would not fit into memory."""
-    height, width = pixels.shape[:2]
+    height, width = pixels_HW3.shape[:2]
     centre = _cut_box(width, height, size)
-    return np.array(Image.fromarray(pixels).resize(size, kernel, box=centre))
+    return np.array(Image.fromarray(pixels_HW3).resize(size, Image.Resampling.LANCZOS, box=centre))
+
+
+def _enlarged_mask(mask_HW: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
+    """By hand: Pillow's box filter is the nearest place when it enlarges, and half a place off."""
+    height, width = mask_HW.shape
+    left, top, right, bottom = _cut_box(width, height, size)
+    rows_hH = _shares_of_area(top, bottom, cells=height, parts=size[1])
+    columns_wW = _shares_of_area(left, right, cells=width, parts=size[0])
+    return (rows_hH @ mask_HW @ columns_wW.T).astype(np.float32)
+
+
+def _shares_of_area(start: float, end: float, *, cells: int, parts: int) -> NDArray[np.float64]:
+    """`start` to `end` in equal `parts`: how much of each lies in each of the cells of length 1."""
+    edges = np.linspace(start, end, parts + 1)
+    before, after = np.arange(cells), np.arange(1, cells + 1)
+    overlap = np.minimum(edges[1:, None], after) - np.maximum(edges[:-1, None], before)
+    overlap = overlap.clip(min=0)
+    return overlap / overlap.sum(axis=1, keepdims=True)

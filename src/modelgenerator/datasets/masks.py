@@ -38,7 +38,7 @@ class MaskFile:
         mask, shades_HW = _read(self.path, self.picture, self.limits)
         if mask.sha256 != self.sha256:
             raise UnusableMask(f"{self.path.name} was changed since the training began.")
-        weights_HW = fit_mask(shades_HW.astype(np.float32) / 255, bucket)
+        weights_HW = fit_mask(shades_HW.astype(np.float32) / np.float32(255), bucket)
         if not weights_HW.any():
             raise UnusableMask(
                 f"Nothing of {self.picture} would be learnt: its mask {self.path.name} is black "

@@ -220,12 +220,12 @@ def test_a_caption_that_is_too_long_is_told_with_what_is_not_seen(
     folder: Path, tiny_files: BaseModelFiles, tiny_base: ModelFamily
 ):
     # the tiny tokenizer makes a token of each letter, and two of 77 are marks
-    (folder / "3.txt").write_text("a" * 75 + "unseen")
+    (folder / "3.txt").write_text("a" * 75 + "Unseen")
     (notice,) = told(tiny_base, tiny_files, folder)
     assert notice.level == "warning"
     assert notice.message == (
         "The caption of 3.png is too long: the base model reads 75 tokens of it. "
-        "The last 6 are cut off, so it never sees: unseen"
+        "The last 6 are cut off, so it never sees: Unseen"
     )
 
 

@@ -16,7 +16,7 @@ from modelgenerator.datasets.headers import format_name
 from modelgenerator.datasets.images import Photo, PhotoLimits, check_bytes, read_photo
 from modelgenerator.datasets.masks import MaskFile, read_mask, stem_of_mask
 from modelgenerator.errors import UnusableDataset, UnusableMask, UnusablePhoto
-from modelgenerator.notices import Notice
+from modelgenerator.notices import Notice, listed
 
 PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
 """Files that must be pictures: one that is not is refused by name."""
@@ -114,7 +114,7 @@ def prepare(
     if with_masks:
         unique = _masked(unique, found.masks)
     elif found.masks:
-        names = _listed([file.name for file in found.masks.values()])
+        names = listed([file.name for file in found.masks.values()])
         notices.append(Notice("info", "maskedLoss", f"Masks are not used without it: {names}."))
     notices += _about_words(unique)
     return PreparedDataset(unique, tuple(refused), tuple(notices), _fingerprint(unique))
@@ -223,7 +223,7 @@ def _without_copies(pictures: Sequence[Picture], notices: list[Notice]) -> tuple
         copies.setdefault(picture.sha256, []).append(picture.name)
     for kept, names in zip(first.values(), copies.values(), strict=True):
         if len(names) > 1:
-            message = f"{_listed(names)} are the same file: only {kept.name} is used."
+            message = f"{listed(names)} are the same file: only {kept.name} is used."
             notices.append(Notice("warning", None, message))
     return tuple(first.values())
 
@@ -253,9 +253,9 @@ def _about_unused(
         message = f"{orphan} is not used: there is no picture of the same name."
         notices.append(Notice("warning", None, message))
     if others := [name for name in rest if name.lower() not in _LEFT_BY_SYSTEMS]:
-        notices.append(Notice("info", None, f"Not pictures, and not used: {_listed(others)}."))
+        notices.append(Notice("info", None, f"Not pictures, and not used: {listed(others)}."))
     if folders:
-        message = f"Pictures in folders inside the folder are not used: {_listed(folders)}."
+        message = f"Pictures in folders inside the folder are not used: {listed(folders)}."
         notices.append(Notice("info", None, message))
     return notices
 
@@ -265,7 +265,7 @@ def _about_words(pictures: Iterable[Picture]) -> list[Notice]:
     if not wordless:
         return []
     message = (
-        f"No words to learn for {_listed(wordless)}: set captionPrefix to a word that stands for "
+        f"No words to learn for {listed(wordless)}: set captionPrefix to a word that stands for "
         "the subject, or write a caption into a .txt file of the same name."
     )
     return [Notice("warning", "captionPrefix", message)]
@@ -275,11 +275,11 @@ def _why_empty(folder: Path, files: Sequence[Path], folders: Sequence[str]) -> s
     put = "Put jpg, png or webp pictures right into it."
     if folders:
         return (
-            f"There is no picture in {folder}, only folders: {_listed(folders)}. "
+            f"There is no picture in {folder}, only folders: {listed(folders)}. "
             f"Give one of these, or move the pictures up."
         )
     if files:
-        names = _listed([file.name for file in files])
+        names = listed([file.name for file in files])
         return f"There is no picture in {folder}, only {names}. {put}"
     return f"The folder {folder} is empty. {put}"
 
@@ -291,14 +291,6 @@ def _why_none(folder: Path, refused: Sequence[RefusedPicture]) -> str:
         f"None of the {len(refused)} pictures in {folder} can be used:{reasons}{more}\n"
         "Put at least one jpg, png or webp picture that opens in an image viewer into the folder."
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`; beyond five, the first five and a count."""
-    if len(names) > 5:
-        return f"{', '.join(names[:5])} and {len(names) - 5} more"
-    *start, last = names
-    return f"{', '.join(start)} and {last}" if start else last
 
 
 def _fingerprint(pictures: Iterable[Picture]) -> str:

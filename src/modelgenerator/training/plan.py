@@ -24,7 +24,7 @@ from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.recommended import image_defaults, training_steps
 from modelgenerator.diffusion.traits import TRAITS, FamilyTraits
 from modelgenerator.errors import InvalidSettings
-from modelgenerator.notices import Notice
+from modelgenerator.notices import Notice, listed
 from modelgenerator.settings import (
     LossType,
     OptimizerName,
@@ -310,13 +310,11 @@ def _split(
             "add pictures, or leave validationSplit out."
         )
     count = min(len(pictures) - 1, max(1, round(share * len(pictures))))
-    kept_out = set(sorted(pictures, key=lambda picture: _lot(seed, picture))[:count])
-    message = f"Kept out of the training: {', '.join(sorted(p.name for p in kept_out))}."
+    drawn = set(sorted(pictures, key=lambda picture: _lot(seed, picture))[:count])
+    kept_out = tuple(picture for picture in pictures if picture in drawn)
+    message = f"Kept out of the training: {listed([picture.name for picture in kept_out])}."
     notices.append(Notice("info", "validationSplit", message))
-    return (
-        tuple(picture for picture in pictures if picture not in kept_out),
-        tuple(picture for picture in pictures if picture in kept_out),
-    )
+    return tuple(picture for picture in pictures if picture not in drawn), kept_out
 
 
 def _lot(seed: int, picture: PlannedPicture) -> str:
@@ -480,7 +478,7 @@ def _about_masks(dataset: PreparedDataset, *, normalized: bool) -> Iterator[Noti
             "version."
         )
     if maskless:
-        message = f"Without a mask, and so counted all over: {', '.join(maskless)}."
+        message = f"Without a mask, and so counted all over: {listed(maskless)}."
         yield Notice("warning", "maskedLoss", message)
     if not normalized:
         yield Notice("info", "maskedLoss", "It works best with normalizeDataset.")

@@ -113,7 +113,7 @@ def test_masked_loss_without_masks_says_how_to_give_them():
 
 def test_pictures_without_a_mask_are_named():
     (message,) = notices_on(plan_for(with_masks(6), maskedLoss=True), "maskedLoss", "warning")
-    assert message == "Without a mask, and so counted all over: 6.png, 7.png."
+    assert message == "Without a mask, and so counted all over: 6.png and 7.png."
 
 
 def test_masks_are_said_to_work_best_with_normalized_pictures():
@@ -149,7 +149,7 @@ def test_a_share_of_the_pictures_is_kept_out(share: float, count: int):
 def test_what_is_kept_out_is_said():
     plan = plan_for(validationSplit=0.2)
     (message,) = notices_on(plan, "validationSplit", "info")
-    assert message == f"Kept out of the training: {', '.join(sorted(kept_out(plan)))}."
+    assert message == f"Kept out of the training: {' and '.join(sorted(kept_out(plan)))}."
 
 
 def test_the_seed_alone_decides_what_is_kept_out():

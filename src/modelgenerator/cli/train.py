@@ -152,7 +152,11 @@ def _require_same(request: Request) -> None:
         return
     now = request.plan.as_json()
     changed = [name for name, value in kept["plan"].items() if now.get(name) != value]
-    words = {"pictures": "photos", "dataset_fingerprint": "captions, masks or photos"}
+    words = {
+        "pictures": "photos",
+        "dataset_fingerprint": "captions, masks or photos",
+        "validation_pictures": "photos that are kept out",
+    }
     names = [str(words.get(name, name)) for name in changed if name != "notices"]
     raise CannotResume(
         f"The training in {request.folder} cannot go on, because this is not what it was: "

@@ -2,27 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from tests.examples import SQUARES, base_files, dataset_of, notices_on, plan_for
+from tests.examples import SQUARES, base_files, dataset_of, masked, notices_on, plan_for
 
-from modelgenerator.datasets.masks import MaskFile
-from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.training.plan import TrainingPlan
 
 FLOW = replace(base_files(), family=FamilyName.FLUX, prediction_type="flow")
-
-
-def with_masks(count: int, dataset: PreparedDataset = SQUARES) -> PreparedDataset:
-    """`dataset` with masks for its first `count` pictures."""
-    masked = [
-        replace(p, mask=MaskFile(Path(f"{n}.mask.png"), p.name, f"{n:064}"))
-        for n, p in enumerate(dataset.pictures[:count])
-    ]
-    return replace(dataset, pictures=(*masked, *dataset.pictures[count:]))
 
 
 # --- losses
@@ -100,7 +88,7 @@ def test_timestep_sampling_means_nothing_to_noise_schedules():
 
 
 def test_masks_reach_the_plan():
-    plan = plan_for(with_masks(8), maskedLoss=True, maskNormalization=False)
+    plan = plan_for(masked(SQUARES), maskedLoss=True, maskNormalization=False)
     assert (plan.masked_loss, plan.mask_normalization) == (True, False)
     assert not notices_on(plan, "maskNormalization")
     assert not notices_on(plan, "maskedLoss", "warning")
@@ -112,12 +100,12 @@ def test_masked_loss_without_masks_says_how_to_give_them():
 
 
 def test_pictures_without_a_mask_are_named():
-    (message,) = notices_on(plan_for(with_masks(6), maskedLoss=True), "maskedLoss", "warning")
+    (message,) = notices_on(plan_for(masked(SQUARES, 6), maskedLoss=True), "maskedLoss", "warning")
     assert message == "Without a mask, and so counted all over: 6.png and 7.png."
 
 
 def test_masks_are_said_to_work_best_with_normalized_pictures():
-    (message,) = notices_on(plan_for(with_masks(8), maskedLoss=True), "maskedLoss", "info")
+    (message,) = notices_on(plan_for(masked(SQUARES), maskedLoss=True), "maskedLoss", "info")
     assert message == "It works best with normalizeDataset."
 
 
@@ -125,7 +113,7 @@ def test_masks_are_said_to_work_best_with_normalized_pictures():
     "shade", ["headMaskShade", "bodyMaskShade", "boundingMaskShade", "backgroundMaskShade"]
 )
 def test_shades_mean_nothing_to_masks_from_files(shade: str):
-    plan = plan_for(with_masks(8), maskedLoss=True, **{shade: 100})
+    plan = plan_for(masked(SQUARES), maskedLoss=True, **{shade: 100})
     assert notices_on(plan, shade, "warning") == ["Ignored: masks from files say their own shades."]
 
 

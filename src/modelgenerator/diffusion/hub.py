@@ -57,7 +57,13 @@ ALIASES: Mapping[str, str] = {
     "Realistic_Vision_V6.0_B1": "SG161222/Realistic_Vision_V6.0_B1_noVAE",
 }
 """Short names, and repositories that have moved: case does not matter."""
-TRAINABLE = frozenset({FamilyName.STABLE_DIFFUSION_1, FamilyName.STABLE_DIFFUSION_2})
+TRAINABLE = frozenset(
+    {
+        FamilyName.STABLE_DIFFUSION_1,
+        FamilyName.STABLE_DIFFUSION_2,
+        FamilyName.STABLE_DIFFUSION_XL,
+    }
+)
 _CONNECT_SECONDS = 10
 
 

@@ -37,10 +37,12 @@ def load(
     _silence_libraries()
     # imported here, because it imports diffusers, which says much while it is imported
     from modelgenerator.diffusion.stable_diffusion import StableDiffusion
+    from modelgenerator.diffusion.stable_diffusion_xl import StableDiffusionXL
 
     loaders = {
         FamilyName.STABLE_DIFFUSION_1: StableDiffusion.load,
         FamilyName.STABLE_DIFFUSION_2: StableDiffusion.load,
+        FamilyName.STABLE_DIFFUSION_XL: StableDiffusionXL.load,
     }
     return loaders[family](folder, variant=variant, device=device, dtype=dtype)
 

@@ -100,7 +100,6 @@ def test_the_two_old_versions_can_be_trained(tiny: Path):
 @pytest.mark.parametrize(
     ("pipeline", "family", "title"),
     [
-        ("StableDiffusionXLPipeline", FamilyName.STABLE_DIFFUSION_XL, "SDXL"),
         ("StableDiffusion3Pipeline", FamilyName.STABLE_DIFFUSION_3, "Stable Diffusion 3"),
         ("FluxPipeline", FamilyName.FLUX, "FLUX"),
     ],

@@ -23,6 +23,7 @@ from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.family import ModelFamily, PictureRequest
 from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.diffusion.load import load
 from modelgenerator.errors import BaseModelUnsupported
 from modelgenerator.lora import files
 from modelgenerator.lora.inject import LoraNetwork, choose_targets
@@ -202,6 +203,37 @@ def test_it_draws_what_diffusers_draws(
     theirs = drawn_by_diffusers(pipeline, negative or None)
     ours = drawn(load_files(hub.look_at(str(place))), negative_prompt=negative)
     assert (ours - theirs).abs().max() <= ROUNDED
+
+
+def test_it_computes_in_half_precision_and_its_autoencoder_does_not(
+    found: BaseModelFiles, base: ModelFamily
+):
+    assert found.folder is not None
+    half = load(
+        found.folder,
+        found.family,
+        variant=None,
+        device=torch.device("cpu"),
+        dtype=torch.bfloat16,
+    )
+    pixels_B3HW = torch.rand((1, 3, 64, 64), generator=torch.Generator().manual_seed(1)) * 2 - 1
+    latents_BCHW = half.encode_pictures(pixels_B3HW).mean_BCHW
+    assert torch.equal(latents_BCHW, base.encode_pictures(pixels_B3HW).mean_BCHW)
+    framing_B6 = torch.tensor([[64.0, 64.0, 0.0, 0.0, 64.0, 64.0]])
+    with torch.no_grad():
+        whole, halved = (
+            one.predict(
+                latents_BCHW,
+                torch.tensor([500]),
+                one.encode_prompts(one.tokenize(["a cat"])),
+                framing_B6,
+            )
+            for one in (base, half)
+        )
+    assert halved.dtype == torch.float32
+    assert not torch.equal(halved, whole)
+    assert (halved - whole).abs().max() < 0.1 * whole.abs().max()
+    assert half.draw([request()])[0].size == (64, 64)
 
 
 def test_a_picture_does_not_depend_on_the_negative_prompts_beside_it(base: ModelFamily):

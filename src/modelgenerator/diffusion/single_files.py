@@ -96,7 +96,7 @@ def detect_single_file(path: Path, called: str) -> Detected:
         )
     tensors = read_header(path)
     _require_whole(tensors, family, called)
-    prediction_type = prediction_type_of(tensors, family, called)
+    prediction_type = _prediction_type(tensors, family, called)
     factor = 2 ** (tensors.count(_AUTOENCODER_LEVEL) - 1)
     halvings = sum(name.endswith(".0.op.weight") for name in tensors.entries)
     return Detected(
@@ -131,7 +131,7 @@ def identity(path: Path) -> str:
     return f"file-{digest.hexdigest()[:32]}"
 
 
-def prediction_type_of(tensors: Tensors, family: FamilyName, called: str) -> PredictionType:
+def _prediction_type(tensors: Tensors, family: FamilyName, called: str) -> PredictionType:
     """What the denoiser predicts, as far as the file tells.
 
     A tensor `v_pred` is put there to say it; the metadata may say it; and the two kinds of Stable

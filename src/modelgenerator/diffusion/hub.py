@@ -57,7 +57,14 @@ ALIASES: Mapping[str, str] = {
     "Realistic_Vision_V6.0_B1": "SG161222/Realistic_Vision_V6.0_B1_noVAE",
 }
 """Short names, and repositories that have moved: case does not matter."""
-TRAINABLE = frozenset({FamilyName.STABLE_DIFFUSION_1, FamilyName.STABLE_DIFFUSION_2})
+TRAINABLE = frozenset(
+    {
+        FamilyName.STABLE_DIFFUSION_1,
+        FamilyName.STABLE_DIFFUSION_2,
+        FamilyName.STABLE_DIFFUSION_3,
+        FamilyName.FLUX,
+    }
+)
 _CONNECT_SECONDS = 10
 
 
@@ -115,6 +122,12 @@ class BaseModelFiles:
     needed: tuple[NeededFile, ...]
     is_builtin: bool
     licence: str | None
+    takes_guidance: bool = False
+    """Whether it was distilled with guidance, and is told how much to use."""
+    longest_side: int | None = None
+    """In pixels, where the base model knows no places beyond; none where it has no such limit."""
+    edition: str = ""
+    """Which of its family it is, as ModelSpec ends the name: `dev`, `schnell`, `5-medium`."""
 
     @property
     def size_bytes(self) -> int:

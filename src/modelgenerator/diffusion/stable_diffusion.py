@@ -153,6 +153,9 @@ class StableDiffusion:
         )
         return {"text_encoder": torch.tensor(tokens.input_ids)}
 
+    def encode_fixed(self, tokens: Tokens) -> Conditioning:  # noqa: ARG002
+        return {}
+
     def encode_prompts(self, tokens: Tokens) -> Conditioning:
         text_encoder = self._text_encoder
         if next(text_encoder.parameters()).device != self._device:

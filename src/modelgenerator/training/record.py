@@ -15,10 +15,14 @@ _KOHYA_VERSIONS = {
     ("stable-diffusion-1", "v_prediction"): "sd_v1",
     ("stable-diffusion-2", "epsilon"): "sd_v2",
     ("stable-diffusion-2", "v_prediction"): "sd_v2_v",
+    ("stable-diffusion-3", "flow"): "sd3",
+    ("flux", "flow"): "flux1",
 }
 _ARCHITECTURES = {
     "stable-diffusion-1": "stable-diffusion-v1",
     "stable-diffusion-2": "stable-diffusion-v2-512",
+    "stable-diffusion-3": "stable-diffusion-3",
+    "flux": "flux-1",
 }
 
 
@@ -32,7 +36,7 @@ def lora_metadata(plan: TrainingPlan, *, steps: int) -> dict[str, str]:
             title=plan.caption_prefix or "lora",
             trigger_phrase=plan.caption_prefix,
             base_model=plan.base_model,
-            architecture=_ARCHITECTURES[plan.family],
+            architecture="-".join(filter(None, (_ARCHITECTURES[plan.family], plan.edition))),
             base_model_version=_KOHYA_VERSIONS[plan.family, plan.prediction_type],
             prediction_type=plan.prediction_type,
             resolution=(plan.resolution, plan.resolution),

@@ -13,7 +13,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5Tokenizer
+from transformers import AutoTokenizer, CLIPTextModel, CLIPTokenizer, T5EncoderModel
 
 from modelgenerator.diffusion.family import Conditioning, PictureRequest, Tokens
 from modelgenerator.diffusion.flow_transformer import FlowTransformer
@@ -81,7 +81,7 @@ class Flux(FlowTransformer):
                 "text_encoder": part(CLIPTextModel, "text_encoder"),
                 "text_encoder_2": part(T5EncoderModel, "text_encoder_2"),
                 "tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer"),
-                "tokenizer_2": T5Tokenizer.from_pretrained(folder / "tokenizer_2"),
+                "tokenizer_2": AutoTokenizer.from_pretrained(folder / "tokenizer_2"),
             }
             scheduler = read_scheduler(folder)
         return cls(parts, scheduler, device=device, training_guidance=training_guidance)

@@ -14,10 +14,10 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 from torch import Tensor
 from transformers import (
+    AutoTokenizer,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
     T5EncoderModel,
-    T5Tokenizer,
 )
 
 from modelgenerator.diffusion.family import Conditioning, PictureRequest, Tokens
@@ -30,7 +30,7 @@ TARGETS = TargetRule(within=("JointTransformerBlock",))
 
 Source: kohya-ss/sd-scripts, networks/lora_sd3.py, SD3_TARGET_REPLACE_MODULE.
 """
-CLIPS = ("text_encoder", "text_encoder_2")
+CLIPS: tuple[str, ...] = ("text_encoder", "text_encoder_2")
 T5 = "text_encoder_3"
 T5_TOKENS = 256
 """Source: diffusers, pipeline_stable_diffusion_3.py, `max_sequence_length`."""
@@ -43,7 +43,7 @@ class StableDiffusion3(FlowTransformer):
         self, parts: Mapping[str, Any], scheduler: Mapping[str, Any], *, device: torch.device
     ) -> None:
         # both CLIPs read as many tokens as the first, as diffusers has it
-        counts: dict[str, int] = {name: parts["tokenizer"].model_max_length for name in CLIPS}
+        counts = dict.fromkeys(CLIPS, int(parts["tokenizer"].model_max_length))
         if T5 in parts:
             counts[T5] = T5_TOKENS
         super().__init__(
@@ -68,7 +68,7 @@ class StableDiffusion3(FlowTransformer):
             }
             if (folder / T5).is_dir():
                 parts[T5] = part(T5EncoderModel, T5)
-                parts["tokenizer_3"] = T5Tokenizer.from_pretrained(folder / "tokenizer_3")
+                parts["tokenizer_3"] = AutoTokenizer.from_pretrained(folder / "tokenizer_3")
             scheduler = read_scheduler(folder)
         return cls(parts, scheduler, device=device)
 

@@ -23,7 +23,6 @@ from modelgenerator.diffusion.family import ModelFamily, PictureRequest
 from modelgenerator.diffusion.flux import packed, unpacked
 from modelgenerator.diffusion.load import load as load_base_model
 from modelgenerator.errors import BaseModelUnsupported
-from modelgenerator.lora.diffusers_names import TRANSFORMER_NAMES as NAMES
 from modelgenerator.lora.files import applied, load, save
 from modelgenerator.lora.inject import LoraNetwork, choose_targets
 from modelgenerator.training import checkpoint
@@ -202,6 +201,20 @@ def test_captions_are_read_to_the_length_that_the_base_model_knows(kind: str, ba
     assert lengths == clips | ({} if kind == "SD 3 without T5" else t5)
 
 
+def test_what_of_a_long_caption_is_not_read_is_told(kind: str, base: ModelFamily):
+    room = T5_TOKENS[kind] - 1  # for the mark at the end
+    if kind == "SD 3 without T5":
+        room = 75
+    assert base.unseen("a " * 20) is None
+    unseen = base.unseen("b" * 600)
+    assert unseen is not None
+    assert unseen.room == room
+
+
+def test_the_shift_of_its_own_noise_levels_is_known(kind: str, base: ModelFamily):
+    assert base.noising.scheduler_shift == (1.0 if kind == "FLUX schnell" else 3.0)
+
+
 # --- training
 
 
@@ -341,10 +354,10 @@ def test_diffusers_draws_the_same_picture_with_the_file(
     state = {k: 0.1 * torch.randn(v.shape, generator=chance) for k, v in network.state().items()}
     network.load_state(state)
     path = tmp_path / "lora.safetensors"
-    save(path, network, names=NAMES, metadata={})
+    save(path, network, names=base.lora_names, metadata={})
 
     before = drawn(pipeline, kind)
-    with applied(load(path), parts, names=NAMES):
+    with applied(load(path), parts, names=base.lora_names):
         ours = drawn(pipeline, kind)
     assert torch.equal(drawn(pipeline, kind), before)
     pipeline.load_lora_weights(path)

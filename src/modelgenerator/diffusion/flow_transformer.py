@@ -7,10 +7,10 @@ The transformer and the CLIP text encoders are on the device from the start.  Th
 T5, which may be as large as the transformer, come when they are needed and never learn.
 """
 
-import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from inspect import signature
 from typing import Any
@@ -26,8 +26,17 @@ from modelgenerator.diffusion.family import (
     Tokens,
 )
 from modelgenerator.diffusion.noising import FlowNoising, Noising
-from modelgenerator.diffusion.parts import fingerprint, scheduler_class
-from modelgenerator.lora.diffusers_names import TRANSFORMER_NAMES
+from modelgenerator.diffusion.parts import (
+    decoded,
+    drawing_pipeline,
+    fingerprint,
+    freeze,
+    on_device,
+    posterior_of,
+    scale_factor,
+    start_noise,
+)
+from modelgenerator.diffusion.unseen import UnseenText, unseen_text
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import LayerNames
 
@@ -50,14 +59,17 @@ class FlowTransformer(ABC):
         clips: Sequence[str],
         token_counts: Mapping[str, int],
         targets: TargetRule,
+        names: LayerNames,
         device: torch.device,
     ) -> None:
         """`token_counts` by text encoder; the one that is not among `clips` is T5."""
         self._parts, self._scheduler = dict(parts), dict(scheduler)
+        freeze(part for part in parts.values() if isinstance(part, nn.Module))
         self._vae, self._transformer = parts["vae"], parts["transformer"].to(device)
         self._clips = {name: parts[name].to(device) for name in clips}
         self._t5 = next((name for name in token_counts if name not in clips), None)
-        self._token_counts, self._targets = dict(token_counts), targets
+        self._token_counts, self._targets, self._names = dict(token_counts), targets, names
+        self._noising = FlowNoising(float(self._scheduler.get("shift", 1)))
         # asking diffusers walks through all modules
         self._device, self._dtype = self._transformer.device, self._transformer.dtype
 
@@ -67,7 +79,7 @@ class FlowTransformer(ABC):
 
     @property
     def noising(self) -> Noising:
-        return FlowNoising()
+        return self._noising
 
     @property
     def lora_parts(self) -> Mapping[str, nn.Module]:
@@ -82,7 +94,7 @@ class FlowTransformer(ABC):
 
     @property
     def lora_names(self) -> LayerNames:
-        return TRANSFORMER_NAMES
+        return self._names
 
     @property
     def autoencoder_fingerprint(self) -> str:
@@ -94,25 +106,23 @@ class FlowTransformer(ABC):
 
     @cached_property
     def _autoencoder_fingerprint(self) -> str:
-        return fingerprint(self._vae, dict(self._vae.config))
+        return fingerprint(self._vae)
 
     @cached_property
     def _text_fingerprint(self) -> str:
-        encoders = [self._parts[name] for name in self._token_counts]
-        prints = [fingerprint(encoder, encoder.config.to_dict()) for encoder in encoders]
-        return hashlib.sha256("".join(prints).encode()).hexdigest()
+        return fingerprint(*(self._parts[name] for name in self._token_counts))
 
     def encode_pictures(self, pixels_B3HW: Tensor) -> LatentPosterior:
-        vae = self._vae.to(self._device)
-        with torch.no_grad():
-            posterior = vae.encode(pixels_B3HW.to(self._device, torch.float32)).latent_dist
-        scale, shift = self._latent_scale
-        return LatentPosterior(
-            mean_BCHW=(posterior.mean - shift) * scale, deviation_BCHW=posterior.std * scale
-        )
+        posterior = posterior_of(self._vae, pixels_B3HW, device=self._device)
+        return replace(posterior, mean_BCHW=posterior.mean_BCHW - self._latent_shift)
 
     def tokenize(self, captions: Sequence[str]) -> Tokens:
         return {name: self._read(name, captions) for name in self._token_counts}
+
+    def unseen(self, caption: str) -> UnseenText | None:
+        """T5 has the most room; without it, CLIP has."""
+        longest = max(self._token_counts, key=lambda name: self._token_counts[name])
+        return unseen_text(self._tokenizer(longest), caption, length=self._token_counts[longest])
 
     def encode_fixed(self, tokens: Tokens) -> Conditioning:
         return {} if self._t5 is None else {T5_STATES: self._t5_states(tokens)}
@@ -128,10 +138,16 @@ class FlowTransformer(ABC):
     @torch.no_grad()
     def draw(self, requests: Sequence[PictureRequest]) -> list[Image.Image]:
         chances = [torch.Generator().manual_seed(request.seed) for request in requests]
-        noise_BCHW = torch.cat(list(map(self._start_noise, requests, chances)))
+        channels, factor = self._vae.config.latent_channels, scale_factor(self._vae)
+        noise_BCHW = torch.cat(
+            [
+                start_noise(request, chance, channels=channels, factor=factor)
+                for request, chance in zip(requests, chances, strict=True)
+            ]
+        )
         self._vae.to(self._device)
-        drawn_BCHW = self._drawn(requests, noise_BCHW, chances)
-        return [self._decoded(latents_CHW) for latents_CHW in drawn_BCHW]
+        drawn_BCHW = self._drawn(requests, noise_BCHW.to(self._device, self._dtype), chances)
+        return [decoded(self._vae, latents.float() + self._latent_shift) for latents in drawn_BCHW]
 
     @abstractmethod
     def _drawn(
@@ -149,7 +165,7 @@ class FlowTransformer(ABC):
             part.to("cpu")
 
     def _read(self, encoder: str, captions: Sequence[str]) -> Tensor:
-        tokens = self._parts[encoder.replace("text_encoder", "tokenizer")](
+        tokens = self._tokenizer(encoder)(
             list(captions),
             padding="max_length",
             max_length=self._token_counts[encoder],
@@ -157,11 +173,11 @@ class FlowTransformer(ABC):
         )
         return torch.tensor(tokens.input_ids)
 
+    def _tokenizer(self, encoder: str) -> Any:
+        return self._parts[encoder.replace("text_encoder", "tokenizer")]
+
     def _placed(self, encoder: str) -> Any:
-        part = self._parts[encoder]
-        if next(part.parameters()).device != self._device:
-            part.to(self._device)
-        return part
+        return on_device(self._parts[encoder], self._device)
 
     def _t5_states(self, tokens: Tokens) -> Tensor:
         if T5_STATES in tokens:
@@ -171,34 +187,12 @@ class FlowTransformer(ABC):
             return self._placed(self._t5)(tokens[self._t5].to(self._device))[0]
 
     @property
-    def _latent_scale(self) -> tuple[float, float]:
-        """What latents are multiplied by, and what is taken off them before."""
-        config = self._vae.config
-        return float(config.scaling_factor), float(config.shift_factor or 0)
+    def _latent_shift(self) -> float:
+        """What is taken off scaled latents, so that their mean is about zero."""
+        return float(self._vae.config.scaling_factor) * float(self._vae.config.shift_factor or 0)
 
     def _pipeline_of(self, kind: Any) -> Any:
         """diffusers' way to draw, without the text encoders: prompts come encoded."""
-        scheduler = scheduler_class(self._scheduler).from_config(self._scheduler)
-        pipeline = kind(
-            transformer=self._transformer,
-            vae=self._vae,
-            scheduler=scheduler,
-            **{name: None for name in signature(kind).parameters if _PROMPTS.match(name)},
-        )
-        pipeline.set_progress_bar_config(disable=True)
-        return pipeline
-
-    def _start_noise(self, request: PictureRequest, chance: torch.Generator) -> Tensor:
-        """Drawn on the CPU, so that a seed means the same picture on every device."""
-        config = self._vae.config
-        factor = 2 ** (len(config.block_out_channels) - 1)
-        shape = (1, config.latent_channels, request.height // factor, request.width // factor)
-        return torch.randn(shape, generator=chance).to(self._device, self._dtype)
-
-    def _decoded(self, latents_CHW: Tensor) -> Image.Image:
-        """One at a time and in fp32: the autoencoder takes much memory."""
-        scale, shift = self._latent_scale
-        latents_1CHW = latents_CHW[None].float() / scale + shift
-        pixels_3HW = self._vae.decode(latents_1CHW, return_dict=False)[0][0]
-        pixels_HW3 = ((pixels_3HW / 2 + 0.5).clamp(0, 1) * 255).round().permute(1, 2, 0)
-        return Image.fromarray(pixels_HW3.to("cpu", torch.uint8).numpy())
+        encoders = dict.fromkeys(filter(_PROMPTS.match, signature(kind).parameters))
+        parts = {"transformer": self._transformer, "vae": self._vae, **encoders}
+        return drawing_pipeline(kind, self._scheduler, **parts)

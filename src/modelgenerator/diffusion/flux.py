@@ -18,7 +18,8 @@ from transformers import AutoTokenizer, CLIPTextModel, CLIPTokenizer, T5EncoderM
 from modelgenerator.diffusion.family import Conditioning, PictureRequest, Tokens
 from modelgenerator.diffusion.flow_transformer import FlowTransformer
 from modelgenerator.diffusion.noising import TIMESTEPS
-from modelgenerator.diffusion.parts import load_part, loading, read_scheduler
+from modelgenerator.diffusion.parts import load_part, load_scheduler, loading
+from modelgenerator.lora.diffusers_names import FLUX_NAMES
 from modelgenerator.lora.inject import TargetRule
 
 TARGETS = TargetRule(within=("FluxTransformerBlock", "FluxSingleTransformerBlock"))
@@ -55,6 +56,7 @@ class Flux(FlowTransformer):
                 "text_encoder_2": T5_TOKENS[self._takes_guidance],
             },
             targets=TARGETS,
+            names=FLUX_NAMES,
             device=device,
         )
 
@@ -71,7 +73,8 @@ class Flux(FlowTransformer):
         """`training_guidance` is what `predict` tells a base model that was distilled with it."""
 
         def part(kind: Any, name: str, dtype: torch.dtype = dtype) -> Any:
-            return load_part(kind, folder / name, variant=variant, dtype=dtype)
+            here = torch.device("cpu")  # until it is needed
+            return load_part(kind, folder / name, variant=variant, device=here, dtype=dtype)
 
         with loading(folder):
             parts = {
@@ -83,7 +86,7 @@ class Flux(FlowTransformer):
                 "tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer"),
                 "tokenizer_2": AutoTokenizer.from_pretrained(folder / "tokenizer_2"),
             }
-            scheduler = read_scheduler(folder)
+            scheduler = load_scheduler(folder)
         return cls(parts, scheduler, device=device, training_guidance=training_guidance)
 
     def encode_prompts(self, tokens: Tokens) -> Conditioning:

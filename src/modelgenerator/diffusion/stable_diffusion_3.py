@@ -22,7 +22,8 @@ from transformers import (
 
 from modelgenerator.diffusion.family import Conditioning, PictureRequest, Tokens
 from modelgenerator.diffusion.flow_transformer import FlowTransformer
-from modelgenerator.diffusion.parts import load_part, loading, read_scheduler
+from modelgenerator.diffusion.parts import load_part, load_scheduler, loading
+from modelgenerator.lora.diffusers_names import STABLE_DIFFUSION_3_NAMES
 from modelgenerator.lora.inject import TargetRule
 
 TARGETS = TargetRule(within=("JointTransformerBlock",))
@@ -47,7 +48,13 @@ class StableDiffusion3(FlowTransformer):
         if T5 in parts:
             counts[T5] = T5_TOKENS
         super().__init__(
-            parts, scheduler, clips=CLIPS, token_counts=counts, targets=TARGETS, device=device
+            parts,
+            scheduler,
+            clips=CLIPS,
+            token_counts=counts,
+            targets=TARGETS,
+            names=STABLE_DIFFUSION_3_NAMES,
+            device=device,
         )
 
     @classmethod
@@ -55,7 +62,8 @@ class StableDiffusion3(FlowTransformer):
         cls, folder: Path, *, variant: str | None, device: torch.device, dtype: torch.dtype
     ) -> Self:
         def part(kind: Any, name: str, dtype: torch.dtype = dtype) -> Any:
-            return load_part(kind, folder / name, variant=variant, dtype=dtype)
+            here = torch.device("cpu")  # until it is needed
+            return load_part(kind, folder / name, variant=variant, device=here, dtype=dtype)
 
         with loading(folder):
             parts = {
@@ -69,7 +77,7 @@ class StableDiffusion3(FlowTransformer):
             if (folder / T5).is_dir():
                 parts[T5] = part(T5EncoderModel, T5)
                 parts["tokenizer_3"] = AutoTokenizer.from_pretrained(folder / "tokenizer_3")
-            scheduler = read_scheduler(folder)
+            scheduler = load_scheduler(folder)
         return cls(parts, scheduler, device=device)
 
     def encode_prompts(self, tokens: Tokens) -> Conditioning:

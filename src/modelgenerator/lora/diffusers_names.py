@@ -41,7 +41,8 @@ class DiffusersNames(LayerNames):
         }
 
 
-TRANSFORMER_NAMES = DiffusersNames(
+FLUX_NAMES = DiffusersNames({"transformer": "transformer", "text_encoder": "text_encoder"})
+STABLE_DIFFUSION_3_NAMES = DiffusersNames(
     {
         "transformer": "transformer",
         "text_encoder": "text_encoder",

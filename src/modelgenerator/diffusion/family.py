@@ -87,15 +87,15 @@ class ModelFamily(Protocol):
         """Cut or padded to the length that each text encoder takes."""
         ...
 
+    def encode_prompts(self, tokens: Tokens) -> Conditioning:
+        """Keeps the graph when gradients are on: the text encoders may be learning."""
+        ...
+
     def encode_fixed(self, tokens: Tokens) -> Conditioning:
         """What the text encoders that never learn say, empty where all may learn.
 
         `encode_prompts` takes it among the tokens and then does without these text encoders.
         """
-        ...
-
-    def encode_prompts(self, tokens: Tokens) -> Conditioning:
-        """Keeps the graph when gradients are on: the text encoders may be learning."""
         ...
 
     def predict(

@@ -153,15 +153,15 @@ class StableDiffusion:
         )
         return {"text_encoder": torch.tensor(tokens.input_ids)}
 
-    def encode_fixed(self, tokens: Tokens) -> Conditioning:  # noqa: ARG002
-        return {}
-
     def encode_prompts(self, tokens: Tokens) -> Conditioning:
         text_encoder = self._text_encoder
         if next(text_encoder.parameters()).device != self._device:
             text_encoder.to(self._device)
         tokens_BL = tokens["text_encoder"].to(self._device)
         return {"states_BLD": text_encoder(tokens_BL).last_hidden_state}
+
+    def encode_fixed(self, tokens: Tokens) -> Conditioning:  # noqa: ARG002
+        return {}
 
     def predict(
         self,

@@ -17,7 +17,7 @@ class UnseenText:
     room: int
     """Tokens of a caption that are seen, without the marks around them."""
     text: str
-    """What the cut tokens say, as the tokenizer spells it."""
+    """From the first cut token on, as it is written in the caption."""
 
 
 # transformers' annotations do not describe its tokenizers
@@ -25,8 +25,8 @@ def unseen_text(tokenizer: Any, caption: str, *, length: int | None = None) -> U
     """What of `caption` does not fit into `length` tokens, the tokenizer's own if not given."""
     room = (length or tokenizer.model_max_length) - tokenizer.num_special_tokens_to_add()
     # not verbose: it would log that this is too long for the model
-    tokens_L = tokenizer(caption, add_special_tokens=False, verbose=False).input_ids
-    if len(tokens_L) <= room:
+    read = tokenizer(caption, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    if len(read.input_ids) <= room:
         return None
-    text = tokenizer.decode(tokens_L[room:]).strip()
-    return UnseenText(tokens=len(tokens_L) - room, room=room, text=text)
+    first_unseen, _ = read.offset_mapping[room]
+    return UnseenText(tokens=len(read.input_ids) - room, room=room, text=caption[first_unseen:])

@@ -66,7 +66,10 @@ def run(
             _say(request, report)
             if resume:
                 _require_same(request)
-            base = load_base(request.base, request.plan.compute_dtype, report)
+            plan = request.plan
+            base = load_base(
+                request.base, plan.compute_dtype, report, training_guidance=plan.guidance_scale
+            )
             if not resume:  # nothing that could be refused is left: now the old one may go
                 run_folder.make_room(folder)
                 run_folder.write_plan(folder, request.settings.given(), request.plan)

@@ -96,6 +96,13 @@ class ModelFamily(Protocol):
         """Keeps the graph when gradients are on: the text encoders may be learning."""
         ...
 
+    def encode_fixed(self, tokens: Tokens) -> Conditioning:
+        """What the text encoders that never learn say, empty where all may learn.
+
+        `encode_prompts` takes it among the tokens and then does without these text encoders.
+        """
+        ...
+
     def predict(
         self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
     ) -> Tensor:

@@ -62,6 +62,8 @@ TRAINABLE = frozenset(
         FamilyName.STABLE_DIFFUSION_1,
         FamilyName.STABLE_DIFFUSION_2,
         FamilyName.STABLE_DIFFUSION_XL,
+        FamilyName.STABLE_DIFFUSION_3,
+        FamilyName.FLUX,
     }
 )
 _CONNECT_SECONDS = 10
@@ -122,6 +124,12 @@ class BaseModelFiles:
     needed: tuple[NeededFile, ...]
     is_builtin: bool
     licence: str | None
+    takes_guidance: bool = False
+    """Whether it was distilled with guidance, and is told how much to use."""
+    longest_side: int | None = None
+    """In pixels, where the base model knows no places beyond; none where it has no such limit."""
+    edition: str = ""
+    """Which of its family it is, as ModelSpec ends the name: `dev`, `schnell`, `5-medium`."""
 
     @property
     def size_bytes(self) -> int:

@@ -3,6 +3,7 @@
 In: a diffusers folder or a single file, its family, the device.  Out: a `ModelFamily`.
 """
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -28,17 +29,21 @@ def load(
     variant: str | None,
     device: torch.device,
     dtype: torch.dtype,
+    training_guidance: float = 1.0,
 ) -> ModelFamily:
     """Load the base model in a diffusers `folder`; `variant` is what its weights' names carry.
 
-    A single file takes the folder's place.
+    A single file takes the folder's place.  `training_guidance` is what `predict` tells a base
+    model that was distilled with guidance.
 
     Raises:
         BaseModelUnsupported: a part is missing or does not fit the others.
     """
     _silence_libraries()
     # imported here, because it imports diffusers, which says much while it is imported
+    from modelgenerator.diffusion.flux import Flux
     from modelgenerator.diffusion.stable_diffusion import StableDiffusion
+    from modelgenerator.diffusion.stable_diffusion_3 import StableDiffusion3
     from modelgenerator.diffusion.stable_diffusion_xl import StableDiffusionXL
 
     if folder.is_file():
@@ -49,6 +54,8 @@ def load(
         FamilyName.STABLE_DIFFUSION_1: StableDiffusion.load,
         FamilyName.STABLE_DIFFUSION_2: StableDiffusion.load,
         FamilyName.STABLE_DIFFUSION_XL: StableDiffusionXL.load,
+        FamilyName.STABLE_DIFFUSION_3: StableDiffusion3.load,
+        FamilyName.FLUX: partial(Flux.load, training_guidance=training_guidance),
     }
     return loaders[family](folder, variant=variant, device=device, dtype=dtype)
 

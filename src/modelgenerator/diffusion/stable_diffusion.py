@@ -136,6 +136,9 @@ class StableDiffusion:
         tokens_BL = tokens["text_encoder"].to(self._device)
         return {"states_BLD": text_encoder(tokens_BL).last_hidden_state}
 
+    def encode_fixed(self, tokens: Tokens) -> Conditioning:  # noqa: ARG002
+        return {}
+
     def predict(
         self,
         noised_BCHW: Tensor,

@@ -152,6 +152,9 @@ class StableDiffusionXL:
     def unseen(self, caption: str) -> UnseenText | None:
         return unseen_text(self._tokenizers["text_encoder"], caption)  # both have the same room
 
+    def encode_fixed(self, tokens: Tokens) -> Conditioning:  # noqa: ARG002
+        return {}
+
     def encode_prompts(self, tokens: Tokens) -> Conditioning:
         first, second = (self._read(name, tokens[name]) for name in _TEXT_ENCODERS)
         states = [said.hidden_states[_PENULTIMATE] for said in (first, second)]

@@ -240,7 +240,9 @@ def _prompt(
     batch_of_one = base.tokenize([caption])
     tokens = {name: tokens_1L[0].to(base.device) for name, tokens_1L in batch_of_one.items()}
     if text_learns:
-        return EncodedPrompt(tokens=tokens, conditioning=None)
+        fixed = base.encode_fixed(batch_of_one)
+        said = {name: tensor[0].to(base.device) for name, tensor in fixed.items()}
+        return EncodedPrompt(tokens={**tokens, **said}, conditioning=None)
 
     def compute() -> dict[str, Tensor]:
         with torch.no_grad():

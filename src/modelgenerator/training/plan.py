@@ -27,6 +27,7 @@ from modelgenerator.errors import InvalidSettings
 from modelgenerator.notices import Notice, listed
 from modelgenerator.settings import (
     LossType,
+    NetworkTarget,
     OptimizerName,
     Precision,
     SchedulerName,
@@ -35,6 +36,7 @@ from modelgenerator.settings import (
 
 MANY_STEPS = 10_000
 FEW_PICTURES = 5
+SHADES = ("head_mask_shade", "body_mask_shade", "bounding_mask_shade", "background_mask_shade")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class TrainingPlan:
     base_model: str
     base_revision: str
     family: str
+    edition: str
+    """Which of its family the base model is; empty where that makes no difference."""
     prediction_type: str
     seed: int
     pictures: tuple[PlannedPicture, ...]
@@ -103,6 +107,8 @@ class TrainingPlan:
     multires_noise_discount: float
     """0 without iterations."""
     timestep_sampling: str
+    guidance_scale: float
+    """What a base model that was distilled with guidance is told; others are told nothing."""
     prior_preservation: float
     prior_prompts: tuple[str, ...]
     """What the base model is asked for before the training; empty without preservation."""
@@ -160,7 +166,7 @@ def resolve(
     notices: list[Notice] = []
     resolution = _resolution(settings, base, notices)
     seed = _seed(settings, notices)
-    planned = _planned(dataset, _buckets(dataset, resolution, base.size_step, notices))
+    planned = _planned(dataset, _buckets(dataset, resolution, base, notices))
     pictures, kept_out = _split(planned, settings.validation_split, seed, notices)
     buckets = [picture.bucket for picture in pictures]
     steps_per_epoch = batches_per_epoch(
@@ -169,7 +175,8 @@ def resolve(
     epochs, total_steps = _length(settings, len(buckets), steps_per_epoch, base, notices)
     learning_rate = _learning_rate(settings, notices)
     alpha = float(settings.network_dim if settings.alpha_dim is None else settings.alpha_dim)
-    compute_dtype = _compute_dtype(settings, device, notices)
+    compute_dtype = _compute_dtype(settings, base, device, notices)
+    network_targets = _network_targets(settings, base, notices)
     images = image_defaults(base)
     traits = TRAITS[base.family]
     notices += _ignored(settings, base, traits)
@@ -179,6 +186,7 @@ def resolve(
         base_model=base.reference,
         base_revision=base.revision or "",
         family=base.family.value,
+        edition=base.edition,
         prediction_type=base.prediction_type,
         seed=seed,
         pictures=pictures,
@@ -195,7 +203,7 @@ def resolve(
         caption_dropout=settings.caption_dropout,
         denoiser=traits.denoiser,
         text_encoders=() if settings.train_unet_only else traits.text_encoders,
-        network_targets=tuple(sorted({target.value for target in settings.network_targets})),
+        network_targets=network_targets,
         network_dim=settings.network_dim,
         network_alpha=alpha,
         optimizer=settings.optimizer.value,
@@ -213,6 +221,7 @@ def resolve(
             settings.multires_noise_discount if settings.multires_noise_iterations else 0.0
         ),
         timestep_sampling=_timestep_sampling(settings, traits),
+        guidance_scale=settings.guidance_scale if base.takes_guidance else 1.0,
         prior_preservation=settings.prior_preservation,
         prior_prompts=_prior_prompts(settings, dataset),
         compute_dtype=compute_dtype,
@@ -277,9 +286,15 @@ def _resolution(settings: TrainingSettings, base: BaseModelFiles, notices: list[
 
 
 def _buckets(
-    dataset: PreparedDataset, resolution: int, step: int, notices: list[Notice]
+    dataset: PreparedDataset, resolution: int, base: BaseModelFiles, notices: list[Notice]
 ) -> list[Size]:
-    sizes = bucket_sizes(resolution, step)
+    longest = base.longest_side or 2 * resolution
+    if resolution > longest:
+        raise InvalidSettings(
+            f"resolution {resolution}: {base.reference} knows no places beyond {longest} pixels. "
+            f"Give {longest} or less; {base.native_size} is what it was made for."
+        )
+    sizes = [size for size in bucket_sizes(resolution, base.size_step) if max(size) <= longest]
     buckets = [nearest_bucket(p.width, p.height, sizes) for p in dataset.pictures]
     for picture, bucket in zip(dataset.pictures, buckets, strict=True):
         if is_upscaled(picture.width, picture.height, bucket):
@@ -396,16 +411,46 @@ def _prior_prompts(settings: TrainingSettings, dataset: PreparedDataset) -> tupl
     return settings.prior_prompts or tuple(dict.fromkeys(captions))
 
 
-def _compute_dtype(settings: TrainingSettings, device: DeviceFacts, notices: list[Notice]) -> str:
+def _network_targets(
+    settings: TrainingSettings, base: BaseModelFiles, notices: list[Notice]
+) -> tuple[str, ...]:
+    targets = {target.value for target in settings.network_targets}
+    if TRAITS[base.family].denoiser == "transformer" and NetworkTarget.CONVOLUTIONS in targets:
+        message = "Ignored: convolutions. A transformer has none, its attention blocks are trained."
+        notices.append(Notice("warning", "networkTargets", message))
+        targets = {NetworkTarget.ATTENTION.value}
+    return tuple(sorted(targets))
+
+
+def _compute_dtype(
+    settings: TrainingSettings, base: BaseModelFiles, device: DeviceFacts, notices: list[Notice]
+) -> str:
     if device.kind == "cpu":
         message = "fp32 is used: half precision is many times slower on a CPU."
         notices.append(Notice("info", "precision", message))
         return "fp32"
+    if TRAITS[base.family].is_flow:
+        return _flow_dtype(settings, base, device, notices)
     if settings.precision is Precision.BF16 and not device.has_bf16:
         message = "fp16 is used: this GPU does not compute in bf16."
         notices.append(Notice("warning", "precision", message))
         return "fp16"
     return settings.precision.value
+
+
+def _flow_dtype(
+    settings: TrainingSettings, base: BaseModelFiles, device: DeviceFacts, notices: list[Notice]
+) -> str:
+    """Never fp16: the numbers inside these transformers, and inside T5, leave its range."""
+    used = "bf16" if device.has_bf16 else "fp32"
+    reasons = {
+        Precision.FP16: f"{base.reference} overflows in fp16.",
+        Precision.BF16: "this GPU does not compute in bf16.",
+    }
+    if settings.precision.value != used:
+        message = f"{used} is used: {reasons[settings.precision]}"
+        notices.append(Notice("warning", "precision", message))
+    return used
 
 
 def _seed(settings: TrainingSettings, notices: list[Notice]) -> int:
@@ -420,17 +465,19 @@ def _ignored(
     settings: TrainingSettings, base: BaseModelFiles, traits: FamilyTraits
 ) -> Iterator[Notice]:
     """What was written and has no effect with this base model or these other settings."""
-    shades = dict.fromkeys(
-        ("head_mask_shade", "body_mask_shade", "bounding_mask_shade", "background_mask_shade"),
+    no_shades = (
         "masks from files say their own shades."
         if settings.masked_loss
-        else "without maskedLoss it has no effect.",
+        else "without maskedLoss it has no effect."
     )
     no_prior = "without priorPreservation it has no effect."
     not_adamw = "AdamW does not use it."
     not_here = f"{base.family.value} base models do not use it."
+    not_distilled = "only base models that were distilled with guidance, as FLUX.1-dev, use it."
     adamw = settings.optimizer is OptimizerName.ADAMW
-    reasons = {**shades, "guidance_scale": not_here}
+    reasons: dict[str, str] = dict.fromkeys(SHADES, no_shades)
+    if not base.takes_guidance:
+        reasons["guidance_scale"] = not_distilled
     if not settings.masked_loss:
         reasons["mask_normalization"] = "without maskedLoss it has no effect."
     if not _has_threshold(settings):

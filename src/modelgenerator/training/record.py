@@ -17,6 +17,8 @@ _KOHYA_VERSIONS = {
     ("stable-diffusion-2", "v_prediction"): "sd_v2_v",
     ("stable-diffusion-xl", "epsilon"): "sdxl_base_v1-0",
     ("stable-diffusion-xl", "v_prediction"): "sdxl_base_v1-0",
+    ("stable-diffusion-3", "flow"): "sd3",
+    ("flux", "flow"): "flux1",
 }
 _ARCHITECTURES = {
     ("stable-diffusion-1", "epsilon"): "stable-diffusion-v1",
@@ -25,6 +27,8 @@ _ARCHITECTURES = {
     ("stable-diffusion-2", "v_prediction"): "stable-diffusion-v2-768-v",
     ("stable-diffusion-xl", "epsilon"): "stable-diffusion-xl-v1-base",
     ("stable-diffusion-xl", "v_prediction"): "stable-diffusion-xl-v1-base",
+    ("stable-diffusion-3", "flow"): "stable-diffusion-3",
+    ("flux", "flow"): "flux-1",
 }
 """Source: kohya-ss/sd-scripts, library/sai_model_spec.py."""
 
@@ -45,7 +49,7 @@ def lora_metadata(plan: TrainingPlan, *, steps: int) -> dict[str, str]:
             title=plan.caption_prefix or "lora",
             trigger_phrase=plan.caption_prefix,
             base_model=plan.base_model,
-            architecture=_ARCHITECTURES[plan.family, plan.prediction_type],
+            architecture=_architecture(plan),
             base_model_version=_KOHYA_VERSIONS[plan.family, plan.prediction_type],
             prediction_type=plan.prediction_type,
             resolution=(plan.resolution, plan.resolution),
@@ -70,3 +74,9 @@ def lora_metadata(plan: TrainingPlan, *, steps: int) -> dict[str, str]:
             version=version("modelgenerator"),
         )
     )
+
+
+def _architecture(plan: TrainingPlan) -> str:
+    """FLUX.1 and Stable Diffusion 3 come in editions, which belong to the name."""
+    name = _ARCHITECTURES[plan.family, plan.prediction_type]
+    return f"{name}-{plan.edition}" if plan.edition else name

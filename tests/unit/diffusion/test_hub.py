@@ -97,24 +97,6 @@ def test_the_two_old_versions_can_be_trained(tiny: Path):
     require_trainable(look_at(str(tiny)))
 
 
-@pytest.mark.parametrize(
-    ("pipeline", "family", "title"),
-    [
-        ("StableDiffusion3Pipeline", FamilyName.STABLE_DIFFUSION_3, "Stable Diffusion 3"),
-        ("FluxPipeline", FamilyName.FLUX, "FLUX"),
-    ],
-)
-def test_a_newer_family_is_recognised_and_refused_for_training(
-    base: Path, pipeline: str, family: FamilyName, title: str
-):
-    change(base / "model_index.json", _class_name=pipeline)
-    shutil.copytree(base / "unet", base / "transformer")
-    files = look_at(str(base))
-    assert files.family is family
-    with pytest.raises(BaseModelUnsupported, match=f"not available yet: {title} base models"):
-        require_trainable(files)
-
-
 def test_an_unknown_pipeline_is_refused_by_name(base: Path):
     change(base / "model_index.json", _class_name="KandinskyPipeline")
     assert "KandinskyPipeline" in refusal(base)

@@ -161,11 +161,10 @@ def _of_network(network: LoraNetwork, *, one_alpha: bool) -> dict[str, Correctio
     for name, target in network.targets.items():
         alpha = largest if one_alpha and largest else target.alpha
         layer, up_OR = network.layers[name], network.layers[name].up_OR.detach().cpu()
-        convolution = isinstance(target.layer, nn.Conv2d)
         corrections[name] = Correction(
             down_RI=layer.down_RI.detach().cpu(),
             up_OR=up_OR if alpha == target.alpha else up_OR * (target.alpha / alpha),
-            kernel=tuple(target.layer.kernel_size) if convolution else (),
+            kernel=tuple(target.layer.weight.shape[2:]),
             alpha=alpha,
             precision=torch.float16,
         )

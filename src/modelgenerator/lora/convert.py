@@ -11,7 +11,8 @@ from pathlib import Path
 from modelgenerator.errors import UnusableLora
 from modelgenerator.lora import layouts
 from modelgenerator.lora.files import HASHES, LoraFile, by_key, write
-from modelgenerator.lora.layouts import ADAPTERS, BAKED
+from modelgenerator.lora.key_names import LayerNames
+from modelgenerator.lora.layouts import ADAPTERS, BAKED, named
 from modelgenerator.lora.metadata import minimal
 from modelgenerator.lora.recognition import names_of
 
@@ -38,16 +39,25 @@ def convert(lora: LoraFile, path: Path, *, layout: str, header: str) -> None:
         UnusableLora: it is of no family that we know.
         OutputNotWritable: the folder is missing or not writable, or the disk is full.
     """
+    corrections = by_key(lora, names := _names(lora))
+    by_name = {names.name(key): one for key, one in corrections.items()}
+    if unknown := sorted(corrections.keys() - {names.key(name) for name in by_name}):
+        raise UnusableLora(f"{lora.path} has layers with unknown names: {named(unknown)}.")
     try:
-        _, names = names_of(lora.corrections, lora.metadata)
+        write(
+            path,
+            by_name,
+            names,
+            layout=layout,
+            metadata=HEADERS[header](lora.metadata),
+            store=layouts.exact,
+        )
     except UnusableLora as error:
         raise UnusableLora(f"{lora.path} {error}") from error
-    corrections = {names.name(key): one for key, one in by_key(lora, names).items()}
-    write(
-        path,
-        corrections,
-        names,
-        layout=layout,
-        metadata=HEADERS[header](lora.metadata),
-        store=layouts.exact,
-    )
+
+
+def _names(lora: LoraFile) -> LayerNames:
+    try:
+        return names_of(lora.corrections, lora.metadata)[1]
+    except UnusableLora as error:
+        raise UnusableLora(f"{lora.path} {error}") from error

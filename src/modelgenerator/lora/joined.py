@@ -68,12 +68,19 @@ def join(pieces: Sequence[Correction | None], joint: Joint) -> Correction:
 
     Pieces with the same down keep it, and the rank.  Others get the ranks of all together: their
     downs one below the other, and an up that is block-diagonal.
+
+    Raises:
+        ValueError: the pieces are of sizes that make no layer together.
     """
     there = [piece for piece in pieces if piece is not None]
+    if len({(piece.down_RI.shape[1], piece.kernel) for piece in there}) > 1:
+        raise ValueError("the pieces look at inputs of different sizes")
     outputs = [0 if piece is None else piece.up_OR.shape[0] for piece in pieces]
     inputs = there[0].down_RI.shape[1]
     rows = joint.rows(joint.outputs(outputs, inputs), inputs)
     own = [rows for rows, piece in zip(rows, pieces, strict=True) if piece is not None]
+    if any(len(rows) != len(piece.up_OR) for rows, piece in zip(own, there, strict=True)):
+        raise ValueError(f"outputs of {outputs} numbers make no layer together")
     total = sum(len(one) for one in rows)
     joined = _sharing(there, own, total) if _share_down(there) else _stacked(there, own, total)
     return replace(joined, precision=_widest(there))
@@ -125,7 +132,7 @@ def _sharing(pieces: Sequence[Correction], rows: Sequence[Tensor], outputs: int)
 def _stacked(pieces: Sequence[Correction], rows: Sequence[Tensor], outputs: int) -> Correction:
     rank = sum(piece.rank for piece in pieces)
     # the same scale for all as a rule; where not, what differs goes into the ups
-    scale = max(piece.scale for piece in pieces)
+    scale = max((piece.scale for piece in pieces), key=abs)
     up_OR = torch.zeros(outputs, rank)
     start = 0
     for piece, own in zip(pieces, rows, strict=True):

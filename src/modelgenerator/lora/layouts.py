@@ -138,7 +138,8 @@ def _require_matrices(layer: str, layout: Layout, down: Tensor, up: Tensor) -> N
             f"is damaged: {_word(layout.up)} of {layer} has the shape {tuple(up.shape)}, where a "
             "LoRA has two sides of length 1."
         )
-    if not (down.ndim in (2, 4) and up.ndim >= 2 and down.shape[0] == up.shape[1] > 0):
+    matrices = down.ndim in (2, 4) and up.ndim >= 2 and down.numel() > 0 and up.numel() > 0
+    if not (matrices and down.shape[0] == up.shape[1]):
         raise UnusableLora(
             f"is damaged: the ranks of {layer} do not fit together, {_word(layout.down)} has the "
             f"shape {tuple(down.shape)} and {_word(layout.up)} {tuple(up.shape)}."
@@ -192,7 +193,7 @@ def _object(text: str | None) -> dict[str, Any]:
 
 
 def _single(layer: str, alpha: Tensor) -> float:
-    if alpha.numel() != 1 or not math.isfinite(alpha.item()):
+    if alpha.numel() != 1 or alpha.is_complex() or not math.isfinite(alpha.item()):
         raise UnusableLora(f"is damaged: alpha of {layer} is not one number.")
     return float(alpha.item())
 
@@ -218,14 +219,21 @@ def exact(matrix: Tensor, precision: torch.dtype) -> Tensor:
 def as_kohya(
     corrections: Mapping[str, Correction], names: LayerNames, store: Rounding
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and entries for the header; `corrections` by `part.dotted name`."""
+    """Tensors and entries for the header; `corrections` by `part.dotted name`.
+
+    Raises:
+        UnusableLora: layers are no pieces of one; the message lacks the file's name.
+    """
     by_key = {names.key(name): correction for name, correction in corrections.items()}
     tensors: dict[str, Tensor] = {}
     for key in by_key:
         place = names.place_of_key(key)
         if place.original + ALPHA in tensors:
             continue
-        joined = join([by_key.get(piece) for piece in place.pieces], place.joint)
+        try:
+            joined = join([by_key.get(piece) for piece in place.pieces], place.joint)
+        except ValueError as error:
+            raise UnusableLora(f"has pieces that make no layer of {KOHYA}: {key}: {error}.") from error
         down, up = _stored(joined, store)
         tensors[place.original + LAYOUTS[0].down] = down
         tensors[place.original + LAYOUTS[0].up] = up

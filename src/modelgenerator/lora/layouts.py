@@ -168,9 +168,12 @@ class _Alphas:
         part, _, name = layer.removeprefix("base_model.model.").partition(".")
         for prefix, inner in ((f"{part}.", name), ("", layer)):
             alpha = self._adapters.get(f"{prefix}lora_alpha")
-            if isinstance(alpha, int | float):
-                pattern = self._adapters.get(f"{prefix}alpha_pattern") or {}
-                alpha = next((a for key, a in pattern.items() if _is_meant(key, inner)), alpha)
+            if isinstance(alpha, int | float) and math.isfinite(alpha):
+                pattern = self._adapters.get(f"{prefix}alpha_pattern")
+                for key, own in pattern.items() if isinstance(pattern, dict) else ():
+                    if _is_meant(key, inner) and isinstance(own, int | float):
+                        alpha = own
+                        break
                 root = math.sqrt(rank) if self._adapters.get(f"{prefix}use_rslora") else 1
                 return float(alpha) * root
         return float(rank)
@@ -187,7 +190,7 @@ def _is_meant(pattern: str, name: str) -> bool:
 def _object(text: str | None) -> dict[str, Any]:
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -233,7 +236,9 @@ def as_kohya(
         try:
             joined = join([by_key.get(piece) for piece in place.pieces], place.joint)
         except ValueError as error:
-            raise UnusableLora(f"has pieces that make no layer of {KOHYA}: {key}: {error}.") from error
+            raise UnusableLora(
+                f"has pieces that make no layer of {KOHYA}: {key}: {error}."
+            ) from error
         down, up = _stored(joined, store)
         tensors[place.original + LAYOUTS[0].down] = down
         tensors[place.original + LAYOUTS[0].up] = up

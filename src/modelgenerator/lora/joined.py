@@ -87,11 +87,11 @@ def join(pieces: Sequence[Correction | None], joint: Joint) -> Correction:
 
 
 def _piece(joined: Correction, rows: Tensor, block: slice) -> Correction:
-    down_RI = joined.down_RI[block].contiguous()
+    down_RI = joined.down_RI[block].clone()  # a safetensors file holds no tensor twice
     return replace(
         joined,
         down_RI=down_RI,
-        up_OR=joined.up_OR[rows][:, block].contiguous(),
+        up_OR=joined.up_OR[rows][:, block].clone(),
         alpha=joined.alpha * len(down_RI) / joined.rank,
     )
 

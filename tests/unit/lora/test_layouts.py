@@ -223,6 +223,27 @@ def test_different_ranks_alphas_and_precisions_survive_there_and_back(path: Path
         assert tensor.dtype == after[name].dtype or name.endswith("alpha")
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_joined_layer_with_one_down_survives_there_and_back(
+    path: Path, tmp_path: Path, precision: torch.dtype
+):
+    tensors: dict[str, Tensor] = {}
+    for layer, outputs in (("double_blocks_0_img_attn_qkv", 36), ("single_blocks_3_linear1", 84)):
+        key = f"lora_unet_{layer}"
+        tensors[f"{key}.lora_down.weight"] = torch.randn(4, 12).to(precision)
+        tensors[f"{key}.lora_up.weight"] = torch.randn(outputs, 4).to(precision)
+        tensors[f"{key}.alpha"] = torch.tensor(2.0)
+    convert(load(written(path, tensors)), tmp_path / "there", layout="diffusers", header="full")
+    down = "transformer.single_transformer_blocks.3.proj_mlp.lora_A.weight"
+    assert load_file(tmp_path / "there")[down].shape == (4, 12)
+    convert(load(tmp_path / "there"), tmp_path / "back", layout="kohya", header="full")
+    after = load_file(tmp_path / "back")
+    assert after.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert torch.equal(tensor, after[name]), name
+        assert tensor.dtype == after[name].dtype
+
+
 def test_a_converted_file_keeps_its_header_and_has_hashes_of_its_own(path: Path, tmp_path: Path):
     assert describe(load(a_file(path))).hashes == Hashes.WRONG
     convert(load(path), tmp_path / "new", layout="diffusers", header="full")

@@ -4,9 +4,11 @@ In: what a test cares about.  Out: the package's own objects, with everything el
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from modelgenerator.datasets.buckets import Size
+from modelgenerator.datasets.masks import MaskFile
 from modelgenerator.datasets.prepare import Picture, PreparedDataset
 from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.hub import BaseModelFiles
@@ -50,6 +52,15 @@ def dataset_of(sizes: Sequence[Size]) -> PreparedDataset:
         for n, (width, height) in enumerate(sizes)
     )
     return PreparedDataset(pictures, (), (), fingerprint="f00d")
+
+
+def masked(dataset: PreparedDataset, count: int | None = None) -> PreparedDataset:
+    """`dataset` with masks for its first `count` pictures, or for all; the files do not exist."""
+    pictures = tuple(
+        replace(p, mask=MaskFile(Path(f"{n}.mask.png"), p.name, f"{n:064}"))
+        for n, p in enumerate(dataset.pictures[:count])
+    )
+    return replace(dataset, pictures=(*pictures, *dataset.pictures[len(pictures) :]))
 
 
 SQUARES = dataset_of([(512, 512)] * 8)

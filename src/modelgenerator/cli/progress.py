@@ -24,9 +24,11 @@ from rich.progress import (
 from modelgenerator.notices import Notice
 from modelgenerator.training.events import (
     Event,
+    Noticed,
     PictureEncoded,
     Started,
     StepFinished,
+    Validated,
     as_json,
 )
 
@@ -113,6 +115,10 @@ class PlainLines:
             self._pace.start(event)
         if isinstance(event, StepFinished) and self._is_due(event):
             _line(f"step {event.step}/{self._pace.total}  {self._pace.words(event)}")
+        if isinstance(event, Validated):
+            _line(_validated_text(event))
+        if isinstance(event, Noticed):
+            self.notice(event.notice)
 
     def count(self, what: str, done: int, total: int) -> None:
         if done == total:
@@ -195,6 +201,10 @@ class Bars:
             self._move("training", event.step, self._pace.total, self._pace.words(event))
         elif isinstance(event, PictureEncoded):
             self.count("encoding pictures", event.done, event.total)
+        elif isinstance(event, Validated):
+            self._console.print(_validated_text(event))
+        elif isinstance(event, Noticed):
+            self.notice(event.notice)
 
     def count(self, what: str, done: int, total: int) -> None:
         self._move(what, done, total, "")
@@ -211,6 +221,10 @@ class Bars:
 def _notice_text(notice: Notice) -> str:
     setting = f"{notice.setting}: " if notice.setting else ""
     return f"{notice.level}: {setting}{notice.message}"
+
+
+def _validated_text(event: Validated) -> str:
+    return f"epoch {event.epoch}: loss {event.loss:.4f} on the pictures that are kept out"
 
 
 def _clock(seconds: float) -> str:

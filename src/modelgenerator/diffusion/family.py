@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from modelgenerator.diffusion.noising import Noising
+from modelgenerator.diffusion.unseen import UnseenText
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import LayerNames
 
@@ -85,6 +86,10 @@ class ModelFamily(Protocol):
 
     def tokenize(self, captions: Sequence[str]) -> Tokens:
         """Cut or padded to the length that each text encoder takes."""
+        ...
+
+    def unseen(self, caption: str) -> UnseenText | None:
+        """What of `caption` none of the text encoders has room for."""
         ...
 
     def encode_prompts(self, tokens: Tokens) -> Conditioning:

@@ -27,6 +27,7 @@ from modelgenerator.diffusion.family import (
     Tokens,
 )
 from modelgenerator.diffusion.noising import Noising, scheduled_noising
+from modelgenerator.diffusion.unseen import UnseenText, unseen_text
 from modelgenerator.errors import BaseModelUnsupported
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import STABLE_DIFFUSION_NAMES, LayerNames
@@ -152,6 +153,9 @@ class StableDiffusion:
             truncation=True,
         )
         return {"text_encoder": torch.tensor(tokens.input_ids)}
+
+    def unseen(self, caption: str) -> UnseenText | None:
+        return unseen_text(self._tokenizer, caption)
 
     def encode_prompts(self, tokens: Tokens) -> Conditioning:
         text_encoder = self._text_encoder

@@ -25,7 +25,13 @@ _ARCHITECTURES = {
 def lora_metadata(plan: TrainingPlan, *, steps: int) -> dict[str, str]:
     """The header of a LoRA that was trained for `steps` steps of `plan`."""
     facts = plan.as_json()
-    for private in ("pictures", "notices", "sample_prompts", "prior_prompts"):
+    for private in (
+        "pictures",
+        "validation_pictures",
+        "notices",
+        "sample_prompts",
+        "prior_prompts",
+    ):
         del facts[private]
     return build_metadata(
         TrainingFacts(

@@ -11,7 +11,7 @@ from pathlib import Path
 from modelgenerator.errors import UnusableLora
 from modelgenerator.lora import layouts
 from modelgenerator.lora.files import HASHES, LoraFile, by_key, write
-from modelgenerator.lora.key_names import LayerNames
+from modelgenerator.lora.key_names import LayerNames, is_known
 from modelgenerator.lora.layouts import ADAPTERS, BAKED, named
 from modelgenerator.lora.metadata import minimal
 from modelgenerator.lora.recognition import names_of
@@ -41,7 +41,8 @@ def convert(lora: LoraFile, path: Path, *, layout: str, header: str) -> None:
     """
     corrections = by_key(lora, names := _names(lora))
     by_name = {names.name(key): one for key, one in corrections.items()}
-    if unknown := sorted(corrections.keys() - {names.key(name) for name in by_name}):
+    known = {names.key(name) for name in by_name if is_known(name)}
+    if unknown := sorted(corrections.keys() - known):
         raise UnusableLora(f"{lora.path} has layers with unknown names: {named(unknown)}.")
     try:
         write(

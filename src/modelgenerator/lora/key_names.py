@@ -57,7 +57,9 @@ class LayerNames:
     """kohya's, by part: the denoiser first, then text encoders."""
     family: str = "Stable Diffusion"
     originals: OriginalNames | None = None
-    """The authors' names, which kohya's tools write, where they are not diffusers'."""
+    """The authors' names, where they are not diffusers'."""
+    kohya_has_originals: bool = True
+    """Whether kohya's tools write those."""
     layout: str = KOHYA
     """Of a finished training."""
     other_parts: Mapping[str, str] | None = None
@@ -110,10 +112,11 @@ class LayerNames:
     def place_of_key(self, key: str) -> Place:
         """Where the layer with `key` is in a file with the authors' names."""
         prefix = self.prefixes[self.denoiser] + "_"
-        if not self.originals or not key.startswith(prefix):
+        originals = self.originals if self.kohya_has_originals else None
+        if not originals or not key.startswith(prefix):
             return Place(key, (key,), ALONE)
         layer = key.removeprefix(prefix)
-        place = self.originals.place_of(layer) or Place(layer, (layer,), ALONE)
+        place = originals.place_of(layer) or Place(layer, (layer,), ALONE)
         return self._with_prefix(self.denoiser, place)
 
     def _with_prefix(self, part: str, place: Place) -> Place:
@@ -193,13 +196,46 @@ def _word() -> re.Pattern[str]:
     return re.compile(rf"(?:{'|'.join(longest_first)}|[^_]+)(?=_|$)")
 
 
+_BEGINNINGS = frozenset(
+    {
+        "down_blocks",
+        "up_blocks",
+        "mid_block",
+        "conv_in",
+        "conv_out",
+        "time_embedding",
+        "add_embedding",
+        "transformer_blocks",
+        "single_transformer_blocks",
+        "x_embedder",
+        "context_embedder",
+        "pos_embed",
+        "time_text_embed",
+        "norm_out",
+        "proj_out",
+        "text_model",
+        "text_projection",
+        "encoder",
+    }
+)
+"""What the dotted names of all families begin with, behind the part."""
+
+
+def is_known(name: str) -> bool:
+    """Whether the layer `part.dotted name` can be one of diffusers' or transformers' models."""
+    return name.split(".")[1] in _BEGINNINGS
+
+
 def dotted(underscored: str) -> str:
     """diffusers' name of a layer from its name with underscores."""
     return ".".join(_word().findall(underscored))
 
 
 STABLE_DIFFUSION_NAMES = LayerNames(
-    {"unet": "lora_unet", "text_encoder": "lora_te"}, family="Stable Diffusion"
+    {"unet": "lora_unet", "text_encoder": "lora_te"},
+    family="Stable Diffusion",
+    originals=original_names.unet(2),
+    kohya_has_originals=False,
 )
 
 

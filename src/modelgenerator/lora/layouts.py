@@ -83,6 +83,8 @@ def read(
     for name, layout in sorted(first.items()):
         layer = name.removesuffix(layout.down)
         known |= {name, layer + layout.up, layer + ALPHA}
+        if layer in corrections:
+            raise UnusableLora(f"corrects {layer} twice, in two layouts. Use a plain LoRA file.")
         corrections[layer] = _correction(layer, layout, tensors, alphas)
     if left_over := sorted(tensors.keys() - known):
         raise UnusableLora(
@@ -180,11 +182,17 @@ class _Alphas:
 
 
 def _is_meant(pattern: str, name: str) -> bool:
-    """As peft matches the keys of its patterns: the whole name, or its end after a dot."""
-    try:
-        return re.fullmatch(rf"(.*\.)?({pattern.removeprefix('^')})", name) is not None
-    except re.error:
-        return False
+    """As peft matches the keys of its patterns: the whole name, or its end after a dot.
+
+    They are regular expressions; those of a stranger could keep a machine busy for years.
+    """
+    plain = pattern.removeprefix("^").removesuffix("$").replace("\\.", ".")
+    if re.search(r"[^\w.-]", plain):
+        raise UnusableLora(
+            f"says in its header which layers have another alpha by the pattern {pattern[:40]!r}, "
+            "which cannot be used here. Save it with the layers' names."
+        )
+    return f".{name}".endswith(f".{plain}")
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -121,6 +121,7 @@ XL = "lora_unet_up_blocks_1_attentions_2_transformer_blocks_0_ff_net_2"
             STABLE_DIFFUSION_3_NAMES,
             ["lora_te3_encoder_block_2_layer_0_SelfAttention_q"],
         ),
+        ("lora_unet_output_blocks_5_1_transformer_blocks_0_ff_net_2", STABLE_DIFFUSION_NAMES, [XL]),
         (
             "lora_unet_output_blocks_5_1_transformer_blocks_0_ff_net_2",
             STABLE_DIFFUSION_XL_NAMES,
@@ -154,7 +155,8 @@ def header(**adapter: object) -> str:
         ({"r": 3, "lora_alpha": 6}, 6),
         ({"unet.lora_alpha": 6, "unet.alpha_pattern": {QUERY: 9}}, 9),
         ({"unet.lora_alpha": 6, "unet.alpha_pattern": {"to_q": 9}}, 9),
-        ({"unet.lora_alpha": 6, "unet.alpha_pattern": {"o_q": 9, "(": 1}}, 6),
+        ({"unet.lora_alpha": 6, "unet.alpha_pattern": {"o_q": 9, "^x$": 1}}, 6),
+        ({"unet.lora_alpha": 6, "unet.alpha_pattern": {"^" + QUERY: 9}}, 9),
         ({"unet.lora_alpha": 6, "unet.use_rslora": True}, 6 * 3**0.5),
         ({"text_encoder.lora_alpha": 6}, 3),
         ({}, 3),
@@ -167,6 +169,14 @@ def test_alpha_is_what_the_header_of_diffusers_says(
     written(path, tensors, lora_adapter_metadata=header(**adapter))
     (found,) = load(path).corrections.values()
     assert found.alpha == pytest.approx(alpha)
+
+
+def test_a_pattern_of_a_stranger_is_not_run(path: Path):
+    tensors = {f"unet.{QUERY}.lora_A.weight": DOWN, f"unet.{QUERY}.lora_B.weight": UP}
+    adapter = header(**{"unet.lora_alpha": 6, "unet.alpha_pattern": {"(.*)*to_v": 9}})
+    written(path, tensors, lora_adapter_metadata=adapter)
+    with pytest.raises(UnusableLora, match=r"by the pattern '\(\.\*\)\*to_v'"):
+        load(path)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "3", '{"unet.lora_alpha": "many"}'])
@@ -344,12 +354,27 @@ def test_the_family_is_told_by_the_layers(
             },
             "unknown names: lora_te_text_model_a__b",
         ),
+        (
+            {
+                f"{QUERY_KEY}.lora_down.weight": DOWN,
+                f"{QUERY_KEY}.lora_up.weight": UP,
+                "lora_unet_another_block_0.lora_down.weight": DOWN,
+                "lora_unet_another_block_0.lora_up.weight": UP,
+            },
+            "unknown names: lora_unet_another_block_0",
+        ),
+        (
+            {
+                f"{QUERY_KEY}.lora{end}.weight": tensor
+                for end, tensor in {"_down": DOWN, "_up": UP, ".down": DOWN, ".up": UP}.items()
+            },
+            "twice, in two layouts",
+        ),
     ],
 )
 def test_what_cannot_be_converted_is_refused_with_the_reason(
     path: Path, tmp_path: Path, tensors: dict[str, Tensor], reason: str
 ):
-    # what a header cannot tell apart is on both sides of the file's name
     written(path, {name: tensor.clone() for name, tensor in tensors.items()})
     with pytest.raises(UnusableLora, match=rf"^{path}.*{reason}"):
         convert(load(path), tmp_path / "new", layout="kohya", header="full")

@@ -281,8 +281,8 @@ def _why_no_index(sizes: Mapping[str, int], called: str) -> str:
         return f"{called} is a LoRA, not a base model. Give the base model that it was trained on."
     if any(name.endswith(".safetensors") for name in top):
         return (
-            f"{called} has no model_index.json, only single .safetensors files: training on single "
-            "files is not available yet. Give a base model in the diffusers folder form."
+            f"{called} has no model_index.json, only single .safetensors files. Give the path of "
+            "one of them on this machine, or a base model in the diffusers folder form."
         )
     if any(name.endswith(PICKLED) for name in top):
         return _PICKLE_REFUSED.format(called=called)

@@ -1,6 +1,6 @@
-"""From a folder to a loaded base model: the one place that knows which family is loaded by what.
+"""From files to a loaded base model: the one place that knows which family is loaded by what.
 
-In: a diffusers folder, its family, the device.  Out: a `ModelFamily`.
+In: a diffusers folder or a single file, its family, the device.  Out: a `ModelFamily`.
 """
 
 from pathlib import Path
@@ -31,16 +31,24 @@ def load(
 ) -> ModelFamily:
     """Load the base model in a diffusers `folder`; `variant` is what its weights' names carry.
 
+    A single file takes the folder's place.
+
     Raises:
         BaseModelUnsupported: a part is missing or does not fit the others.
     """
     _silence_libraries()
     # imported here, because it imports diffusers, which says much while it is imported
     from modelgenerator.diffusion.stable_diffusion import StableDiffusion
+    from modelgenerator.diffusion.stable_diffusion_xl import StableDiffusionXL
 
+    if folder.is_file():
+        from modelgenerator.diffusion.single_file_loading import load_single_file
+
+        return load_single_file(folder, family, device=device, dtype=dtype)
     loaders = {
         FamilyName.STABLE_DIFFUSION_1: StableDiffusion.load,
         FamilyName.STABLE_DIFFUSION_2: StableDiffusion.load,
+        FamilyName.STABLE_DIFFUSION_XL: StableDiffusionXL.load,
     }
     return loaders[family](folder, variant=variant, device=device, dtype=dtype)
 

@@ -15,11 +15,18 @@ _KOHYA_VERSIONS = {
     ("stable-diffusion-1", "v_prediction"): "sd_v1",
     ("stable-diffusion-2", "epsilon"): "sd_v2",
     ("stable-diffusion-2", "v_prediction"): "sd_v2_v",
+    ("stable-diffusion-xl", "epsilon"): "sdxl_base_v1-0",
+    ("stable-diffusion-xl", "v_prediction"): "sdxl_base_v1-0",
 }
 _ARCHITECTURES = {
-    "stable-diffusion-1": "stable-diffusion-v1",
-    "stable-diffusion-2": "stable-diffusion-v2-512",
+    ("stable-diffusion-1", "epsilon"): "stable-diffusion-v1",
+    ("stable-diffusion-1", "v_prediction"): "stable-diffusion-v1",
+    ("stable-diffusion-2", "epsilon"): "stable-diffusion-v2-512",
+    ("stable-diffusion-2", "v_prediction"): "stable-diffusion-v2-768-v",
+    ("stable-diffusion-xl", "epsilon"): "stable-diffusion-xl-v1-base",
+    ("stable-diffusion-xl", "v_prediction"): "stable-diffusion-xl-v1-base",
 }
+"""Source: kohya-ss/sd-scripts, library/sai_model_spec.py."""
 
 
 def lora_metadata(plan: TrainingPlan, *, steps: int) -> dict[str, str]:
@@ -38,7 +45,7 @@ def lora_metadata(plan: TrainingPlan, *, steps: int) -> dict[str, str]:
             title=plan.caption_prefix or "lora",
             trigger_phrase=plan.caption_prefix,
             base_model=plan.base_model,
-            architecture=_ARCHITECTURES[plan.family],
+            architecture=_ARCHITECTURES[plan.family, plan.prediction_type],
             base_model_version=_KOHYA_VERSIONS[plan.family, plan.prediction_type],
             prediction_type=plan.prediction_type,
             resolution=(plan.resolution, plan.resolution),

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.load import load as load_base_model
 from modelgenerator.lora.files import applied, load, save
 from modelgenerator.lora.inject import LoraNetwork, TargetRule, choose_targets
+from modelgenerator.lora.key_names import DIFFUSERS
 from modelgenerator.lora.key_names import STABLE_DIFFUSION_NAMES as NAMES
 
 TEXT = (TargetRule(within=("CLIPAttention", "CLIPMLP")),)
@@ -99,6 +101,57 @@ def test_diffusers_draws_the_same_picture_with_convolutions_trained(
     with applied(load(path), parts_of(pipeline), names=NAMES):
         ours = picture(pipeline)
     pipeline.load_lora_weights(path)
+    assert (ours - picture(pipeline)).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("alpha", [24.0, 9.0])
+def test_diffusers_draws_the_same_picture_from_its_own_layout(
+    pipeline: StableDiffusionPipeline, tmp_path: Path, alpha: float
+):
+    network = trained_looking(parts_of(pipeline), alpha=alpha, rules=ALL)
+    path = tmp_path / "lora.safetensors"
+    save(path, network, names=replace(NAMES, layout=DIFFUSERS), metadata={"a": "b"})
+    assert load(path).layout == "diffusers"
+    with applied(load(path), parts_of(pipeline), names=NAMES):
+        ours = picture(pipeline)
+    pipeline.load_lora_weights(path)
+    assert (ours - picture(pipeline)).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_file_that_diffusers_saved_draws_the_same_picture_here(
+    pipeline: StableDiffusionPipeline, folder: Path, tmp_path: Path, dtype: torch.dtype
+):
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict as state_of
+
+    unet = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "ff.net.2", "conv1"]
+    text = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1"]
+    wishes = {"r": 4, "lora_alpha": 3, "init_lora_weights": False}
+    torch.manual_seed(2)
+    pipeline.unet.add_adapter(LoraConfig(target_modules=unet, **wishes))
+    pipeline.text_encoder.add_adapter(LoraConfig(target_modules=text, **wishes))
+    layers = {
+        part: {key: t.to(dtype) for key, t in state_of(getattr(pipeline, part)).items()}
+        for part in ("unet", "text_encoder")
+    }
+    StableDiffusionPipeline.save_lora_weights(
+        tmp_path,
+        unet_lora_layers=layers["unet"],
+        text_encoder_lora_layers=layers["text_encoder"],
+        unet_lora_adapter_metadata=LoraConfig(target_modules=unet, **wishes).to_dict(),
+        text_encoder_lora_adapter_metadata=LoraConfig(target_modules=text, **wishes).to_dict(),
+    )
+    (path,) = tmp_path.iterdir()
+    # peft leaves its wrappers behind
+    pipeline = StableDiffusionPipeline.from_pretrained(folder)
+    pipeline.set_progress_bar_config(disable=True)
+    base = picture(pipeline)
+    with applied(load(path), parts_of(pipeline), names=NAMES):
+        ours = picture(pipeline)
+    assert torch.equal(picture(pipeline), base)
+    pipeline.load_lora_weights(path)
+    assert (ours - base).abs().max() > 0.02
     assert (ours - picture(pipeline)).abs().max() < 1e-3
 
 

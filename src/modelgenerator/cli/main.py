@@ -8,6 +8,7 @@ command runs, so that --help answers at once; what a command does is in its own 
 import os
 import sys
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+lora_app = typer.Typer(help="Look at LoRA files and convert them.", no_args_is_help=True)
+app.add_typer(lora_app, name="lora")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON event a line, for programs.")]
 
@@ -213,3 +217,51 @@ def doctor() -> None:
     from modelgenerator.cli import doctor as command
 
     command.run()
+
+
+class LoraLayout(StrEnum):
+    """Of the files that `lora convert` writes."""
+
+    KOHYA = "kohya"
+    DIFFUSERS = "diffusers"
+
+
+class LoraHeader(StrEnum):
+    """What a converted LoRA says about itself."""
+
+    FULL = "full"
+    MINIMAL = "minimal"
+    NONE = "none"
+
+
+@lora_app.command("info")
+def lora_info(
+    file: Annotated[Path, typer.Argument(help="A LoRA file, or the output folder of a training.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Say what is in FILE: layout, base model, layers, rank, trigger phrase, how it was made."""
+    from modelgenerator.cli import lora as command
+
+    command.info(file, as_json=as_json)
+
+
+@lora_app.command("convert")
+def lora_convert(
+    file: Annotated[Path, typer.Argument(help="A LoRA file, or the output folder of a training.")],
+    to: Annotated[LoraLayout, typer.Option(help="Whose layout: see docs/reference/lora-files.md.")],
+    output: Annotated[Path, typer.Option(help="The file to write.")],
+    header: Annotated[
+        LoraHeader,
+        typer.Option(
+            "--metadata",
+            help="What the file says of its making: the same, only what programs need, nothing.",
+        ),
+    ] = LoraHeader.FULL,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file of that name.")
+    ] = False,
+) -> None:
+    """Write FILE in another layout; its base model is not needed."""
+    from modelgenerator.cli import lora as command
+
+    command.convert(file, to=to, output=output, header=header, overwrite=overwrite)

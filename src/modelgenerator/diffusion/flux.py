@@ -19,8 +19,8 @@ from modelgenerator.diffusion.family import Conditioning, PictureRequest, Tokens
 from modelgenerator.diffusion.flow_transformer import FlowTransformer
 from modelgenerator.diffusion.noising import TIMESTEPS
 from modelgenerator.diffusion.parts import load_part, load_scheduler, loading
-from modelgenerator.lora.diffusers_names import FLUX_NAMES
 from modelgenerator.lora.inject import TargetRule
+from modelgenerator.lora.key_names import FLUX_NAMES
 
 TARGETS = TargetRule(within=("FluxTransformerBlock", "FluxSingleTransformerBlock"))
 """All linear layers of double and single blocks, modulation among them.

@@ -23,8 +23,8 @@ from transformers import (
 from modelgenerator.diffusion.family import Conditioning, PictureRequest, Tokens
 from modelgenerator.diffusion.flow_transformer import FlowTransformer
 from modelgenerator.diffusion.parts import load_part, load_scheduler, loading
-from modelgenerator.lora.diffusers_names import STABLE_DIFFUSION_3_NAMES
 from modelgenerator.lora.inject import TargetRule
+from modelgenerator.lora.key_names import STABLE_DIFFUSION_3_NAMES
 
 TARGETS = TargetRule(within=("JointTransformerBlock",))
 """All linear layers of the joint blocks, modulation among them.

@@ -1,16 +1,15 @@
-"""A LoRA as one safetensors file in kohya's layout, which every tool reads.
+"""A LoRA as one safetensors file, in the layout that the programs for its base model read.
 
-In: a `LoraNetwork` and what to say about it.  Out: one file, and the way back: a file and the
-models it belongs to become a `LoraNetwork`.  Knows no training and no pipeline.
+In: a `LoraNetwork` and what to say about it.  Out: one file, and the way back: a file of any common
+layout and the models it belongs to become a `LoraNetwork`.  Knows no training and no pipeline.
 
-For every layer: `<key>.lora_down.weight` (rank, inputs), `<key>.lora_up.weight` (outputs, rank),
-`<key>.alpha`.  A convolution's lora_down has the two sides of its kernel too, and its lora_up two
-sides of length 1.  Alpha is the same in all layers of a file that we write.
+How tensors are called and what they hold is in `layouts.py`, which layer is meant in
+`key_names.py`, and whose names are whose in `original_names.py`.
 """
 
 import hashlib
 import json
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,58 +20,33 @@ from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from modelgenerator.errors import UnusableLora
-from modelgenerator.lora.diffusers_names import with_kohya_endings
+from modelgenerator.lora import layouts
 from modelgenerator.lora.inject import LoraNetwork, Target, attached
-from modelgenerator.lora.key_names import LayerNames
+from modelgenerator.lora.joined import Correction, split
+from modelgenerator.lora.key_names import KOHYA, LayerNames
 from modelgenerator.lora.layers import features
+from modelgenerator.lora.layouts import WRITERS, Rounding, named
+from modelgenerator.lora.recognition import FAMILIES, family_of
 from modelgenerator.whole_files import write_whole
 
-DOWN, UP, ALPHA = ".lora_down.weight", ".lora_up.weight", ".alpha"
-
-OTHER_KINDS = {
-    "hada_": "a LoHa",
-    "lokr_": "a LoKr",
-    "oft_": "an OFT",
-    "dora_scale": "a DoRA",
-    "lora_mid": "a LoRA with Tucker decomposition",
-    ".diff": "a LoRA with full differences",
-    "lora_A.": "a LoRA in the layout of diffusers",
-    "lora.down": "a LoRA in the layout of diffusers",
-    "lora_linear_layer.": "a LoRA in the layout of diffusers",
-    "_lora.down": "a LoRA in the layout of diffusers",
-}
-OTHER_FAMILIES = {
-    "lora_unet_double_blocks": "FLUX",
-    "lora_unet_single_blocks": "FLUX",
-    "lora_unet_joint_blocks": "Stable Diffusion 3",
-    "lora_te2_": "Stable Diffusion XL",
-    "lora_unet_input_blocks": "Stable Diffusion XL",
-    "lora_unet_output_blocks": "Stable Diffusion XL",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
-    """One layer's matrices in fp32: delta W = alpha / rank * up * down."""
-
-    down_RI: Tensor
-    up_OR: Tensor
-    kernel: tuple[int, ...]
-    """Pixels that down sees, as (height, width): 1 x 1 for linear layers too."""
-    alpha: float
+HASHES = SHORT_HASH, LONG_HASH = "sshs_model_hash", "modelspec.hash_sha256"
+"""Entries of the header with the hash of the tensors: kohya's and the ModelSpec standard's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoraFile:
     path: Path
-    corrections: Mapping[str, Correction]  # by kohya's key
+    layout: str
+    """Whose way of writing it is: kohya, diffusers, old diffusers; or several with " and "."""
+    corrections: Mapping[str, Correction]
+    """By what the file calls the layers."""
     metadata: Mapping[str, str]
 
 
 def save(
     path: Path, network: LoraNetwork, *, names: LayerNames, metadata: Mapping[str, str]
 ) -> None:
-    """Write `network` in fp16, with `metadata` and the hashes of the tensors in the header.
+    """Write `network` in fp16 and its family's layout, with `metadata` and hashes in the header.
 
     A layer with numbers that fp16 cannot hold stays fp32.  The same numbers and metadata give the
     same bytes.  A half-written file never carries the
@@ -81,10 +55,33 @@ def save(
     Raises:
         OutputNotWritable: the folder is missing or not writable, or the disk is full.
     """
-    tensors = names.stored(_tensors(network, names))
-    digest = hashlib.sha256(_body(serialize(tensors))).hexdigest()
-    hashes = {"sshs_model_hash": digest, "modelspec.hash_sha256": f"0x{digest}"}
-    file = serialize(tensors, metadata={**metadata, **hashes})
+    corrections = _of_network(network, one_alpha=names.layout == KOHYA)
+    write(path, corrections, names, layout=names.layout, metadata=metadata, store=layouts.rounded)
+
+
+def write(
+    path: Path,
+    corrections: Mapping[str, Correction],
+    names: LayerNames,
+    *,
+    layout: str,
+    metadata: Mapping[str, str] | None,
+    store: Rounding,
+) -> None:
+    """Write `corrections`, which go by `part.dotted name`, in a `layout` of `WRITERS`.
+
+    Without `metadata` nothing at all is said about them.
+
+    Raises:
+        OutputNotWritable: the folder is missing or not writable, or the disk is full.
+    """
+    tensors, entries = WRITERS[layout](corrections, names, store)
+    if metadata is None:
+        file = serialize(tensors)
+    else:
+        digest = hashlib.sha256(_body(serialize(tensors))).hexdigest()
+        hashes = {SHORT_HASH: digest, LONG_HASH: f"0x{digest}"}
+        file = serialize(tensors, metadata={**metadata, **entries, **hashes})
     write_whole(path, _in_order(file), called="The LoRA")
 
 
@@ -95,17 +92,43 @@ def load(path: Path) -> LoraFile:
         UnusableLora: missing, damaged, or not a LoRA of the kind that we read.
     """
     tensors, metadata = _read(path)
-    tensors = with_kohya_endings(tensors)
-    _refuse_other_kinds(path, tensors)
-    keys = sorted({name.removesuffix(DOWN) for name in tensors if name.endswith(DOWN)})
-    corrections = {key: _correction(path, key, tensors) for key in keys}
-    known = {key + suffix for key in keys for suffix in (DOWN, UP, ALPHA)}
-    if left_over := sorted(tensors.keys() - known):
-        raise UnusableLora(
-            f"{path} has tensors that belong to no LoRA layer: {_named(left_over)}. "
-            "Use a plain LoRA file in kohya's layout."
-        )
-    return LoraFile(path=path, corrections=corrections, metadata=metadata)
+    try:
+        layout, corrections = layouts.read(tensors, metadata)
+    except UnusableLora as error:
+        raise UnusableLora(f"{path} {error}") from error
+    return LoraFile(path=path, layout=layout, corrections=corrections, metadata=metadata)
+
+
+def by_key(lora: LoraFile, names: LayerNames) -> dict[str, Correction]:
+    """The corrections by the keys of diffusers' layers: what a file joins is taken apart.
+
+    Raises:
+        UnusableLora: the file belongs to another family.
+    """
+    found: dict[str, Correction] = {}
+    strangers: list[str] = []
+    for written, correction in lora.corrections.items():
+        place = names.place_of_written(written)
+        if place is None:
+            strangers.append(written)
+            continue
+        try:
+            pieces = split(correction, place.joint)
+        except ValueError as error:
+            raise UnusableLora(f"{lora.path} is damaged: {written}: {error}.") from error
+        for key, piece in zip(place.pieces, pieces, strict=True):
+            if key in found:
+                raise UnusableLora(f"{lora.path} corrects {key} twice; the second is {written}.")
+            if piece is not None:
+                found[key] = piece
+    if strangers:
+        raise UnusableLora(_strangers(lora, strangers, names))
+    return found
+
+
+def body_hash(path: Path) -> str:
+    """SHA-256 of the tensors of a file that `load` has read."""
+    return hashlib.sha256(_body(path.read_bytes())).hexdigest()
 
 
 @contextmanager
@@ -130,30 +153,22 @@ def applied(
         yield network
 
 
-def _tensors(network: LoraNetwork, names: LayerNames) -> dict[str, Tensor]:
+def _of_network(network: LoraNetwork, *, one_alpha: bool) -> dict[str, Correction]:
     # diffusers 0.42 overlooks the alphas of attention layers where layers differ in alpha, so all
     # get the largest one and what is missing goes into the ups
     largest = max(target.alpha for target in network.targets.values())
-    tensors: dict[str, Tensor] = {}
+    corrections: dict[str, Correction] = {}
     for name, target in network.targets.items():
-        layer = network.layers[name]
-        alpha = target.rank if names.folds_alpha else largest
-        down_RI = layer.down_RI.detach().cpu()
-        up_OR = layer.up_OR.detach().cpu() * (target.alpha / alpha if alpha else 1)
-        key = names.key(name)
-        if isinstance(target.layer, nn.Conv2d):
-            down_RI = down_RI.view(-1, *target.layer.weight.shape[1:])
-            up_OR = up_OR[:, :, None, None]
-        tensors[key + DOWN], tensors[key + UP] = _as_stored(down_RI, up_OR)
-        tensors[key + ALPHA] = torch.tensor(float(alpha))
-    return tensors
-
-
-def _as_stored(*matrices: Tensor) -> list[Tensor]:
-    halves = [matrix.half() for matrix in matrices]
-    if all(half.isfinite().all() for half in halves):
-        matrices = tuple(halves)
-    return [matrix.contiguous() for matrix in matrices]
+        alpha = largest if one_alpha and largest else target.alpha
+        layer, up_OR = network.layers[name], network.layers[name].up_OR.detach().cpu()
+        corrections[name] = Correction(
+            down_RI=layer.down_RI.detach().cpu(),
+            up_OR=up_OR if alpha == target.alpha else up_OR * (target.alpha / alpha),
+            kernel=tuple(target.layer.weight.shape[2:]),
+            alpha=alpha,
+            precision=torch.float16,
+        )
+    return corrections
 
 
 def _in_order(file: bytes) -> bytes:
@@ -194,77 +209,35 @@ def _damage(path: Path) -> str:
     return "is not a safetensors file. Only safetensors files are read, for your safety."
 
 
-def _refuse_other_kinds(path: Path, tensors: Iterable[str]) -> None:
-    names = tuple(tensors)
-    for mark, kind in OTHER_KINDS.items():
-        if any(mark in name for name in names):
-            raise UnusableLora(
-                f"{path} is {kind}, which cannot be used here. "
-                "Use a plain LoRA file in kohya's layout."
-            )
-    if not any(name.endswith(DOWN) for name in names):
-        raise UnusableLora(
-            f"{path} is not a LoRA: none of its {len(names)} tensors is a LoRA layer. "
-            "If it is a whole base model, name it as the base model."
-        )
-
-
-def _correction(path: Path, key: str, tensors: Mapping[str, Tensor]) -> Correction:
-    down, up = tensors[key + DOWN], tensors.get(key + UP)
-    if up is None:
-        raise UnusableLora(f"{path} is incomplete: {key} has a lora_down and no lora_up.")
-    if any(side != 1 for side in up.shape[2:]):
-        raise UnusableLora(
-            f"{path} is damaged: lora_up of {key} has the shape {tuple(up.shape)}, where a LoRA "
-            "has two sides of length 1."
-        )
-    fit = down.ndim in (2, 4) and up.ndim >= 2 and down.shape[0] == up.shape[1] > 0
-    if not fit:
-        raise UnusableLora(
-            f"{path} is damaged: the ranks of {key} do not fit together, "
-            f"lora_down has the shape {tuple(down.shape)} and lora_up {tuple(up.shape)}."
-        )
-    down, up = down.float(), up.float()
-    if not (down.isfinite().all() and up.isfinite().all()):
-        raise UnusableLora(f"{path} is damaged: {key} holds numbers that are not finite.")
-    alpha = tensors.get(key + ALPHA)
-    return Correction(
-        down_RI=down.flatten(1),
-        up_OR=up.flatten(1),
-        kernel=tuple(down.shape[2:]) or (1, 1),
-        alpha=float(down.shape[0] if alpha is None else alpha.item()),
-    )
-
-
 def _network(lora: LoraFile, parts: Mapping[str, nn.Module], names: LayerNames) -> LoraNetwork:
     layers = names.layers_by_key(parts)
-    if strangers := sorted(lora.corrections.keys() - layers.keys()):
-        raise UnusableLora(_strangers(lora, strangers))
+    corrections = by_key(lora, names)
+    if strangers := sorted(corrections.keys() - layers.keys()):
+        raise UnusableLora(_strangers(lora, strangers, names))
     targets: dict[str, Target] = {}
     state: dict[str, Tensor] = {}
-    for key, correction in lora.corrections.items():
+    for key, correction in corrections.items():
         name, layer = layers[key]
         assert isinstance(layer, nn.Linear | nn.Conv2d)
         _require_fit(lora, key, correction, layer)
-        rank = correction.down_RI.shape[0]
-        targets[name] = Target(layer=layer, rank=rank, alpha=correction.alpha)
+        targets[name] = Target(layer=layer, rank=correction.rank, alpha=correction.alpha)
         state |= {f"{name}.down": correction.down_RI, f"{name}.up": correction.up_OR}
     network = LoraNetwork(targets)
     network.load_state(state)
     return network
 
 
-def _strangers(lora: LoraFile, strangers: list[str]) -> str:
-    for mark, family in OTHER_FAMILIES.items():
-        if any(key.startswith(mark) for key in strangers):
-            return (
-                f"{lora.path} is a LoRA for {family}, not for this base model. "
-                "Name the base model that it was trained on."
-            )
+def _strangers(lora: LoraFile, strangers: list[str], names: LayerNames) -> str:
+    family = family_of(lora.corrections)
+    if family is not None and FAMILIES[family].family != names.family:
+        return (
+            f"{lora.path} is a LoRA for {family}, not for this base model. "
+            "Name the base model that it was trained on."
+        )
     how_many = "None" if len(strangers) == len(lora.corrections) else "Not all"
     return (
         f"{how_many} of the {len(lora.corrections)} layers of {lora.path} are in this base model; "
-        f"missing: {_named(strangers)}. Name the base model that it was trained on."
+        f"missing: {named(strangers)}. Name the base model that it was trained on."
     )
 
 
@@ -274,10 +247,11 @@ def _require_fit(
     kernel = layer.kernel_size if isinstance(layer, nn.Conv2d) else (1, 1)
     found = (correction.up_OR.shape[0], correction.down_RI.shape[1])
     wanted = features(layer)
-    if found != wanted or correction.kernel != kernel:
+    theirs = correction.kernel or (1, 1)
+    if found != wanted or theirs != kernel:
         raise UnusableLora(
             f"{lora.path} is a LoRA for another base model: {key} turns "
-            f"{_in_words(found, correction.kernel)}, the layer here {_in_words(wanted, kernel)}. "
+            f"{_in_words(found, theirs)}, the layer here {_in_words(wanted, kernel)}. "
             "Name the base model that it was trained on."
         )
 
@@ -287,8 +261,3 @@ def _in_words(features: tuple[int, int], kernel: tuple[int, ...]) -> str:
     height, width = kernel
     pixels = "" if kernel == (1, 1) else f" of each of {height} x {width} pixels"
     return f"{inputs // (height * width)} numbers{pixels} into {outputs}"
-
-
-def _named(names: list[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

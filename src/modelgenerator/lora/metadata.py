@@ -120,3 +120,25 @@ def _modelspec(facts: TrainingFacts) -> dict[str, str]:
         "modelspec.prediction_type": prediction,
         "modelspec.trigger_phrase": facts.trigger_phrase,
     }
+
+
+NEEDED = (
+    "ss_v2",
+    "ss_base_model_version",
+    "ss_network_module",
+    "ss_network_dim",
+    "ss_network_alpha",
+    "modelspec.sai_model_spec",
+    "modelspec.architecture",
+    "modelspec.implementation",
+    "modelspec.prediction_type",
+)
+"""What programs look at to load a LoRA; nothing of how it was made.
+
+Source: kohya-ss/sd-scripts, library/train_util.py, SS_METADATA_MINIMUM_KEYS.
+"""
+
+
+def minimal(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What is left of a header when it shall tell nothing: no plan, no prompts, no names."""
+    return {key: metadata[key] for key in NEEDED if key in metadata}

@@ -240,8 +240,11 @@ def test_a_whole_base_model_is_refused(path: Path):
         ("lora_unet_to_q.lokr_w1", "a LoKr"),
         ("lora_unet_to_q.dora_scale", "a DoRA"),
         ("lora_unet_to_q.oft_blocks", "an OFT"),
-        ("unet.to_q.lora_A.weight", "a LoRA in the layout of diffusers"),
-        ("unet.to_q.lora.down.weight", "a LoRA in the layout of diffusers"),
+        ("unet.to_q.lora_magnitude_vector", "a DoRA"),
+        ("lora_unet_to_q.lora_mid.weight", "a LoRA with Tucker decomposition"),
+        ("lora_unet_to_q.diff", "a LoRA with full differences"),
+        ("unet.to_q.lora_B.bias", "a LoRA with biases"),
+        ("unet.to_q.lora_A.second.weight", "a LoRA with several adapters"),
     ],
 )
 def test_other_kinds_of_networks_are_refused_by_name(

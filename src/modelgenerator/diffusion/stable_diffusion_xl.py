@@ -45,7 +45,7 @@ from modelgenerator.diffusion.parts import (
 from modelgenerator.diffusion.stable_diffusion import TEXT_TARGETS, UNET_TARGETS
 from modelgenerator.diffusion.unseen import UnseenText, unseen_text
 from modelgenerator.lora.inject import TargetRule
-from modelgenerator.lora.key_names import STABLE_DIFFUSION_XL_NAMES, LayerNames
+from modelgenerator.lora.key_names import LayerNames, stable_diffusion_xl_names
 
 _TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
 _PENULTIMATE = -2
@@ -125,7 +125,7 @@ class StableDiffusionXL:
 
     @property
     def lora_names(self) -> LayerNames:
-        return STABLE_DIFFUSION_XL_NAMES
+        return stable_diffusion_xl_names(self._unet.config.layers_per_block)
 
     @property
     def autoencoder_fingerprint(self) -> str:

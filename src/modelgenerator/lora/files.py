@@ -49,8 +49,8 @@ def save(
     """Write `network` in fp16 and its family's layout, with `metadata` and hashes in the header.
 
     A layer with numbers that fp16 cannot hold stays fp32.  The same numbers and metadata give the
-    same bytes.  A half-written file never carries the
-    final name, and an earlier file stays until the new one is complete.
+    same bytes.  A half-written file never carries the final name, and an earlier file stays until
+    the new one is complete.
 
     Raises:
         OutputNotWritable: the folder is missing or not writable, or the disk is full.
@@ -73,6 +73,7 @@ def write(
     Without `metadata` nothing at all is said about them.
 
     Raises:
+        UnusableLora: layers make no layer of that layout; the message lacks a file's name.
         OutputNotWritable: the folder is missing or not writable, or the disk is full.
     """
     tensors, entries = WRITERS[layout](corrections, names, store)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from safetensors.torch import load_file, save_file
 from tests.examples import plan_for
 from tests.tiny_single_file import TinyFile, original_unet, save_tiny_single_file
@@ -184,17 +185,35 @@ REAL = {
 """Source: unet/config.json of the repositories of these names."""
 
 
-@pytest.mark.parametrize("name", REAL)
-def test_the_shapes_of_a_real_denoiser_give_its_configuration(name: str):
+@pytest.fixture(scope="module", params=REAL)
+def real(request: pytest.FixtureRequest) -> tuple[str, UNet2DConditionModel]:
+    """A denoiser of real size without numbers."""
     with torch.device("meta"):
-        unet = UNet2DConditionModel(layers_per_block=2, **REAL[name])
-    entries: dict[str, Any] = {
-        name: {"shape": list(tensor.shape)} for name, tensor in original_unet(unet).items()
-    }
-    found = unet_config(
-        Tensors(Path(name), entries, {}, 0), native_size=8 * unet.config.sample_size
-    )
+        return request.param, UNet2DConditionModel(layers_per_block=2, **REAL[request.param])
+
+
+def shapes_of(unet: UNet2DConditionModel) -> Tensors:
+    original = original_unet(unet).items()
+    entries: dict[str, Any] = {name: {"shape": list(tensor.shape)} for name, tensor in original}
+    return Tensors(Path("real"), entries, {}, 0)
+
+
+def test_the_shapes_of_a_real_denoiser_give_its_configuration(
+    real: tuple[str, UNet2DConditionModel],
+):
+    name, unet = real
+    found = unet_config(shapes_of(unet), native_size=8 * unet.config.sample_size)
     assert found["layers_per_block"] == 2
     for key, value in REAL[name].items():
         said = tuple(found[key]) if isinstance(found[key], list) else found[key]
         assert said == value, key
+
+
+def test_the_layers_of_a_real_denoiser_come_to_their_places(
+    real: tuple[str, UNet2DConditionModel],
+):
+    _, unet = real
+    config = unet_config(shapes_of(unet), native_size=8 * unet.config.sample_size)
+    converted = convert_ldm_unet_checkpoint(original_unet(unet), config)
+    wanted = {name: tensor.shape for name, tensor in unet.state_dict().items()}
+    assert {name: tensor.shape for name, tensor in converted.items()} == wanted

@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from modelgenerator.diffusion.clip.tokenizer import END, clip_tokenizer
-from modelgenerator.diffusion.detection import FamilyName
+from modelgenerator.diffusion.detection import Detected, FamilyName
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.original_layout import (
     autoencoder_config,
@@ -58,16 +58,7 @@ def load_single_file(
     """
     found = detect_single_file(path, str(path))
     with loading(path):
-        source = _Source(read_header(path), device, dtype)
-        # half precision overflows in many autoencoders
-        vae = source.autoencoder(_SCALING_FACTORS[family])
-        unet = source.unet(found.native_size)
-        scheduler = scheduler_config(
-            _SCHEDULERS[family],
-            found.prediction_type,
-            ends_in_noise="ztsnr" in source.tensors,
-        )
-        return _FAMILIES[family]({"vae": vae, "unet": unet}, scheduler, source)
+        return _FAMILIES[family](_Source(read_header(path), device, dtype), found)
 
 
 class _Source:
@@ -163,54 +154,64 @@ class _Sized:
         self.config = config
 
 
-def _stable_diffusion_1(
-    parts: Mapping[str, Any], scheduler: Mapping[str, Any], source: _Source
-) -> ModelFamily:
+def _stable_diffusion_1(source: _Source, found: Detected) -> ModelFamily:
     encoder = source.clip("cond_stage_model.transformer.")
     tokenizer = clip_tokenizer(encoder.config.vocab_size, pad=END)
-    return StableDiffusion({**parts, "text_encoder": encoder, "tokenizer": tokenizer}, scheduler)
+    parts = _denoiser_and_autoencoder(source, found, scaling_factor=0.18215)
+    text = {"text_encoder": encoder, "tokenizer": tokenizer}
+    return StableDiffusion({**parts, **text}, _scheduler(source, found, "DDIMScheduler"))
 
 
-def _stable_diffusion_2(
-    parts: Mapping[str, Any], scheduler: Mapping[str, Any], source: _Source
-) -> ModelFamily:
+def _stable_diffusion_2(source: _Source, found: Detected) -> ModelFamily:
     """Its denoiser reads the last but one layer, so the last one is left out, as in folders."""
     encoder = source.open_clip("cond_stage_model.model.", CLIPTextModel, cut=1)
     tokenizer = clip_tokenizer(encoder.config.vocab_size, pad=PAD_OF_OPEN_CLIP)
-    return StableDiffusion({**parts, "text_encoder": encoder, "tokenizer": tokenizer}, scheduler)
+    parts = _denoiser_and_autoencoder(source, found, scaling_factor=0.18215)
+    text = {"text_encoder": encoder, "tokenizer": tokenizer}
+    return StableDiffusion({**parts, **text}, _scheduler(source, found, "DDIMScheduler"))
 
 
-def _stable_diffusion_xl(
-    parts: Mapping[str, Any], scheduler: Mapping[str, Any], source: _Source
-) -> ModelFamily:
+def _stable_diffusion_xl(source: _Source, found: Detected) -> ModelFamily:
     first = source.clip("conditioner.embedders.0.transformer.")
     second = source.open_clip("conditioner.embedders.1.model.", CLIPTextModelWithProjection)
-    own = {
+    text = {
         "text_encoder": first,
         "text_encoder_2": second,
         "tokenizer": clip_tokenizer(first.config.vocab_size, pad=END),
         "tokenizer_2": clip_tokenizer(second.config.vocab_size, pad=PAD_OF_OPEN_CLIP),
     }
-    # as stabilityai/stable-diffusion-xl-base-1.0 says in its model_index.json
-    return StableDiffusionXL({**parts, **own}, scheduler, empty_negative_is_zero=True)
+    parts = _denoiser_and_autoencoder(source, found, scaling_factor=0.13025)
+    return StableDiffusionXL(
+        {**parts, **text},
+        _scheduler(source, found, "EulerDiscreteScheduler"),
+        # as stabilityai/stable-diffusion-xl-base-1.0 says in its model_index.json
+        empty_negative_is_zero=True,
+    )
 
 
-_FAMILIES: Mapping[
-    FamilyName, Callable[[Mapping[str, Any], Mapping[str, Any], _Source], ModelFamily]
-] = {
+def _denoiser_and_autoencoder(
+    source: _Source, found: Detected, *, scaling_factor: float
+) -> dict[str, Any]:
+    """`scaling_factor` is that of latents.
+
+    Source: `scale_factor` in the configurations of CompVis/stable-diffusion and
+    Stability-AI/generative-models.
+    """
+    return {
+        "unet": source.unet(found.native_size),
+        # half precision overflows in many autoencoders: always fp32
+        "vae": source.autoencoder(scaling_factor),
+    }
+
+
+def _scheduler(source: _Source, found: Detected, class_name: str) -> dict[str, Any]:
+    """`class_name` is what pictures are drawn with."""
+    ends_in_noise = "ztsnr" in source.tensors
+    return scheduler_config(class_name, found.prediction_type, ends_in_noise=ends_in_noise)
+
+
+_FAMILIES: Mapping[FamilyName, Callable[[_Source, Detected], ModelFamily]] = {
     FamilyName.STABLE_DIFFUSION_1: _stable_diffusion_1,
     FamilyName.STABLE_DIFFUSION_2: _stable_diffusion_2,
     FamilyName.STABLE_DIFFUSION_XL: _stable_diffusion_xl,
 }
-_SCALING_FACTORS = {
-    FamilyName.STABLE_DIFFUSION_1: 0.18215,
-    FamilyName.STABLE_DIFFUSION_2: 0.18215,
-    FamilyName.STABLE_DIFFUSION_XL: 0.13025,
-}
-"""Of latents.  Source: `scale_factor` in the configurations of CompVis and Stability AI."""
-_SCHEDULERS = {
-    FamilyName.STABLE_DIFFUSION_1: "DDIMScheduler",
-    FamilyName.STABLE_DIFFUSION_2: "DDIMScheduler",
-    FamilyName.STABLE_DIFFUSION_XL: "EulerDiscreteScheduler",
-}
-"""What pictures are drawn with."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import DiffusionPipeline, FluxPipeline
+from diffusers import DiffusionPipeline, FluxPipeline, FluxTransformer2DModel
 from PIL import Image
 from safetensors.torch import load_file
 from tests.examples import plan_for
@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import ModelFamily, PictureRequest
-from modelgenerator.diffusion.flux import packed, unpacked
+from modelgenerator.diffusion.flux import TARGETS, packed, unpacked
 from modelgenerator.diffusion.load import load as load_base_model
 from modelgenerator.errors import BaseModelUnsupported
 from modelgenerator.lora.files import applied, load, save
-from modelgenerator.lora.inject import LoraNetwork, choose_targets
+from modelgenerator.lora.inject import LoraNetwork, choose_targets, find_targets
 from modelgenerator.training import checkpoint
 from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import Finished, Started, StepFinished
@@ -272,6 +272,25 @@ def test_modulation_is_trained_and_what_lies_outside_the_blocks_is_not(base: Mod
         if isinstance(layer, nn.Linear)
     ]
     assert len(transformer) == len(blocks)
+
+
+def test_all_that_kohya_trains_of_the_real_flux_is_trained():
+    with torch.device("meta"):
+        real = FluxTransformer2DModel(guidance_embeds=True)
+    targets = find_targets(real, TARGETS)
+    # kohya has 304: queries, keys and values are one layer there, and so is proj_mlp with them
+    assert len(targets) == 304 + 19 * 2 * 2 + 38 * 3
+
+
+@pytest.mark.parametrize("name", ["FLUX dev", "SD 3.5"])
+def test_what_the_base_model_knows_can_be_kept(
+    name: str, folders: dict[str, Path], photos: PreparedDataset, tmp_path: Path
+):
+    settings = {"priorPreservation": 1.0, "priorPrompts": ["a tree"], "maxSteps": 2}
+    plan = plan_of(photos, folders[name], **settings)
+    cache = ContentCache(tmp_path / "cache")
+    *_, last = teach(plan, photos, loaded(folders[name]), tmp_path, cache=cache)
+    assert isinstance(last, Finished)
 
 
 @pytest.mark.parametrize("name", ["FLUX dev", "SD 3.5"])

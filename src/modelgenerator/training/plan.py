@@ -416,7 +416,7 @@ def _network_targets(
 ) -> tuple[str, ...]:
     targets = {target.value for target in settings.network_targets}
     if TRAITS[base.family].denoiser == "transformer" and NetworkTarget.CONVOLUTIONS in targets:
-        message = "Ignored: convolutions. A transformer has none, its attention blocks are trained."
+        message = "Ignored: convolutions. A transformer has none: its attention blocks are trained."
         notices.append(Notice("warning", "networkTargets", message))
         targets = {NetworkTarget.ATTENTION.value}
     return tuple(sorted(targets))

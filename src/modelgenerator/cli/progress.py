@@ -24,6 +24,7 @@ from rich.progress import (
 from modelgenerator.notices import Notice
 from modelgenerator.training.events import (
     Event,
+    Noticed,
     PictureEncoded,
     Started,
     StepFinished,
@@ -111,6 +112,8 @@ class PlainLines:
     def event(self, event: Event) -> None:
         if isinstance(event, Started):
             self._pace.start(event)
+        if isinstance(event, Noticed):
+            self.notice(event.notice)
         if isinstance(event, StepFinished) and self._is_due(event):
             _line(f"step {event.step}/{self._pace.total}  {self._pace.words(event)}")
 
@@ -145,7 +148,10 @@ class JsonLines:
         self._write({"event": "notice", **vars(notice)})
 
     def event(self, event: Event) -> None:
-        self._write(as_json(event))
+        if isinstance(event, Noticed):
+            self.notice(event.notice)
+        else:
+            self._write(as_json(event))
 
     def count(self, what: str, done: int, total: int) -> None:
         self._write({"event": "progress", "what": what, "done": done, "total": total})
@@ -193,6 +199,8 @@ class Bars:
             self.count("training", event.first_step - 1, event.total_steps)
         elif isinstance(event, StepFinished):
             self._move("training", event.step, self._pace.total, self._pace.words(event))
+        elif isinstance(event, Noticed):
+            self.notice(event.notice)
         elif isinstance(event, PictureEncoded):
             self.count("encoding pictures", event.done, event.total)
 

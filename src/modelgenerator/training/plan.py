@@ -31,6 +31,11 @@ from modelgenerator.settings import (
     SchedulerName,
     TrainingSettings,
 )
+from modelgenerator.training.optimizer_traits import (
+    ALWAYS_PASSED,
+    OPTIMIZER_SETTINGS,
+    OPTIMIZER_TRAITS,
+)
 
 MANY_STEPS = 10_000
 FEW_PICTURES = 5
@@ -71,7 +76,10 @@ class TrainingPlan:
     epochs: int
     repeats: int
     batch_size: int
+    gradient_accumulation: int
+    """Batches before one optimizer step."""
     steps_per_epoch: int
+    """Optimizer steps."""
     total_steps: int
     flip: bool
     caption_dropout: float
@@ -146,11 +154,10 @@ def resolve(
     notices: list[Notice] = []
     resolution = _resolution(settings, base, notices)
     buckets = _buckets(dataset, resolution, base.size_step, notices)
-    steps_per_epoch = batches_per_epoch(
-        buckets, repeats=settings.repeats, batch_size=settings.batch_size
-    )
+    steps_per_epoch = _steps_per_epoch(settings, buckets, notices)
     epochs, total_steps = _length(settings, len(buckets), steps_per_epoch, base, notices)
     learning_rate = _learning_rate(settings, notices)
+    scheduler = _scheduler(settings, notices)
     alpha = float(settings.network_dim if settings.alpha_dim is None else settings.alpha_dim)
     compute_dtype = _compute_dtype(settings, device, notices)
     seed = _seed(settings, notices)
@@ -174,6 +181,7 @@ def resolve(
         epochs=epochs,
         repeats=settings.repeats,
         batch_size=settings.batch_size,
+        gradient_accumulation=settings.gradient_accumulation,
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
         flip=settings.flip_aug,
@@ -186,7 +194,7 @@ def resolve(
         optimizer=settings.optimizer.value,
         learning_rate=learning_rate,
         optimizer_arguments=_optimizer_arguments(settings),
-        scheduler=settings.scheduler.value,
+        scheduler=scheduler,
         loss=settings.loss_type.value,
         noise_offset=settings.noise_offset,
         timestep_sampling=_timestep_sampling(settings, traits),
@@ -207,12 +215,9 @@ def _refuse_unavailable(settings: TrainingSettings) -> None:
     wanted = {
         "normalizeDataset": settings.normalize_dataset,
         "maskedLoss": settings.masked_loss,
-        f"optimizer {settings.optimizer}": settings.optimizer
-        not in (OptimizerName.PRODIGY, OptimizerName.ADAMW),
         f"lossType {settings.loss_type}": settings.loss_type is not LossType.L2,
         "multiresNoiseIterations": settings.multires_noise_iterations > 0,
         "minSnrGamma": settings.min_snr_gamma is not None,
-        "gradientAccumulation": settings.gradient_accumulation > 1,
         "validationSplit": settings.validation_split > 0,
     }
     missing = [name for name, is_wanted in wanted.items() if is_wanted]
@@ -273,6 +278,19 @@ def _buckets(
     return buckets
 
 
+def _steps_per_epoch(
+    settings: TrainingSettings, buckets: Sequence[Size], notices: list[Notice]
+) -> int:
+    batches = batches_per_epoch(buckets, repeats=settings.repeats, batch_size=settings.batch_size)
+    if settings.gradient_accumulation > batches:
+        message = (
+            f"{settings.gradient_accumulation} is more than an epoch has batches: there is one "
+            f"step after the {batches} of each epoch. Raise repeats to add up more."
+        )
+        notices.append(Notice("warning", "gradientAccumulation", message))
+    return math.ceil(batches / settings.gradient_accumulation)
+
+
 def _length(
     settings: TrainingSettings,
     pictures: int,
@@ -299,31 +317,44 @@ def _length(
 
 
 def _learning_rate(settings: TrainingSettings, notices: list[Notice]) -> float:
-    if settings.optimizer is not OptimizerName.ADAMW:
-        return settings.learning_rate
+    traits, rate = OPTIMIZER_TRAITS[settings.optimizer], settings.learning_rate
     if not settings.is_given("learning_rate"):
-        message = "1e-4 is used: the general default of 1 suits Prodigy and destroys AdamW."
-        notices.append(Notice("info", "learningRate", message))
-        return 1e-4
-    if settings.learning_rate > 0.01:
-        message = f"{settings.learning_rate} is very high for AdamW; 1e-4 is usual."
+        if traits.preset_reason:
+            notices.append(Notice("info", "learningRate", traits.preset_reason))
+        return traits.preset_rate
+    usual = f"for {settings.optimizer}; {traits.advised_rate:g} is usual."
+    if rate > traits.high_rate:
+        notices.append(Notice("warning", "learningRate", f"{rate:g} is very high {usual}"))
+    if rate < traits.low_rate:
+        message = f"{rate:g} scales the step size that is found, and is very low {usual}"
         notices.append(Notice("warning", "learningRate", message))
-    return settings.learning_rate
+    return rate
+
+
+def _has_own_rate(settings: TrainingSettings) -> bool:
+    traits = OPTIMIZER_TRAITS[settings.optimizer]
+    return bool(traits.own_rate_switches) and not settings.is_given("learning_rate")
+
+
+def _scheduler(settings: TrainingSettings, notices: list[Notice]) -> str:
+    if not _has_own_rate(settings):
+        return settings.scheduler.value
+    if settings.is_given("scheduler") and settings.scheduler is not SchedulerName.CONSTANT:
+        message = f"Ignored: {settings.optimizer} without learningRate brings its own rate."
+        notices.append(Notice("warning", "scheduler", message))
+    return SchedulerName.CONSTANT.value
 
 
 def _optimizer_arguments(settings: TrainingSettings) -> tuple[tuple[str, float | bool], ...]:
-    """Only what the person set, except the two that the libraries preset differently."""
-    arguments: dict[str, float | bool] = {}
-    if settings.weight_decay is not None:
-        arguments["weight_decay"] = settings.weight_decay
-    if settings.optimizer is OptimizerName.PRODIGY:
-        arguments["use_bias_correction"] = settings.bias_correction
-        arguments["decouple"] = settings.decouple
-        if settings.d0 is not None:
-            arguments["d0"] = settings.d0
-        if settings.d_coef is not None:
-            arguments["d_coef"] = settings.d_coef
-    return tuple(sorted(arguments.items()))
+    """Only what the person set, except the switches whose presets in the libraries differ."""
+    traits = OPTIMIZER_TRAITS[settings.optimizer]
+    given: dict[str, float | bool] = {
+        argument: getattr(settings, setting)
+        for setting, argument in traits.arguments.items()
+        if setting in ALWAYS_PASSED or settings.is_given(setting)
+    }
+    own_rate = dict.fromkeys(traits.own_rate_switches, _has_own_rate(settings))
+    return tuple(sorted((given | own_rate).items()))
 
 
 def _timestep_sampling(settings: TrainingSettings, traits: FamilyTraits) -> str:
@@ -363,9 +394,7 @@ def _ignored(settings: TrainingSettings, base: BaseModelFiles) -> Iterator[Notic
     """What was written and has no effect with this base model or these other settings."""
     no_masks = "without maskedLoss it has no effect."
     no_prior = "without priorPreservation it has no effect."
-    not_adamw = "AdamW does not use it."
     not_here = f"{base.family.value} base models do not use it."
-    adamw = settings.optimizer is OptimizerName.ADAMW
     reasons = {
         "head_mask_shade": no_masks,
         "body_mask_shade": no_masks,
@@ -378,8 +407,9 @@ def _ignored(settings: TrainingSettings, base: BaseModelFiles) -> Iterator[Notic
         **({} if settings.prior_preservation else {"prior_prompts": no_prior}),
         "guidance_scale": not_here,
     }
-    if adamw:
-        reasons |= dict.fromkeys(("bias_correction", "d0", "decouple", "d_coef"), not_adamw)
+    used = OPTIMIZER_TRAITS[settings.optimizer].arguments
+    unused = (setting for setting in OPTIMIZER_SETTINGS if setting not in used)
+    reasons |= dict.fromkeys(unused, f"{settings.optimizer} does not use it.")
     for attribute, reason in reasons.items():
         if settings.is_given(attribute):
             name = type(settings).model_fields[attribute].alias or attribute

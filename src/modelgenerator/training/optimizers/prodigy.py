@@ -1,88 +1,13 @@
-"""Optimizers that walk over one flat buffer.
-
-In: `values_N` and `gradients_N`, all trainable numbers of a LoRA and their gradients.  Out:
-`values_N`, changed in place.  Knows no layers, no settings, no schedule: the learning rate comes
-with every step.
-
-Nothing here waits for a GPU: what a step decides (Prodigy's d) stays in 0-dim tensors on the
-device.  On a CPU the buffer is walked in pieces that stay in the cache; a GPU takes it whole.
-"""
+"""Prodigy on flat buffers: Adam that finds its own step size."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-CPU_CHUNK = 2**16
-"""Numbers per thread and piece on a CPU: 1.8 MB for the seven buffers that Prodigy touches.  Larger
-pieces fall out of the cache, smaller ones pay more for the calls than for the numbers."""
-
-
-class FlatOptimizer(Protocol):
-    """One way of turning gradients into better values."""
-
-    def step(self, learning_rate: float) -> None:
-        """Change the values by the gradients, which may be changed too."""
-        ...
-
-    @property
-    def effective_rate_factor(self) -> Tensor:
-        """What the optimizer itself puts on the learning rate: 0-dim, on the device."""
-        ...
-
-    def state(self) -> dict[str, Tensor]:
-        """All that the next step depends on, the values apart; not a copy."""
-        ...
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Go on where the optimizer that gave `state` stood."""
-        ...
-
-
-class AdamW:
-    """Adam with decoupled weight decay: torch's fused kernel on the flat buffer.
-
-    Source: Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101, algorithm 2.
-    """
-
-    def __init__(
-        self,
-        values_N: Tensor,
-        gradients_N: Tensor,
-        *,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.01,
-    ) -> None:
-        parameter = nn.Parameter(values_N.detach())  # shares the memory of values_N
-        parameter.grad = gradients_N
-        self._optimizer = torch.optim.AdamW(
-            [parameter], betas=betas, eps=eps, weight_decay=weight_decay, fused=True
-        )
-        self._state: dict[str, Tensor] = {
-            "step": torch.zeros((), device=values_N.device),
-            "exp_avg": torch.zeros_like(values_N),
-            "exp_avg_sq": torch.zeros_like(values_N),
-        }
-        self._optimizer.state[parameter] = self._state
-        self._factor = torch.ones((), dtype=torch.float64, device=values_N.device)
-
-    @property
-    def effective_rate_factor(self) -> Tensor:
-        return self._factor
-
-    def step(self, learning_rate: float) -> None:
-        self._optimizer.param_groups[0]["lr"] = learning_rate
-        self._optimizer.step()
-
-    def state(self) -> dict[str, Tensor]:
-        return dict(self._state)
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        _copy_into(self._state, state)
+from modelgenerator.training.optimizers import flat
 
 
 class Prodigy:
@@ -115,13 +40,10 @@ class Prodigy:
         self._use_bias_correction = use_bias_correction
         self._d0, self._d_coef = d0, d_coef
 
-        def number(value: float) -> Tensor:
-            return torch.full((), value, dtype=torch.float64, device=values_N.device)
-
         self._state: dict[str, Tensor] = {
-            "step": number(0),
-            "d": number(d0),
-            "numerator": number(0),
+            "step": flat.number(0, values_N),
+            "d": flat.number(d0, values_N),
+            "numerator": flat.number(0, values_N),
             "mean_N": torch.zeros_like(values_N),
             "square_N": torch.zeros_like(values_N),
             "s_N": torch.zeros_like(values_N),
@@ -140,7 +62,7 @@ class Prodigy:
         assert state.keys() == self._state.keys(), "the state belongs to another optimizer"
         # a fresh optimizer may stand on values that are not where the training began
         self._state["start_N"] = self._values_N.new_empty(state["start_N"].shape)
-        _copy_into(self._state, state)
+        flat.copy_into(self._state, state)
         self._pieces = self._cut()
 
     @torch.no_grad()
@@ -199,7 +121,7 @@ class Prodigy:
 
     def _cut(self) -> list["_ProdigyPiece"]:
         """Views on the buffers; no piece lies half where a start is stored and half where not."""
-        state, size = self._state, _chunk_size(self._values_N)
+        state, size = self._state, flat.chunk_size(self._values_N)
         scratch_N = torch.empty_like(self._values_N[:size])
         stored = len(state["start_N"])
         return [
@@ -212,7 +134,10 @@ class Prodigy:
                 start_N=state["start_N"][piece] if piece.start < stored else None,
                 scratch_N=scratch_N[: piece.stop - piece.start],
             )
-            for piece in (*_slices(0, stored, size), *_slices(stored, len(self._values_N), size))
+            for piece in (
+                *flat.slices(0, stored, size),
+                *flat.slices(stored, len(self._values_N), size),
+            )
         ]
 
 
@@ -234,30 +159,6 @@ class _ProdigyPiece:
         return torch.dot(self.gradient_N, self.scratch_N)
 
 
-@torch.no_grad()
-def clip_(gradients_N: Tensor, max_norm: float = 1.0) -> Tensor:
-    """Shorten the gradients to the Euclidean length `max_norm`; answer their length before.
-
-    Source: the formula of torch.nn.utils.clip_grad_norm_.
-    """
-    norm = torch.linalg.vector_norm(gradients_N)
-    factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
-    if gradients_N.device.type != "cpu" or factor < 1:  # asking a CPU costs less than multiplying
-        gradients_N.mul_(factor)
-    return norm
-
-
-def _slices(begin: int, end: int, size: int) -> Iterator[slice]:
-    for start in range(begin, end, size):
-        yield slice(start, min(start + size, end))
-
-
-def _chunk_size(values_N: Tensor) -> int:
-    if values_N.device.type != "cpu":
-        return len(values_N)
-    return CPU_CHUNK * torch.get_num_threads()
-
-
 def _length_without_zeros(values_N: Tensor) -> int:
     """Up to where there is something but zeros, rounded up to whole pieces."""
     piece = 2**16
@@ -265,10 +166,3 @@ def _length_without_zeros(values_N: Tensor) -> int:
     while length > 0 and not values_N[max(0, length - piece) : length].any():
         length = max(0, length - piece)
     return length
-
-
-def _copy_into(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
-    assert own.keys() == given.keys(), "the state belongs to another optimizer"
-    for name, tensor in own.items():
-        assert tensor.shape == given[name].shape, name
-        tensor.copy_(given[name])

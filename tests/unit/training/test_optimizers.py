@@ -111,11 +111,15 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("options", PRODIGY_OPTIONS, ids=str)
+@pytest.mark.parametrize("uses_kernel", [True, False], ids=["as on a CPU", "as on a GPU"])
 def test_prodigy_goes_the_way_of_prodigyopt(
-    options: dict[str, float], dtype: torch.dtype, capsys: pytest.CaptureFixture[str]
+    options: dict[str, float],
+    dtype: torch.dtype,
+    uses_kernel: bool,
+    capsys: pytest.CaptureFixture[str],
 ):
     problem = Problem(dtype)
-    ours = Prodigy(problem.values_N, problem.gradients_N, **options)
+    ours = Prodigy(problem.values_N, problem.gradients_N, uses_kernel=uses_kernel, **options)
     theirs = prodigyopt.Prodigy(problem.parameters, lr=1.0, **options)
     rates = falling(1.0)
     assert_same_way(problem, problem.run_ours(ours, rates), problem.run_theirs(theirs, rates))

@@ -16,8 +16,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-CPU_CHUNK = 2**16
-"""Numbers per thread and piece on a CPU: 1.8 MB for the seven buffers that Prodigy touches.  Larger
+CPU_CHUNK = 2**17
+"""Numbers per thread and piece on a CPU, half a megabyte for each buffer that is touched.  Larger
 pieces fall out of the cache, smaller ones pay more for the calls than for the numbers."""
 
 

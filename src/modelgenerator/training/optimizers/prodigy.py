@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from modelgenerator.training.optimizers import flat
 
@@ -31,7 +31,9 @@ class Prodigy:
         use_bias_correction: bool = False,
         d0: float = 1e-6,
         d_coef: float = 1.0,
+        uses_kernel: bool | None = None,
     ) -> None:
+        """`uses_kernel`: move by torch's fused kernel; where left out, on a CPU."""
         self._values_N, self._gradients_N = values_N, gradients_N
         self._beta1, self._beta2 = betas
         self._beta3 = math.sqrt(self._beta2)
@@ -50,6 +52,10 @@ class Prodigy:
             "start_N": values_N[: _length_without_zeros(values_N)].detach().clone(),
         }
         self._pieces = self._cut()
+        on_cpu = values_N.device.type == "cpu"
+        self._adam = (
+            self._fused_adam() if (on_cpu if uses_kernel is None else uses_kernel) else None
+        )
 
     @property
     def effective_rate_factor(self) -> Tensor:
@@ -89,35 +95,61 @@ class Prodigy:
         return (1 - self._beta2**steps).sqrt() / (1 - self._beta1**steps)
 
     def _gather(self, rate: Tensor) -> tuple[Tensor, Tensor]:
-        """Update the running means; answer what the next d is estimated from."""
+        """Update s and scale the gradients by d; answer what the next d is estimated from."""
         d = self._state["d"]
         weight = d / self._d0 * rate
         d_, weight_ = d.to(self._values_N.dtype), weight.to(self._values_N.dtype)
         correlation, s_norm = torch.zeros_like(d), torch.zeros_like(d)
         for piece in self._pieces:
-            gradient_N, scratch_N = piece.gradient_N, piece.scratch_N
+            gradient_N = piece.gradient_N
             if self._weight_decay and not self._decouple:
                 gradient_N.add_(piece.value_N, alpha=self._weight_decay)
             correlation += piece.correlation()
             piece.s_N.mul_(self._beta3).addcmul_(gradient_N, weight_)
-            s_norm += torch.abs(piece.s_N, out=scratch_N).sum()
-            torch.mul(gradient_N, d_, out=scratch_N)
-            piece.mean_N.lerp_(scratch_N, 1 - self._beta1)
-            piece.square_N.mul_(self._beta2)
-            piece.square_N.addcmul_(scratch_N, scratch_N, value=1 - self._beta2)
+            # on a CPU a fifth of the time that torch's 1-norm takes
+            s_norm += torch.abs(piece.s_N, out=piece.scratch_N).sum()
+            gradient_N.mul_(d_)
         return weight * correlation, s_norm
 
     def _move(self, rate: Tensor) -> None:
-        dtype = self._values_N.dtype
-        offset = (self._state["d"] * self._eps).to(dtype)
-        # 1 - decay would lose what is small in fp32
-        minus_decay, minus_rate = (-self._weight_decay * rate).to(dtype), -rate.to(dtype)
-        for piece in self._pieces:
-            torch.sqrt(piece.square_N, out=piece.scratch_N).add_(offset)
-            torch.div(piece.mean_N, piece.scratch_N, out=piece.scratch_N)
-            if self._weight_decay and self._decouple:
+        if self._weight_decay and self._decouple:
+            # 1 - decay would lose what is small in fp32
+            minus_decay = (-self._weight_decay * rate).to(self._values_N.dtype)
+            for piece in self._pieces:
                 piece.value_N.addcmul_(piece.value_N, minus_decay)
-            piece.value_N.addcmul_(piece.scratch_N, minus_rate)
+        if self._adam is None:
+            self._move_by_pieces(rate)
+        else:
+            group = self._adam.param_groups[0]
+            group["lr"], group["eps"] = rate.item(), self._state["d"].item() * self._eps
+            self._adam.step()
+
+    def _move_by_pieces(self, rate: Tensor) -> None:
+        dtype = self._values_N.dtype
+        offset, minus_rate = (self._state["d"] * self._eps).to(dtype), -rate.to(dtype)
+        for piece in self._pieces:
+            gradient_N, scratch_N = piece.gradient_N, piece.scratch_N
+            piece.mean_N.lerp_(gradient_N, 1 - self._beta1)
+            piece.square_N.mul_(self._beta2)
+            piece.square_N.addcmul_(gradient_N, gradient_N, value=1 - self._beta2)
+            torch.sqrt(piece.square_N, out=scratch_N).add_(offset)
+            torch.div(piece.mean_N, scratch_N, out=scratch_N)
+            piece.value_N.addcmul_(scratch_N, minus_rate)
+
+    def _fused_adam(self) -> torch.optim.Adam:
+        """torch's kernel for the last third of a step: one pass instead of seven.
+
+        It takes its numbers from Python, which only on a CPU does not wait for them.
+        """
+        parameter = nn.Parameter(self._values_N.detach())  # shares the memory
+        parameter.grad = self._gradients_N
+        adam = torch.optim.Adam([parameter], betas=(self._beta1, self._beta2), fused=True)
+        adam.state[parameter] = {
+            "step": torch.tensor(1e9),  # so late that it corrects no bias: that is in the rate
+            "exp_avg": self._state["mean_N"],
+            "exp_avg_sq": self._state["square_N"],
+        }
+        return adam
 
     def _cut(self) -> list["_ProdigyPiece"]:
         """Views on the buffers; no piece lies half where a start is stored and half where not."""

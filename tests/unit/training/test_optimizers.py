@@ -267,9 +267,12 @@ ARGUMENTS = {"Prodigy": {"use_bias_correction": True, "decouple": True}}
 
 
 def maker(name: str) -> Callable[[Tensor, Tensor], FlatOptimizer]:
-    def make(values_N: Tensor, gradients_N: Tensor) -> FlatOptimizer:
+    def make(values_N: Tensor, gradients_N: Tensor, *, as_on_a_gpu: bool = False) -> FlatOptimizer:
         matrices = [FlatMatrix(start, (2, 2)) for start in range(0, len(values_N) - 3, 4)]
-        return OPTIMIZERS[name](values_N, gradients_N, matrices, **ARGUMENTS.get(name, {}))
+        arguments = dict(ARGUMENTS.get(name, {}))
+        if as_on_a_gpu and name == "Prodigy":
+            arguments["uses_kernel"] = False
+        return OPTIMIZERS[name](values_N, gradients_N, matrices, **arguments)
 
     return make
 
@@ -315,6 +318,22 @@ def test_the_values_stay_in_their_memory(make: Callable[[Tensor, Tensor], FlatOp
     view = values_N[8:16]
     make(values_N, torch.ones(40)).step(1.0)
     assert (view < 1).all()
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_a_step_reads_no_number_back_from_the_device(
+    make: Callable[..., FlatOptimizer], monkeypatch: pytest.MonkeyPatch
+):
+    problem = Problem(torch.float32)
+    optimizer = make(problem.values_N, problem.gradients_N, as_on_a_gpu=True)
+
+    def waits(*_: object) -> None:
+        raise AssertionError("a GPU would be waited for")
+
+    for way in ("item", "tolist", "__bool__", "__float__", "__int__", "__index__", "nonzero"):
+        monkeypatch.setattr(Tensor, way, waits)
+    optimizer.step(1.0)
+    optimizer.step(0.5)
 
 
 @pytest.mark.parametrize("length", [0.0, 0.5, 1.0, 30.0])

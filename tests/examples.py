@@ -3,10 +3,14 @@
 In: what a test cares about.  Out: the package's own objects, with everything else filled in.
 """
 
+import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from modelgenerator.datasets.buckets import Size
+from modelgenerator.datasets.masks import MaskFile
 from modelgenerator.datasets.prepare import Picture, PreparedDataset
 from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.hub import BaseModelFiles
@@ -24,9 +28,10 @@ def base_files(
     size_step: int = 64,
     is_builtin: bool = False,
     folder: Path | None = None,
+    **others: Any,
 ) -> BaseModelFiles:
-    """Stable Diffusion 1 as it is known before anything is downloaded."""
-    return BaseModelFiles(
+    """Stable Diffusion 1 as it is known before anything is downloaded, but for `others`."""
+    stable_diffusion = BaseModelFiles(
         reference="org/name",
         folder=folder,
         repository="org/name",
@@ -41,6 +46,33 @@ def base_files(
         is_builtin=is_builtin,
         licence=None,
     )
+    return dataclasses.replace(stable_diffusion, **others)
+
+
+def flux_files(*, dev: bool = True) -> BaseModelFiles:
+    """FLUX.1 dev or schnell."""
+    return base_files(
+        native_size=1024,
+        size_step=16,
+        family=FamilyName.FLUX,
+        pipeline_class="FluxPipeline",
+        prediction_type="flow",
+        takes_guidance=dev,
+        edition="dev" if dev else "schnell",
+    )
+
+
+def sd3_files(*, longest_side: int = 3072) -> BaseModelFiles:
+    """Stable Diffusion 3."""
+    return base_files(
+        native_size=1024,
+        size_step=16,
+        family=FamilyName.STABLE_DIFFUSION_3,
+        pipeline_class="StableDiffusion3Pipeline",
+        prediction_type="flow",
+        longest_side=longest_side,
+        edition="m",
+    )
 
 
 def dataset_of(sizes: Sequence[Size]) -> PreparedDataset:
@@ -50,6 +82,15 @@ def dataset_of(sizes: Sequence[Size]) -> PreparedDataset:
         for n, (width, height) in enumerate(sizes)
     )
     return PreparedDataset(pictures, (), (), fingerprint="f00d")
+
+
+def masked(dataset: PreparedDataset, count: int | None = None) -> PreparedDataset:
+    """`dataset` with masks for its first `count` pictures, or for all; the files do not exist."""
+    pictures = tuple(
+        replace(p, mask=MaskFile(Path(f"{n}.mask.png"), p.name, f"{n:064}"))
+        for n, p in enumerate(dataset.pictures[:count])
+    )
+    return replace(dataset, pictures=(*pictures, *dataset.pictures[len(pictures) :]))
 
 
 SQUARES = dataset_of([(512, 512)] * 8)

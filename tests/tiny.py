@@ -10,7 +10,12 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from tokenizers import pre_tokenizers
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+)
 
 PROMPT_WIDTH = 32
 """Width of a prompt embedding, `D` in `prompts_BLD`."""
@@ -32,8 +37,8 @@ def save_tiny_stable_diffusion(
         torch.manual_seed(seed)
         pipeline = StableDiffusionPipeline(
             vae=_vae(),
-            text_encoder=_text_encoder(sd2=sd2),
-            tokenizer=_tokenizer(),
+            text_encoder=clip_text_encoder(sd2=sd2),
+            tokenizer=clip_tokenizer(),
             unet=_unet(sd2=sd2),
             scheduler=_scheduler(prediction_type),
             safety_checker=None,  # pyright: ignore[reportArgumentType]
@@ -46,7 +51,7 @@ def save_tiny_stable_diffusion(
     return folder
 
 
-def _tokenizer() -> CLIPTokenizer:
+def clip_tokenizer() -> CLIPTokenizer:
     """The 256 bytes, each also as the end of a word, and two marks: CLIP's own order, no merges."""
     bytes_ = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = [*bytes_, *(f"{byte}</w>" for byte in bytes_), "<|startoftext|>", "<|endoftext|>"]
@@ -54,7 +59,9 @@ def _tokenizer() -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
 
 
-def _text_encoder(*, sd2: bool) -> CLIPTextModel:
+def clip_text_encoder(
+    *, sd2: bool = False, projected: bool = False
+) -> CLIPTextModel | CLIPTextModelWithProjection:
     config = CLIPTextConfig(
         vocab_size=514,
         hidden_size=PROMPT_WIDTH,
@@ -68,7 +75,8 @@ def _text_encoder(*, sd2: bool) -> CLIPTextModel:
         pad_token_id=513,
         hidden_act="gelu" if sd2 else "quick_gelu",
     )
-    return CLIPTextModel(config).eval()
+    kind = CLIPTextModelWithProjection if projected else CLIPTextModel
+    return kind(config).eval()
 
 
 def _vae() -> AutoencoderKL:

@@ -4,6 +4,7 @@
     ├── UserError                    what a person can cause and mend: exit code 2
     │   ├── InvalidSettings          a setting is unknown, out of range, or contradicts another
     │   ├── UnusablePhoto            one photo cannot be read
+    │   ├── UnusableMask             a mask cannot be read, does not fit its photo, or is all black
     │   ├── UnusableDataset          no photo survived preparation
     │   ├── BaseModelNotFound        no such repository, folder or built-in name
     │   ├── BaseModelGated           its licence is not accepted, or the token is missing
@@ -46,6 +47,10 @@ class UnusablePhoto(UserError):
         super().__init__(f"{name}: {reason}")
         self.name = name
         self.reason = reason
+
+
+class UnusableMask(UserError):
+    """A mask cannot be read, does not fit its photo, or is black all over."""
 
 
 class UnusableDataset(UserError):

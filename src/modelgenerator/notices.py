@@ -4,6 +4,7 @@ A notice is data: who shows it, and where, is not known here.  An error stops th
 never does.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,3 +17,11 @@ class Notice:
     setting: str | None
     """The setting's JSON name, such as `captionPrefix`; none when no setting is concerned."""
     message: str
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`; beyond five, the first five and a count."""
+    if len(names) > 5:
+        return f"{', '.join(names[:5])} and {len(names) - 5} more"
+    *start, last = names
+    return f"{', '.join(start)} and {last}" if start else last

@@ -177,8 +177,8 @@ class TrainingSettings(_Settings):
     )
     masked_loss: StrictBool = Field(
         False,
-        description="Weight the loss by a grey mask of the subject; works best with "
-        "normalizeDataset.",
+        description="Weight the loss by a grey mask of the subject, white where it counts: "
+        "portrait.mask.png beside portrait.jpg; works best with normalizeDataset.",
         json_schema_extra=DATASET,
     )
     head_mask_shade: Shade = Field(
@@ -406,7 +406,8 @@ class TrainingSettings(_Settings):
         0.0,
         ge=0,
         lt=1,
-        description="Share of the pictures kept out of training to measure the loss on.",
+        description="Share of the pictures kept out of training, on which the loss is measured "
+        "after every epoch.",
         json_schema_extra=EXTENSION,
     )
 

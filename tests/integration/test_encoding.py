@@ -15,8 +15,10 @@ from tests.examples import plan_for
 from modelgenerator.datasets.prepare import PreparedDataset, prepare
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.errors import BaseModelUnsupported, UnusableMask
+from modelgenerator.notices import Notice
 from modelgenerator.training.cache import ContentCache
-from modelgenerator.training.events import PictureEncoded
+from modelgenerator.training.events import Noticed, PictureEncoded
 from modelgenerator.training.latents import EncodedDataset, encode
 
 
@@ -41,7 +43,9 @@ def encoded(tiny_files: BaseModelFiles, tiny_base: ModelFamily, cache: ContentCa
     """The dataset, and which of its pictures were found."""
 
     def encode_it(folder: Path, base: ModelFamily = tiny_base, **settings: Any):
-        dataset = prepare(folder, caption_prefix="lvff")
+        dataset = prepare(
+            folder, caption_prefix="lvff", with_masks=bool(settings.get("maskedLoss"))
+        )
         planned = plan_for(dataset, tiny_files, **{"resolution": 64, **settings})
         events = encode(planned, dataset.pictures, base, cache)
         found: list[bool] = []
@@ -50,8 +54,8 @@ def encoded(tiny_files: BaseModelFiles, tiny_base: ModelFamily, cache: ContentCa
                 event = next(events)
             except StopIteration as end:
                 return end.value, found
-            assert isinstance(event, PictureEncoded)
-            found.append(event.from_cache)
+            if isinstance(event, PictureEncoded):
+                found.append(event.from_cache)
 
     return encode_it
 
@@ -137,3 +141,120 @@ def test_a_damaged_file_of_the_cache_is_made_again(encoded: Encoder, folder: Pat
     assert found == [False] * 5
     assert torch.equal(first.pictures[4].mean_MCHW, again.pictures[4].mean_MCHW)
     assert all(load_file(file) for file in (tmp_path / "cache").iterdir())
+
+
+# --- masks
+
+
+def half_white(folder: Path, name: str, size: tuple[int, int]) -> None:
+    """White to the left."""
+    shades_HW = np.zeros((size[1], size[0]), np.uint8)
+    shades_HW[:, : size[0] // 2] = 255
+    Image.fromarray(shades_HW).save(folder / name)
+
+
+def test_a_mask_comes_on_the_latent_grid_and_mirrored_with_its_picture(
+    encoded: Encoder, folder: Path
+):
+    half_white(folder, "0.mask.png", (64, 64))
+    first, second = encoded(folder, maskedLoss=True, flipAug=True)[0].pictures[:2]
+    left_HW = torch.zeros(8, 8)
+    left_HW[:, :4] = 1
+    assert torch.equal(first.mask_MHW, torch.stack([left_HW, left_HW.flip(-1)]))
+    assert torch.equal(second.mask_MHW, torch.ones(2, 8, 8))
+
+
+def test_a_mask_is_averaged_over_each_place_of_the_latent_grid(encoded: Encoder, folder: Path):
+    shades_HW = np.zeros((64, 64), np.uint8)
+    shades_HW[:2, :8], shades_HW[8:10, 8:10] = 200, 255
+    Image.fromarray(shades_HW).save(folder / "0.mask.png")
+    (mask_HW,) = encoded(folder, maskedLoss=True)[0].pictures[0].mask_MHW
+    assert mask_HW[0, 0].item() == pytest.approx(200 / 255 / 4)
+    assert mask_HW[1, 1].item() == pytest.approx(4 / 64)
+    assert mask_HW.sum() == mask_HW[0, 0] + mask_HW[1, 1]
+
+
+def test_without_masked_loss_no_picture_has_a_mask(encoded: Encoder, folder: Path):
+    half_white(folder, "0.mask.png", (64, 64))
+    assert encoded(folder)[0].pictures[0].mask_MHW is None
+
+
+def test_masks_do_not_change_what_is_found_in_the_cache(encoded: Encoder, folder: Path):
+    encoded(folder)
+    half_white(folder, "0.mask.png", (64, 64))
+    assert encoded(folder, maskedLoss=True)[1] == [True] * 5
+
+
+def test_a_mask_of_which_nothing_is_left_is_refused(encoded: Encoder, folder: Path):
+    shades_HW = np.zeros((64, 640), np.uint8)
+    shades_HW[:, :4] = 255
+    Image.fromarray(shades_HW).save(folder / "0.mask.png")
+    Image.new("RGB", (640, 64)).save(folder / "0.png")
+    with pytest.raises(UnusableMask, match=r"Nothing of 0\.png would be learnt"):
+        encoded(folder, maskedLoss=True)
+
+
+# --- validation
+
+
+def test_what_is_kept_out_is_encoded_apart_and_not_mirrored(encoded: Encoder, folder: Path):
+    dataset, found = encoded(folder, validationSplit=0.4, flipAug=True)
+    assert (len(dataset.pictures), len(dataset.validation), len(found)) == (3, 2, 5)
+    assert {len(picture.mean_MCHW) for picture in dataset.pictures} == {2}
+    assert {len(picture.mean_MCHW) for picture in dataset.validation} == {1}
+    names = {picture.name for picture in (*dataset.pictures, *dataset.validation)}
+    assert names == {f"{number}.png" for number in range(5)}
+
+
+# --- what is wrong, or will not be seen
+
+
+def told(base: ModelFamily, files: BaseModelFiles, folder: Path) -> list[Notice]:
+    dataset = prepare(folder)
+    planned = plan_for(dataset, files, resolution=64)
+    events = list(encode(planned, dataset.pictures, base, ContentCache(None)))
+    return [event.notice for event in events if isinstance(event, Noticed)]
+
+
+def test_a_caption_that_is_too_long_is_told_with_what_is_not_seen(
+    folder: Path, tiny_files: BaseModelFiles, tiny_base: ModelFamily
+):
+    # the tiny tokenizer makes a token of each letter, and two of 77 are marks
+    (folder / "3.txt").write_text("a" * 75 + "Unseen")
+    (notice,) = told(tiny_base, tiny_files, folder)
+    assert notice.level == "warning"
+    assert notice.message == (
+        "The caption of 3.png is too long: the base model reads 75 tokens of it. "
+        "The last 6 are cut off, so it never sees: Unseen"
+    )
+
+
+def test_a_caption_that_just_fits_is_no_reason_to_speak(
+    folder: Path, tiny_files: BaseModelFiles, tiny_base: ModelFamily
+):
+    (folder / "3.txt").write_text("a" * 75)
+    assert told(tiny_base, tiny_files, folder) == []
+
+
+def test_of_a_caption_of_ten_thousand_letters_only_the_beginning_of_the_rest_is_quoted(
+    folder: Path, tiny_files: BaseModelFiles, tiny_base: ModelFamily
+):
+    (folder / "3.txt").write_text("a" * 10_000)
+    (notice,) = told(tiny_base, tiny_files, folder)
+    assert "The last 9925 are cut off" in notice.message
+    assert notice.message.endswith(f"{'a' * 80} ...")
+
+
+def test_latents_that_are_no_numbers_are_refused_with_the_name_of_the_picture(
+    encoded: Encoder,
+    folder: Path,
+    tiny_files: BaseModelFiles,
+    load_files: Callable[[BaseModelFiles], ModelFamily],
+    tmp_path: Path,
+):
+    base = load_files(tiny_files)
+    with torch.no_grad():
+        next(base._vae.parameters()).fill_(torch.nan)  # type: ignore[attr-defined]
+    with pytest.raises(BaseModelUnsupported, match=r"0\.png into what is not a number"):
+        encoded(folder, base)
+    assert not list((tmp_path / "cache").glob("*"))

@@ -7,6 +7,7 @@ from modelgenerator.cli.progress import Reporter
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles, DownloadFinished
+from modelgenerator.diffusion.traits import TRAITS
 from modelgenerator.training.plan import DeviceFacts
 
 SMALL_BYTES = 100_000_000
@@ -23,8 +24,23 @@ def this_machine() -> DeviceFacts:
     return DeviceFacts(kind="cuda", has_bf16=torch.cuda.is_bf16_supported())
 
 
-def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> ModelFamily:
-    """Download what is not here, then load it.
+def drawing_dtype(files: BaseModelFiles, machine: DeviceFacts) -> str:
+    """The smallest number format that pictures of this base model are safe in."""
+    if machine.kind == "cpu":
+        return "fp32"
+    if TRAITS[files.family].is_flow:
+        return "bf16" if machine.has_bf16 else "fp32"
+    return "fp16"
+
+
+def load_base(
+    files: BaseModelFiles,
+    compute_dtype: str,
+    report: Reporter,
+    *,
+    training_guidance: float = 1.0,
+) -> ModelFamily:
+    """Download what is not here, then load it; `training_guidance` as `load` has it.
 
     Raises:
         BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `hub`.
@@ -51,4 +67,5 @@ def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> Mo
         variant=files.variant,
         device=this_device(),
         dtype=numbers_of(compute_dtype),
+        training_guidance=training_guidance,
     )

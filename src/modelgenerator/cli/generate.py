@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelgenerator.cli.base_models import load_base, this_machine
+from modelgenerator.cli.base_models import drawing_dtype, load_base, this_machine
 from modelgenerator.cli.progress import Reporter, reporter
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.hub import BaseModelFiles
@@ -102,8 +102,7 @@ def _draw(
         raise OutputNotWritable(
             f"The folder {output} cannot be made: {error.strerror}. Choose another with --output."
         ) from error
-    dtype = "fp32" if this_machine().kind == "cpu" else "fp16"
-    base = load_base(base_files, dtype, report)
+    base = load_base(base_files, drawing_dtype(base_files, this_machine()), report)
     report.phase(f"drawing {len(planned)} pictures")
     drawn = []
     for number, generated in enumerate(generate(planned, base, lora), start=1):

@@ -1,6 +1,7 @@
 """The losses of a training as a picture.
 
-Comes in: (step, loss) pairs.  Goes out: a PNG with every step as a dot and a running mean.
+Comes in: (step, loss) pairs.  Goes out: a PNG with every step as a dot and a running mean, and the
+loss on pictures that were kept out as a second line.
 """
 
 import io
@@ -12,8 +13,14 @@ import numpy as np
 from modelgenerator.whole_files import write_whole
 
 
-def draw(losses: Sequence[tuple[int, float]], file: Path, *, title: str) -> None:
-    """Write `file` whole or not at all.
+def draw(
+    losses: Sequence[tuple[int, float]],
+    file: Path,
+    *,
+    title: str,
+    validation: Sequence[tuple[int, float]] = (),
+) -> None:
+    """Write `file` whole or not at all; no `validation`, no second line.
 
     Raises:
         OutputNotWritable: the disk is full, or the folder is gone or not writable.
@@ -28,6 +35,8 @@ def draw(losses: Sequence[tuple[int, float]], file: Path, *, title: str) -> None
     axes = figure.subplots()
     axes.plot(steps, values, ".", markersize=2, color="#b8c4d6", label="each step")
     axes.plot(steps[window - 1 :], mean, color="#2457a6", label=f"mean of {window}")
+    if validation:
+        axes.plot(*np.array(validation).T, "o-", markersize=3, color="#c2571a", label="kept out")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.set_title(title)

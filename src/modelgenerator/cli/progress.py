@@ -28,6 +28,7 @@ from modelgenerator.training.events import (
     PictureEncoded,
     Started,
     StepFinished,
+    Validated,
     as_json,
 )
 
@@ -112,10 +113,12 @@ class PlainLines:
     def event(self, event: Event) -> None:
         if isinstance(event, Started):
             self._pace.start(event)
-        if isinstance(event, Noticed):
-            self.notice(event.notice)
         if isinstance(event, StepFinished) and self._is_due(event):
             _line(f"step {event.step}/{self._pace.total}  {self._pace.words(event)}")
+        if isinstance(event, Validated):
+            _line(_validated_text(event))
+        if isinstance(event, Noticed):
+            self.notice(event.notice)
 
     def count(self, what: str, done: int, total: int) -> None:
         if done == total:
@@ -199,10 +202,12 @@ class Bars:
             self.count("training", event.first_step - 1, event.total_steps)
         elif isinstance(event, StepFinished):
             self._move("training", event.step, self._pace.total, self._pace.words(event))
-        elif isinstance(event, Noticed):
-            self.notice(event.notice)
         elif isinstance(event, PictureEncoded):
             self.count("encoding pictures", event.done, event.total)
+        elif isinstance(event, Validated):
+            self._console.print(_validated_text(event))
+        elif isinstance(event, Noticed):
+            self.notice(event.notice)
 
     def count(self, what: str, done: int, total: int) -> None:
         self._move(what, done, total, "")
@@ -219,6 +224,10 @@ class Bars:
 def _notice_text(notice: Notice) -> str:
     setting = f"{notice.setting}: " if notice.setting else ""
     return f"{notice.level}: {setting}{notice.message}"
+
+
+def _validated_text(event: Validated) -> str:
+    return f"epoch {event.epoch}: loss {event.loss:.4f} on the pictures that are kept out"
 
 
 def _clock(seconds: float) -> str:

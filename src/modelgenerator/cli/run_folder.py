@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from modelgenerator.errors import CannotResume, OutputNotWritable
-from modelgenerator.training.events import Event, StepFinished, as_json
+from modelgenerator.training.events import Event, StepFinished, Validated, as_json
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.whole_files import write_whole
 
@@ -154,15 +154,22 @@ def _no_events(file: object, error: OSError) -> OutputNotWritable:
 
 def losses(folder: Path) -> list[tuple[int, float]]:
     """(step, loss) of the whole training; a step that was done twice counts as done last."""
-    by_step: dict[int, float] = {}
+    return _losses(folder, StepFinished, "step")
+
+
+def validation_losses(folder: Path) -> list[tuple[int, float]]:
+    """(epoch, loss on the pictures that are kept out) of the whole training."""
+    return _losses(folder, Validated, "epoch")
+
+
+def _losses(folder: Path, kind: type[Event], counted: str) -> list[tuple[int, float]]:
+    name = kind.__name__[0].lower() + kind.__name__[1:]
+    by_number: dict[int, float] = {}
     for line in (folder / EVENTS).read_text(encoding="utf-8").splitlines():
         try:
             event = json.loads(line)
         except ValueError:  # the line that a crash cut off
             continue
-        if event.get("event") == _STEP_FINISHED:
-            by_step[event["step"]] = event["loss"]
-    return sorted(by_step.items())
-
-
-_STEP_FINISHED = StepFinished.__name__[0].lower() + StepFinished.__name__[1:]
+        if event.get("event") == name and event["loss"] is not None:
+            by_number[event[counted]] = event["loss"]
+    return sorted(by_number.items())

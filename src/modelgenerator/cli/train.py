@@ -66,7 +66,10 @@ def run(
             _say(request, report)
             if resume:
                 _require_same(request)
-            base = load_base(request.base, request.plan.compute_dtype, report)
+            plan = request.plan
+            base = load_base(
+                request.base, plan.compute_dtype, report, training_guidance=plan.guidance_scale
+            )
             if not resume:  # nothing that could be refused is left: now the old one may go
                 run_folder.make_room(folder)
                 run_folder.write_plan(folder, request.settings.given(), request.plan)
@@ -127,7 +130,9 @@ def _request(
     settings = TrainingSettings.from_written(
         {"baseModel": base.reference, **_template(template, base), **written}
     )
-    dataset = prepare(photos, caption_prefix=settings.caption_prefix)
+    dataset = prepare(
+        photos, caption_prefix=settings.caption_prefix, with_masks=settings.masked_loss
+    )
     plan = resolve(settings, dataset, base, this_machine())
     return Request(settings=settings, base=base, dataset=dataset, plan=plan, folder=folder)
 
@@ -150,7 +155,11 @@ def _require_same(request: Request) -> None:
         return
     now = request.plan.as_json()
     changed = [name for name, value in kept["plan"].items() if now.get(name) != value]
-    words = {"pictures": "photos", "dataset_fingerprint": "captions or photos"}
+    words = {
+        "pictures": "photos",
+        "dataset_fingerprint": "captions, masks or photos",
+        "validation_pictures": "photos that are kept out",
+    }
     names = [str(words.get(name, name)) for name in changed if name != "notices"]
     raise CannotResume(
         f"The training in {request.folder} cannot go on, because this is not what it was: "
@@ -249,7 +258,10 @@ def _show(request: Request, base: ModelFamily, report: Reporter) -> None:
     report.phase("drawing the contact sheet")
     curve = folder / "loss.png"
     name = plan.caption_prefix or folder.name
-    loss_curve.draw(run_folder.losses(folder), curve, title=name)
+    validation = [
+        (epoch * plan.steps_per_epoch, loss) for epoch, loss in run_folder.validation_losses(folder)
+    ]
+    loss_curve.draw(run_folder.losses(folder), curve, title=name, validation=validation)
     prompts = recommended.sheet_prompts(request.base, plan.caption_prefix or "the subject")
     wishes = [
         ImageSettings.from_written(

@@ -8,6 +8,7 @@ in as `step`.
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 
 Size = tuple[int, int]
 """Width and height in pixels."""
+Number = TypeVar("Number", np.uint8, np.float32)
 
 
 def bucket_sizes(resolution: int, step: int) -> list[Size]:
@@ -73,6 +75,19 @@ def fit(pixels_HW3: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     return _reduced(pixels_HW3, size)
 
 
+def fit_mask(mask_HW: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
+    """What `fit` does to a picture of this mask's size, done to the mask by averaging areas.
+
+    Nothing is rounded on the way, and no value goes beyond those that were there.
+    """
+    height, width = mask_HW.shape
+    if (width, height) == size:
+        return mask_HW
+    if is_upscaled(width, height, size):
+        return _enlarged_mask(mask_HW, size)
+    return _reduced(mask_HW, size)
+
+
 def cut_corner(width: int, height: int, size: Size) -> tuple[int, int]:
     """Top and left, in pixels of the resized picture, of what `fit` keeps."""
     scale = _scale(width, height, size)
@@ -86,21 +101,49 @@ def _scale(width: int, height: int, size: Size) -> float:
     return max(size[0] / width, size[1] / height)
 
 
-def _reduced(pixels_HW3: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    height, width = pixels_HW3.shape[:2]
+def _covering(width: int, height: int, size: Size) -> Size:
+    """The size that `fit` reduces to before it cuts."""
     scale = _scale(width, height, size)
-    covering = max(size[0], round(width * scale)), max(size[1], round(height * scale))
-    covered = np.asarray(cv2.resize(pixels_HW3, covering, interpolation=cv2.INTER_AREA))
+    return max(size[0], round(width * scale)), max(size[1], round(height * scale))
+
+
+def _cut_box(width: int, height: int, size: Size) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of what `fit` cuts out before it enlarges."""
+    scale = _scale(width, height, size)
+    wide, high = min(width, size[0] / scale), min(height, size[1] / scale)
+    left, top = (width - wide) / 2, (height - high) / 2
+    return left, top, left + wide, top + high
+
+
+def _reduced(pixels: NDArray[Number], size: Size) -> NDArray[Number]:
+    height, width = pixels.shape[:2]
+    covering = _covering(width, height, size)
+    covered = np.asarray(cv2.resize(pixels, covering, interpolation=cv2.INTER_AREA))
     left, top = (covering[0] - size[0]) // 2, (covering[1] - size[1]) // 2
     centre = covered[top : top + size[1], left : left + size[0]]
-    return np.ascontiguousarray(centre, dtype=np.uint8)
+    return np.ascontiguousarray(centre, dtype=pixels.dtype)
 
 
 def _enlarged(pixels_HW3: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """Cut first: a thin strip that is enlarged whole would not fit into memory."""
     height, width = pixels_HW3.shape[:2]
-    scale = _scale(width, height, size)
-    wide, high = min(width, size[0] / scale), min(height, size[1] / scale)
-    left, top = (width - wide) / 2, (height - high) / 2
-    centre = (left, top, left + wide, top + high)
+    centre = _cut_box(width, height, size)
     return np.array(Image.fromarray(pixels_HW3).resize(size, Image.Resampling.LANCZOS, box=centre))
+
+
+def _enlarged_mask(mask_HW: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
+    """By hand: Pillow's box filter is the nearest place when it enlarges, and half a place off."""
+    height, width = mask_HW.shape
+    left, top, right, bottom = _cut_box(width, height, size)
+    rows_hH = _shares_of_area(top, bottom, cells=height, parts=size[1])
+    columns_wW = _shares_of_area(left, right, cells=width, parts=size[0])
+    return (rows_hH @ mask_HW @ columns_wW.T).astype(np.float32)
+
+
+def _shares_of_area(start: float, end: float, *, cells: int, parts: int) -> NDArray[np.float64]:
+    """`start` to `end` in equal `parts`: how much of each lies in each of the cells of length 1."""
+    edges = np.linspace(start, end, parts + 1)
+    before, after = np.arange(cells), np.arange(1, cells + 1)
+    overlap = np.minimum(edges[1:, None], after) - np.maximum(edges[:-1, None], before)
+    overlap = overlap.clip(min=0)
+    return overlap / overlap.sum(axis=1, keepdims=True)

@@ -79,6 +79,28 @@ def read_photo(data: bytes, *, name: str, limits: PhotoLimits | None = None) -> 
     return Photo(name, pixels_HW3, hashlib.sha256(data).hexdigest(), tuple(remarks))
 
 
+def read_grey(data: bytes, *, name: str, limits: PhotoLimits | None = None) -> NDArray[np.uint8]:
+    """The shades of a grey picture as they are stored, `grey_HW`: neither turned nor converted.
+
+    Raises:
+        UnusablePhoto: as `read_photo`, or it has colours, or parts that can be seen through.
+    """
+    header = _checked_header(data, name, limits or PhotoLimits())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            shades, alpha = _colours_and_alpha(_open(data, header))
+        except _BROKEN as problem:
+            raise UnusablePhoto(name, _reason_for_broken(header)) from problem
+    if alpha is not None and np.asarray(alpha).min() < 255:
+        raise UnusablePhoto(name, "parts of it are transparent: save it grey, without transparency")
+    shades_HW3 = np.asarray(shades.convert("RGB"))
+    grey_HW = np.ascontiguousarray(shades_HW3[..., 0])
+    if np.any(shades_HW3 != grey_HW[..., None]):
+        raise UnusablePhoto(name, "it has colours: save it as a grey picture")
+    return grey_HW
+
+
 # What Pillow raises on bytes that break off or contradict themselves.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 

@@ -8,14 +8,15 @@ into memory.  Base models, settings beyond the caption prefix, and tensors are n
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelgenerator.datasets.captions import read_caption, with_prefix
 from modelgenerator.datasets.headers import format_name
 from modelgenerator.datasets.images import Photo, PhotoLimits, check_bytes, read_photo
-from modelgenerator.errors import UnusableDataset, UnusablePhoto
-from modelgenerator.notices import Notice
+from modelgenerator.datasets.masks import MaskFile, read_mask, stem_of_mask
+from modelgenerator.errors import UnusableDataset, UnusableMask, UnusablePhoto
+from modelgenerator.notices import Notice, listed
 
 PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
 """Files that must be pictures: one that is not is refused by name."""
@@ -39,6 +40,8 @@ class Picture:
     height: int
     caption: str
     """With the prefix; empty when there is neither caption nor prefix."""
+    mask: MaskFile | None = None
+    """None when there is no file of it, or masks were not asked for."""
     limits: PhotoLimits = field(default_factory=PhotoLimits, repr=False, compare=False)
 
     def read(self) -> Photo:
@@ -70,17 +73,24 @@ class PreparedDataset:
     refused: tuple[RefusedPicture, ...]
     notices: tuple[Notice, ...]
     fingerprint: str
-    """SHA-256 over pictures and captions in order: the same dataset in another folder, or under
-    other file names in the same order, has the same one."""
+    """SHA-256 over pictures, captions and masks in order: the same dataset in another folder, or
+    under other file names in the same order, has the same one."""
 
 
 def prepare(
-    folder: Path, *, caption_prefix: str | None = None, limits: PhotoLimits | None = None
+    folder: Path,
+    *,
+    caption_prefix: str | None = None,
+    with_masks: bool = False,
+    limits: PhotoLimits | None = None,
 ) -> PreparedDataset:
     """Read and check every picture right inside `folder`; nothing is written.
 
+    `with_masks` reads and checks the pictures' masks too; else they are left alone.
+
     Raises:
         UnusableDataset: not a folder, not readable, or no picture in it can be used.
+        UnusableMask: with one line for each mask that does not fit its picture.
     """
     limits = limits or PhotoLimits()
     found = _look_into(folder)
@@ -97,10 +107,15 @@ def prepare(
             continue
         notices += [Notice("info", None, f"{path.name}: {remark}.") for remark in photo.remarks]
         size = photo.width, photo.height
-        pictures.append(Picture(path.name, path, photo.sha256, *size, caption, limits))
+        pictures.append(Picture(path.name, path, photo.sha256, *size, caption, limits=limits))
     if not pictures:
         raise UnusableDataset(_why_none(folder, refused))
     unique = _without_copies(pictures, notices)
+    if with_masks:
+        unique = _masked(unique, found.masks)
+    elif found.masks:
+        names = listed([file.name for file in found.masks.values()])
+        notices.append(Notice("info", "maskedLoss", f"Masks are not used without it: {names}."))
     notices += _about_words(unique)
     return PreparedDataset(unique, tuple(refused), tuple(notices), _fingerprint(unique))
 
@@ -112,6 +127,8 @@ class _Found:
     pictures: Sequence[Path]
     captions: Mapping[str, Path]
     """By the name without its ending."""
+    masks: Mapping[str, Path]
+    """By the name of the picture without its ending."""
     notices: Sequence[Notice]
 
 
@@ -121,13 +138,15 @@ def _look_into(folder: Path) -> _Found:
     files = [entry for entry in entries if entry.is_file() or not entry.exists()]
     folders = [entry.name for entry in entries if entry.is_dir()]
     captions = {file.stem: file for file in files if _is_caption(file)}
-    pictures = [file for file in files if not _is_caption(file) and _is_meant_as_picture(file)]
+    masks = {stem: file for file in files if (stem := stem_of_mask(file)) is not None}
+    others = [file for file in files if not _is_caption(file) and file not in masks.values()]
+    pictures = [file for file in others if _is_meant_as_picture(file)]
     if not pictures:
         raise UnusableDataset(_why_empty(folder, files, folders))
     stems = {picture.stem for picture in pictures}
-    orphans = [file.name for stem, file in captions.items() if stem not in stems]
-    rest = [file.name for file in files if not _is_caption(file) and file not in pictures]
-    return _Found(pictures, captions, _about_unused(orphans, rest, folders))
+    orphans = [file.name for stem, file in (*captions.items(), *masks.items()) if stem not in stems]
+    rest = [file.name for file in others if file not in pictures]
+    return _Found(pictures, captions, masks, _about_unused(orphans, rest, folders))
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -204,9 +223,26 @@ def _without_copies(pictures: Sequence[Picture], notices: list[Notice]) -> tuple
         copies.setdefault(picture.sha256, []).append(picture.name)
     for kept, names in zip(first.values(), copies.values(), strict=True):
         if len(names) > 1:
-            message = f"{_listed(names)} are the same file: only {kept.name} is used."
+            message = f"{listed(names)} are the same file: only {kept.name} is used."
             notices.append(Notice("warning", None, message))
     return tuple(first.values())
+
+
+def _masked(pictures: Sequence[Picture], masks: Mapping[str, Path]) -> tuple[Picture, ...]:
+    """Each picture with its mask; a person mends all masks at once, so all are told at once."""
+    masked: list[Picture] = []
+    faults: list[str] = []
+    for picture in pictures:
+        mask, size = None, (picture.width, picture.height)
+        if file := masks.get(picture.path.stem):
+            try:
+                mask = read_mask(file, picture=picture.name, size=size, limits=picture.limits)
+            except UnusableMask as fault:
+                faults.append(str(fault))
+        masked.append(replace(picture, mask=mask))
+    if faults:
+        raise UnusableMask("\n".join(faults))
+    return tuple(masked)
 
 
 def _about_unused(
@@ -217,9 +253,9 @@ def _about_unused(
         message = f"{orphan} is not used: there is no picture of the same name."
         notices.append(Notice("warning", None, message))
     if others := [name for name in rest if name.lower() not in _LEFT_BY_SYSTEMS]:
-        notices.append(Notice("info", None, f"Not pictures, and not used: {_listed(others)}."))
+        notices.append(Notice("info", None, f"Not pictures, and not used: {listed(others)}."))
     if folders:
-        message = f"Pictures in folders inside the folder are not used: {_listed(folders)}."
+        message = f"Pictures in folders inside the folder are not used: {listed(folders)}."
         notices.append(Notice("info", None, message))
     return notices
 
@@ -229,7 +265,7 @@ def _about_words(pictures: Iterable[Picture]) -> list[Notice]:
     if not wordless:
         return []
     message = (
-        f"No words to learn for {_listed(wordless)}: set captionPrefix to a word that stands for "
+        f"No words to learn for {listed(wordless)}: set captionPrefix to a word that stands for "
         "the subject, or write a caption into a .txt file of the same name."
     )
     return [Notice("warning", "captionPrefix", message)]
@@ -239,11 +275,11 @@ def _why_empty(folder: Path, files: Sequence[Path], folders: Sequence[str]) -> s
     put = "Put jpg, png or webp pictures right into it."
     if folders:
         return (
-            f"There is no picture in {folder}, only folders: {_listed(folders)}. "
+            f"There is no picture in {folder}, only folders: {listed(folders)}. "
             f"Give one of these, or move the pictures up."
         )
     if files:
-        names = _listed([file.name for file in files])
+        names = listed([file.name for file in files])
         return f"There is no picture in {folder}, only {names}. {put}"
     return f"The folder {folder} is empty. {put}"
 
@@ -257,14 +293,10 @@ def _why_none(folder: Path, refused: Sequence[RefusedPicture]) -> str:
     )
 
 
-def _listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`; beyond five, the first five and a count."""
-    if len(names) > 5:
-        return f"{', '.join(names[:5])} and {len(names) - 5} more"
-    *start, last = names
-    return f"{', '.join(start)} and {last}" if start else last
-
-
 def _fingerprint(pictures: Iterable[Picture]) -> str:
-    lines = (f"{picture.sha256} {picture.caption}\n" for picture in pictures)
+    lines = (
+        f"{picture.sha256} {picture.caption}\n"
+        + (f"mask {picture.mask.sha256}\n" if picture.mask else "")
+        for picture in pictures
+    )
     return hashlib.sha256("".join(lines).encode()).hexdigest()

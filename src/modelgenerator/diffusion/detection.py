@@ -73,6 +73,12 @@ class Detected:
     variant: str | None
     """`fp16` when there are only half-precision weights, which carry that in their names."""
     needed: tuple[NeededFile, ...]
+    takes_guidance: bool = False
+    """Whether it was distilled with guidance, and is told how much to use."""
+    longest_side: int | None = None
+    """In pixels, where the base model knows no places beyond; none where it has no such limit."""
+    edition: str = ""
+    """Which of its family it is, as ModelSpec ends the name: `dev`, `schnell`, `5-medium`."""
 
 
 def detect(files: Files, called: str) -> Detected:
@@ -96,6 +102,7 @@ def detect(files: Files, called: str) -> Detected:
         size_step,
         variant,
         needed,
+        *_limits(family, files, called),
     )
 
 
@@ -157,6 +164,32 @@ def _family(
     size_step = scale_factor * 2 ** (len(unet.get("block_out_channels", (1, 2, 3, 4))) - 1)
     prediction_type = _prediction_type(files, called)
     return family, _side(unet, 64) * scale_factor, size_step, prediction_type
+
+
+def _limits(family: FamilyName, files: Files, called: str) -> tuple[bool, int | None, str]:
+    """Whether guidance is told, the longest side in pixels, and the edition."""
+    if family not in (FamilyName.STABLE_DIFFUSION_3, FamilyName.FLUX):
+        return False, None, ""
+    transformer = _read_json(files, "transformer/config.json", called)
+    if family is FamilyName.FLUX:
+        is_dev = bool(transformer.get("guidance_embeds"))
+        return is_dev, None, "dev" if is_dev else "schnell"
+    vae = _read_json(files, "vae/config.json", called)
+    scale_factor = 2 ** (len(vae.get("block_out_channels", ())) - 1)
+    places = transformer.get("pos_embed_max_size", 96)
+    longest = places * transformer.get("patch_size", 2) * scale_factor
+    return False, longest, _edition_of_3(transformer)
+
+
+def _edition_of_3(transformer: Mapping[str, Any]) -> str:
+    """Only 3.5 normalises queries and keys, and only 3.5 medium attends twice in some blocks.
+
+    Source: the configurations of the models on the hub, and kohya-ss/sd-scripts,
+    library/sd3_models.py, `model_type`.
+    """
+    if not transformer.get("qk_norm"):
+        return "m"
+    return "5-medium" if transformer.get("dual_attention_layers") else "5-large"
 
 
 def _one_or_two(unet: Mapping[str, Any]) -> FamilyName:
@@ -281,8 +314,8 @@ def _why_no_index(sizes: Mapping[str, int], called: str) -> str:
         return f"{called} is a LoRA, not a base model. Give the base model that it was trained on."
     if any(name.endswith(".safetensors") for name in top):
         return (
-            f"{called} has no model_index.json, only single .safetensors files: training on single "
-            "files is not available yet. Give a base model in the diffusers folder form."
+            f"{called} has no model_index.json, only single .safetensors files. Give the path of "
+            "one of them on this machine, or a base model in the diffusers folder form."
         )
     if any(name.endswith(PICKLED) for name in top):
         return _PICKLE_REFUSED.format(called=called)

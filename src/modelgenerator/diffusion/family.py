@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from modelgenerator.diffusion.noising import Noising
+from modelgenerator.diffusion.unseen import UnseenText
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import LayerNames
 
@@ -87,8 +88,19 @@ class ModelFamily(Protocol):
         """Cut or padded to the length that each text encoder takes."""
         ...
 
+    def unseen(self, caption: str) -> UnseenText | None:
+        """What of `caption` none of the text encoders has room for."""
+        ...
+
     def encode_prompts(self, tokens: Tokens) -> Conditioning:
         """Keeps the graph when gradients are on: the text encoders may be learning."""
+        ...
+
+    def encode_fixed(self, tokens: Tokens) -> Conditioning:
+        """What the text encoders that never learn say, empty where all may learn.
+
+        `encode_prompts` takes it among the tokens and then does without these text encoders.
+        """
         ...
 
     def predict(

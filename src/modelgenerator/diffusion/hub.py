@@ -27,8 +27,8 @@ from modelgenerator.diffusion.detection import (
     PredictionType,
     check_safetensors,
     detect,
-    family_of_single_file,
 )
+from modelgenerator.diffusion.single_files import detect_single_file, identity
 from modelgenerator.errors import (
     BaseModelGated,
     BaseModelNotFound,
@@ -57,7 +57,15 @@ ALIASES: Mapping[str, str] = {
     "Realistic_Vision_V6.0_B1": "SG161222/Realistic_Vision_V6.0_B1_noVAE",
 }
 """Short names, and repositories that have moved: case does not matter."""
-TRAINABLE = frozenset({FamilyName.STABLE_DIFFUSION_1, FamilyName.STABLE_DIFFUSION_2})
+TRAINABLE = frozenset(
+    {
+        FamilyName.STABLE_DIFFUSION_1,
+        FamilyName.STABLE_DIFFUSION_2,
+        FamilyName.STABLE_DIFFUSION_XL,
+        FamilyName.STABLE_DIFFUSION_3,
+        FamilyName.FLUX,
+    }
+)
 _CONNECT_SECONDS = 10
 
 
@@ -98,11 +106,12 @@ class BaseModelFiles:
     reference: str
     """As the person wrote it."""
     folder: Path | None
-    """Where the files lie; none as long as they are on the hub only."""
+    """Where the files lie, or the single file; none as long as they are on the hub only."""
     repository: str | None
     """The hub's id, `organisation/name`."""
     revision: str | None
-    """The commit that the files are from: what was looked at is what will be trained."""
+    """The commit that the files are from, or what tells a single file from others: what was looked
+    at is what will be trained."""
     family: FamilyName
     pipeline_class: str
     prediction_type: PredictionType
@@ -115,6 +124,12 @@ class BaseModelFiles:
     needed: tuple[NeededFile, ...]
     is_builtin: bool
     licence: str | None
+    takes_guidance: bool = False
+    """Whether it was distilled with guidance, and is told how much to use."""
+    longest_side: int | None = None
+    """In pixels, where the base model knows no places beyond; none where it has no such limit."""
+    edition: str = ""
+    """Which of its family it is, as ModelSpec ends the name: `dev`, `schnell`, `5-medium`."""
 
     @property
     def size_bytes(self) -> int:
@@ -142,9 +157,9 @@ class DownloadFinished:
 def look_at(reference: str, hub: Hub | None = None) -> BaseModelFiles:
     """Find the base model and tell what it is.
 
-    `reference` is the built-in name, a folder in diffusers' form, a repository on the hub with an
-    optional `@revision`, its address in a browser, or one of `ALIASES`.  From the hub a few small
-    files are downloaded.
+    `reference` is the built-in name, a folder in diffusers' form, a single safetensors file, a
+    repository on the hub with an optional `@revision`, its address in a browser, or one of
+    `ALIASES`.  From the hub a few small files are downloaded.
 
     Raises:
         BaseModelNotFound: no such folder, repository, revision or name.
@@ -269,12 +284,7 @@ def _look_at_path(reference: str, path: Path) -> BaseModelFiles:
     if path.is_dir():
         return _look_at_folder(reference, path)
     if path.suffix == ".safetensors":
-        family = family_of_single_file(path)
-        kind = f"{TITLES[family]} in a single file" if family else "a single file of unknown kind"
-        raise BaseModelUnsupported(
-            f"not available yet: {reference} is {kind}, and only base models in the diffusers "
-            "folder form can be used by this version. Give a folder, or a repository on the hub."
-        )
+        return _look_at_single_file(reference, path)
     if path.suffix in PICKLED:
         raise BaseModelUnsupported(
             f"{reference} is a pickle file, which can run code when it is opened and is never "
@@ -283,6 +293,24 @@ def _look_at_path(reference: str, path: Path) -> BaseModelFiles:
     raise BaseModelUnsupported(
         f"{reference} is a file, and not a base model. Give a folder in the diffusers form, or a "
         "repository on the hub."
+    )
+
+
+def _look_at_single_file(reference: str, path: Path) -> BaseModelFiles:
+    try:
+        found, revision = detect_single_file(path, reference), identity(path)
+    except OSError as problem:
+        raise BaseModelNotFound(
+            f"The base model in {path} cannot be read: {problem.strerror}. Check who may read it."
+        ) from problem
+    return BaseModelFiles(
+        reference=reference,
+        folder=path,
+        repository=None,
+        revision=revision,
+        is_builtin=False,
+        licence=None,
+        **vars(found),
     )
 
 

@@ -1,8 +1,9 @@
-"""From a folder to a loaded base model: the one place that knows which family is loaded by what.
+"""From files to a loaded base model: the one place that knows which family is loaded by what.
 
-In: a diffusers folder, its family, the device.  Out: a `ModelFamily`.
+In: a diffusers folder or a single file, its family, the device.  Out: a `ModelFamily`.
 """
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -28,19 +29,33 @@ def load(
     variant: str | None,
     device: torch.device,
     dtype: torch.dtype,
+    training_guidance: float = 1.0,
 ) -> ModelFamily:
     """Load the base model in a diffusers `folder`; `variant` is what its weights' names carry.
+
+    A single file takes the folder's place.  `training_guidance` is what `predict` tells a base
+    model that was distilled with guidance.
 
     Raises:
         BaseModelUnsupported: a part is missing or does not fit the others.
     """
     _silence_libraries()
     # imported here, because it imports diffusers, which says much while it is imported
+    from modelgenerator.diffusion.flux import Flux
     from modelgenerator.diffusion.stable_diffusion import StableDiffusion
+    from modelgenerator.diffusion.stable_diffusion_3 import StableDiffusion3
+    from modelgenerator.diffusion.stable_diffusion_xl import StableDiffusionXL
 
+    if folder.is_file():
+        from modelgenerator.diffusion.single_file_loading import load_single_file
+
+        return load_single_file(folder, family, device=device, dtype=dtype)
     loaders = {
         FamilyName.STABLE_DIFFUSION_1: StableDiffusion.load,
         FamilyName.STABLE_DIFFUSION_2: StableDiffusion.load,
+        FamilyName.STABLE_DIFFUSION_XL: StableDiffusionXL.load,
+        FamilyName.STABLE_DIFFUSION_3: StableDiffusion3.load,
+        FamilyName.FLUX: partial(Flux.load, training_guidance=training_guidance),
     }
     return loaders[family](folder, variant=variant, device=device, dtype=dtype)
 

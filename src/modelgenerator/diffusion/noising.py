@@ -32,6 +32,11 @@ class Noising(Protocol):
         """Share of noise over share of picture: sigma of the k-diffusion convention."""
         ...
 
+    @property
+    def scheduler_shift(self) -> float:
+        """How far the base model's own table of levels is shifted towards noise; 1 is not."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Scheduled:
@@ -54,6 +59,10 @@ class _Scheduled:
     def noise_ratio(self, times_B: Tensor) -> Tensor:
         abar_B = self.alphas_cumprod_T[times_B]
         return ((1 - abar_B) / abar_B).sqrt()
+
+    @property
+    def scheduler_shift(self) -> float:
+        return 1.0
 
     def _shares(self, times_B: Tensor) -> tuple[Tensor, Tensor]:
         abar_B111 = self.alphas_cumprod_T[times_B].view(-1, 1, 1, 1)
@@ -84,6 +93,14 @@ class FlowNoising:
     Source: Lipman et al. 2022, https://arxiv.org/abs/2210.02747; Esser et al. 2024,
     https://arxiv.org/abs/2403.03206, section 2.
     """
+
+    def __init__(self, scheduler_shift: float = 3.0) -> None:
+        """`scheduler_shift` is `shift` of the scheduler's configuration: 1 for FLUX.1-schnell."""
+        self._scheduler_shift = scheduler_shift
+
+    @property
+    def scheduler_shift(self) -> float:
+        return self._scheduler_shift
 
     def times(self, places_B: Tensor) -> Tensor:
         return places_B * TIMESTEPS

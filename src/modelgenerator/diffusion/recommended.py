@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelgenerator.diffusion.hub import BaseModelFiles
-from modelgenerator.diffusion.traits import TRAITS
+from modelgenerator.diffusion.traits import STEPS_OF_EDITIONS, TRAITS
 from modelgenerator.errors import BaseModelUnsupported, InvalidSettings
 
 FILE = "recommended.json"
@@ -46,8 +46,9 @@ def training_settings(base: BaseModelFiles) -> dict[str, object]:
 def image_defaults(base: BaseModelFiles) -> ImageDefaults:
     """Steps and guidance scale for this base model."""
     images, traits = _read(base).get("images", {}), TRAITS[base.family]
+    steps = STEPS_OF_EDITIONS.get((base.family, base.edition), traits.steps)
     return ImageDefaults(
-        steps=int(images.get("steps", traits.steps)),
+        steps=int(images.get("steps", steps)),
         guidance_scale=float(images.get("guidanceScale", traits.guidance_scale)),
     )
 

@@ -3,9 +3,6 @@
 In: a diffusers folder.  Out: a `ModelFamily`.  It does not know what it is trained for.
 """
 
-import hashlib
-import json
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +11,7 @@ from typing import Any, Self
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from PIL import Image
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -26,8 +21,23 @@ from modelgenerator.diffusion.family import (
     PictureRequest,
     Tokens,
 )
-from modelgenerator.diffusion.noising import Noising, scheduled_noising
-from modelgenerator.errors import BaseModelUnsupported
+from modelgenerator.diffusion.noising import Noising
+from modelgenerator.diffusion.parts import (
+    clip_tokens,
+    decoded,
+    drawing_pipeline,
+    fingerprint,
+    freeze,
+    load_part,
+    load_scheduler,
+    loading,
+    noising_of,
+    on_device,
+    posterior_of,
+    scale_factor,
+    start_noise,
+)
+from modelgenerator.diffusion.unseen import UnseenText, unseen_text
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import STABLE_DIFFUSION_NAMES, LayerNames
 
@@ -44,7 +54,6 @@ UNET_TARGET_REPLACE_MODULE_CONV2D_3X3.
 """
 TEXT_TARGETS = (TargetRule(within=("CLIPAttention", "CLIPMLP")),)
 """q, k, v, out, fc1 and fc2, as kohya's TEXT_ENCODER_TARGET_REPLACE_MODULE."""
-_UNLOADABLE = (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError)
 
 
 class StableDiffusion:
@@ -55,34 +64,20 @@ class StableDiffusion:
         self._vae, self._unet = parts["vae"], parts["unet"]
         self._text_encoder, self._tokenizer = parts["text_encoder"], parts["tokenizer"]
         self._scheduler = dict(scheduler)
-        for part in (self._vae, self._unet, self._text_encoder):
-            part.requires_grad_(False).eval()
+        freeze((self._vae, self._unet, self._text_encoder))
         self._unet.to(memory_format=torch.channels_last)
         # asking diffusers walks through all modules: 4 ms of a 60 ms training step
         self._device, self._dtype = self._unet.device, self._unet.dtype
-        schedule: Any = DDPMScheduler.from_config(self._scheduler)
-        self._noising = scheduled_noising(
-            schedule.config.prediction_type, schedule.alphas_cumprod, device=self.device
-        )
+        self._noising = noising_of(self._scheduler, device=self._device)
 
     @classmethod
     def load(
         cls, folder: Path, *, variant: str | None, device: torch.device, dtype: torch.dtype
     ) -> Self:
         def part(kind: Any, name: str, dtype: torch.dtype) -> Any:
-            loaded, found = kind.from_pretrained(
-                folder / name,
-                variant=variant,
-                dtype=dtype,
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-            # the libraries fill gaps with random numbers
-            if found["missing_keys"]:
-                raise ValueError(f"{name} lacks {min(found['missing_keys'])}")
-            return loaded.to(device)
+            return load_part(kind, folder / name, variant=variant, device=device, dtype=dtype)
 
-        try:
+        with loading(folder):
             parts = {
                 # half precision overflows in many autoencoders
                 "vae": part(AutoencoderKL, "vae", torch.float32),
@@ -90,15 +85,7 @@ class StableDiffusion:
                 "text_encoder": part(CLIPTextModel, "text_encoder", dtype),
                 "tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer"),
             }
-            scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
-            _scheduler_class(scheduler)
-        except _UNLOADABLE as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
-            raise BaseModelUnsupported(
-                f"The base model in {folder} cannot be loaded: {reason}. "
-                "Download it again, or choose another base model."
-            ) from error
-        return cls(parts, scheduler)
+            return cls(parts, load_scheduler(folder))
 
     @property
     def device(self) -> torch.device:
@@ -129,36 +116,28 @@ class StableDiffusion:
 
     @cached_property
     def _autoencoder_fingerprint(self) -> str:
-        return _fingerprint(self._vae, dict(self._vae.config))
+        return fingerprint(self._vae)
 
     @cached_property
     def _text_fingerprint(self) -> str:
-        return _fingerprint(self._text_encoder, self._text_encoder.config.to_dict())
+        return fingerprint(self._text_encoder)
 
     def encode_pictures(self, pixels_B3HW: Tensor) -> LatentPosterior:
-        vae = self._vae.to(self.device)
-        with torch.no_grad():
-            posterior = vae.encode(pixels_B3HW.to(self.device, torch.float32)).latent_dist
-        scale = float(vae.config.scaling_factor)
-        return LatentPosterior(
-            mean_BCHW=posterior.mean * scale, deviation_BCHW=posterior.std * scale
-        )
+        return posterior_of(self._vae, pixels_B3HW, device=self._device)
 
     def tokenize(self, captions: Sequence[str]) -> Tokens:
-        tokens = self._tokenizer(
-            list(captions),
-            padding="max_length",
-            max_length=self._tokenizer.model_max_length,
-            truncation=True,
-        )
-        return {"text_encoder": torch.tensor(tokens.input_ids)}
+        return {"text_encoder": clip_tokens(self._tokenizer, captions)}
+
+    def unseen(self, caption: str) -> UnseenText | None:
+        return unseen_text(self._tokenizer, caption)
 
     def encode_prompts(self, tokens: Tokens) -> Conditioning:
-        text_encoder = self._text_encoder
-        if next(text_encoder.parameters()).device != self._device:
-            text_encoder.to(self._device)
+        text_encoder = on_device(self._text_encoder, self._device)
         tokens_BL = tokens["text_encoder"].to(self._device)
         return {"states_BLD": text_encoder(tokens_BL).last_hidden_state}
+
+    def encode_fixed(self, tokens: Tokens) -> Conditioning:  # noqa: ARG002
+        return {}
 
     def predict(
         self,
@@ -189,7 +168,7 @@ class StableDiffusion:
             generator=chances,
             output_type="latent",
         ).images
-        return [self._decoded(latents_CHW) for latents_CHW in drawn_BCHW]
+        return [decoded(self._vae, latents_CHW) for latents_CHW in drawn_BCHW]
 
     def free_encoders(self, *, text: bool) -> None:
         self._vae.to("cpu")
@@ -201,57 +180,19 @@ class StableDiffusion:
         # imported here: a training that draws nothing does without its second of imports
         import diffusers
 
-        with warnings.catch_warnings():
-            # it mends the configurations of old base models, and tells their authors
-            warnings.simplefilter("ignore", FutureWarning)
-            pipeline: Any = diffusers.StableDiffusionPipeline(  # pyright: ignore[reportPrivateImportUsage]
-                vae=self._vae,
-                text_encoder=self._text_encoder,
-                tokenizer=self._tokenizer,
-                unet=self._unet,
-                scheduler=_scheduler_class(self._scheduler).from_config(self._scheduler),
-                safety_checker=None,  # pyright: ignore[reportArgumentType]
-                feature_extractor=None,  # pyright: ignore[reportArgumentType]
-                requires_safety_checker=False,
-            )
-        pipeline.set_progress_bar_config(disable=True)
-        return pipeline
+        return drawing_pipeline(
+            diffusers.StableDiffusionPipeline,  # pyright: ignore[reportPrivateImportUsage]
+            self._scheduler,
+            vae=self._vae,
+            text_encoder=self._text_encoder,
+            tokenizer=self._tokenizer,
+            unet=self._unet,
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
 
     def _start_noise(self, request: PictureRequest, chance: torch.Generator) -> Tensor:
-        """Drawn on the CPU, so that a seed means the same picture on every device."""
-        factor = 2 ** (len(self._vae.config.block_out_channels) - 1)
-        channels = self._unet.config.in_channels
-        shape = (1, channels, request.height // factor, request.width // factor)
-        return torch.randn(shape, generator=chance).to(self._device, self._dtype)
-
-    def _decoded(self, latents_CHW: Tensor) -> Image.Image:
-        """One at a time and in fp32: the autoencoder takes the most memory of all."""
-        scaled_1CHW = latents_CHW[None].float() / self._vae.config.scaling_factor
-        pixels_3HW = self._vae.decode(scaled_1CHW, return_dict=False)[0][0]
-        pixels_HW3 = ((pixels_3HW / 2 + 0.5).clamp(0, 1) * 255).round().permute(1, 2, 0)
-        return Image.fromarray(pixels_HW3.to("cpu", torch.uint8).numpy())
-
-
-def _scheduler_class(config: Mapping[str, Any]) -> Any:
-    """Raises ValueError: this version of diffusers has none of that name."""
-    import diffusers
-
-    name = config["_class_name"]
-    if not hasattr(diffusers, name):
-        raise ValueError(f"diffusers {diffusers.__version__} has no scheduler {name}")
-    return getattr(diffusers, name)
-
-
-_SAYS_NOTHING = frozenset({"transformers_version"})
-"""Entries of a configuration that change nothing, beside those that begin with an underscore."""
-
-
-def _fingerprint(module: nn.Module, config: Mapping[str, Any]) -> str:
-    """Of the weights and of what else decides the answers, but not of where the files lie."""
-    facts = {k: v for k, v in config.items() if not k.startswith("_") and k not in _SAYS_NOTHING}
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(name.encode())
-        numbers_N = tensor.detach().cpu().contiguous().flatten()
-        digest.update(numbers_N.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+        channels, factor = self._unet.config.in_channels, scale_factor(self._vae)
+        noise_1CHW = start_noise(request, chance, channels=channels, factor=factor)
+        return noise_1CHW.to(self._device, self._dtype)

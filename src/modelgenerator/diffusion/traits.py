@@ -42,6 +42,7 @@ class FamilyTraits:
     """Of drawing a picture."""
     guidance_scale: float
     """Of drawing a picture."""
+    takes_negative_prompt: bool = True
 
     @property
     def is_flow(self) -> bool:
@@ -85,5 +86,8 @@ TRAITS: Mapping[FamilyName, FamilyTraits] = {
         usual_length=_FLOW,
         steps=28,
         guidance_scale=3.5,
+        takes_negative_prompt=False,
     ),
 }
+STEPS_OF_EDITIONS: Mapping[tuple[FamilyName, str], int] = {(FamilyName.FLUX, "schnell"): 4}
+"""Of drawing a picture, where an edition was distilled to take fewer than its family."""

@@ -14,6 +14,7 @@ from PIL import Image
 from modelgenerator.diffusion.family import ModelFamily, PictureRequest
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.recommended import image_defaults
+from modelgenerator.diffusion.traits import TRAITS
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.lora.files import LoraFile, applied
 from modelgenerator.settings import ImageSettings
@@ -43,7 +44,8 @@ def plan_images(wishes: Sequence[ImageSettings], base: BaseModelFiles) -> list[P
     """Answer what `wishes` leave open; the pictures of one wish have consecutive seeds.
 
     Raises:
-        InvalidSettings: a size that this base model cannot draw.
+        InvalidSettings: a size that this base model cannot draw, or a negative prompt where it
+            takes none.
     """
     return [
         PlannedImage(request=request, lora_scale=wish.lora_scale)
@@ -70,6 +72,11 @@ def generate(
 
 
 def _requests(wish: ImageSettings, base: BaseModelFiles) -> list[PictureRequest]:
+    if wish.negative_prompt and not TRAITS[base.family].takes_negative_prompt:
+        raise InvalidSettings(
+            f"negativePrompt: {base.reference} takes none. Leave it out, and say in the "
+            "prompt what is there instead."
+        )
     usual = image_defaults(base)
     seed = secrets.randbits(31) if wish.seed is None else wish.seed
     width = _side("width", wish.width, base)
@@ -93,6 +100,11 @@ def _requests(wish: ImageSettings, base: BaseModelFiles) -> list[PictureRequest]
 def _side(name: str, wished: int | None, base: BaseModelFiles) -> int:
     if wished is None:
         return base.native_size
+    if base.longest_side and wished > base.longest_side:
+        raise InvalidSettings(
+            f"{name} {wished}: {base.reference} knows no places beyond {base.longest_side} pixels. "
+            f"Give {base.longest_side} or less."
+        )
     if wished % base.size_step:
         below = wished // base.size_step * base.size_step
         nearest = f"{below} or {below + base.size_step}" if below else str(base.size_step)

@@ -21,6 +21,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from modelgenerator.errors import UnusableLora
+from modelgenerator.lora.diffusers_names import with_kohya_endings
 from modelgenerator.lora.inject import LoraNetwork, Target, attached
 from modelgenerator.lora.key_names import LayerNames
 from modelgenerator.lora.layers import features
@@ -80,7 +81,7 @@ def save(
     Raises:
         OutputNotWritable: the folder is missing or not writable, or the disk is full.
     """
-    tensors = _tensors(network, names)
+    tensors = names.stored(_tensors(network, names))
     digest = hashlib.sha256(_body(serialize(tensors))).hexdigest()
     hashes = {"sshs_model_hash": digest, "modelspec.hash_sha256": f"0x{digest}"}
     file = serialize(tensors, metadata={**metadata, **hashes})
@@ -94,6 +95,7 @@ def load(path: Path) -> LoraFile:
         UnusableLora: missing, damaged, or not a LoRA of the kind that we read.
     """
     tensors, metadata = _read(path)
+    tensors = with_kohya_endings(tensors)
     _refuse_other_kinds(path, tensors)
     keys = sorted({name.removesuffix(DOWN) for name in tensors if name.endswith(DOWN)})
     corrections = {key: _correction(path, key, tensors) for key in keys}
@@ -131,10 +133,11 @@ def applied(
 def _tensors(network: LoraNetwork, names: LayerNames) -> dict[str, Tensor]:
     # diffusers 0.42 overlooks the alphas of attention layers where layers differ in alpha, so all
     # get the largest one and what is missing goes into the ups
-    alpha = max(target.alpha for target in network.targets.values())
+    largest = max(target.alpha for target in network.targets.values())
     tensors: dict[str, Tensor] = {}
     for name, target in network.targets.items():
         layer = network.layers[name]
+        alpha = target.rank if names.folds_alpha else largest
         down_RI = layer.down_RI.detach().cpu()
         up_OR = layer.up_OR.detach().cpu() * (target.alpha / alpha if alpha else 1)
         key = names.key(name)

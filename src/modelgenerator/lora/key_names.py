@@ -9,8 +9,9 @@ Source: kohya-ss/sd-scripts, networks/lora.py and networks/sdxl_lora.py.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from modelgenerator.lora.layers import can_be_corrected
 
@@ -23,6 +24,8 @@ class LayerNames:
 
     prefixes: Mapping[str, str]
     """By part; the parts that are not the denoiser are CLIP text encoders."""
+    folds_alpha: ClassVar[bool] = False
+    """Whether alpha / rank is multiplied into the ups: the layout has no place for alpha."""
 
     def key(self, name: str) -> str:
         """The key of the layer `part.dotted name`."""
@@ -33,6 +36,10 @@ class LayerNames:
         ):
             layer = TEXT_MODEL + layer
         return f"{self.prefixes[part]}_{layer.replace('.', '_')}"
+
+    def stored(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`tensors` under the names that the file gets."""
+        return dict(tensors)
 
     def layers_by_key(self, parts: Mapping[str, nn.Module]) -> dict[str, tuple[str, nn.Module]]:
         """Every layer of `parts` that can be corrected, as (`part.dotted name`, layer), by its key.

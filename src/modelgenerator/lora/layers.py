@@ -21,8 +21,8 @@ class LoraLayer(ABC):
 
         y = base(x) + scale * up(down(x))
 
-    `up` starts at zero, so a fresh layer answers exactly as `base` does.  The matrices are fp32
-    parameters; the arithmetic runs in the dtype that `base` answers in.
+    `up` starts at zero, so a fresh layer answers as `base` does, to rounding; scale 0 does exactly.
+    The matrices are fp32 parameters; the arithmetic runs in the dtype that `base` answers in.
     Source: Hu et al. 2021, https://arxiv.org/abs/2106.09685, section 4.1.
     """
 
@@ -88,7 +88,9 @@ class LoraConv(LoraLayer):
         x, down, up = _as_dtype(y_BOHW.dtype, x, self.down_RI, self.up_OR)
         down_RIHW = down.view(-1, *base.weight.shape[1:])
         h_BRHW = functional.conv2d(x, down_RIHW, None, *place)
-        return torch.add(y_BOHW, functional.conv2d(h_BRHW, up[:, :, None, None]), alpha=self.scale)
+        h_BHWR = h_BRHW.permute(0, 2, 3, 1)  # as rows: torch's own way for 1x1 is slow
+        more_BOHW = functional.linear(h_BHWR, up).permute(0, 3, 1, 2)
+        return torch.add(y_BOHW, more_BOHW, alpha=self.scale)
 
 
 def lora_layer(
@@ -145,7 +147,7 @@ class _CorrectedLinear(torch.autograd.Function):
         scale: float,
     ) -> Tensor:
         x_NI = x.reshape(-1, x.shape[-1])
-        y_NO = functional.linear(x_NI, weight_OI, bias_O)
+        y_NO = _linear(x_NI, weight_OI, bias_O)
         # y's dtype is the compute dtype, also under autocast
         rows_NI, down, up = _as_dtype(y_NO.dtype, x_NI, down_RI, up_OR)
         h_NR = torch.mm(rows_NI, down.t())
@@ -178,16 +180,18 @@ class _CorrectedConv1x1(torch.autograd.Function):
         up_OR: Tensor,
         scale: float,
     ) -> Tensor:
-        y_BOHW = functional.conv2d(x_BIHW, weight_OI11, bias_O)
         ctx.scale = scale
         ctx.input_shape = x_BIHW.shape
-        ctx.pixels_are_rows = _pixels_are_rows(y_BOHW)
+        ctx.pixels_are_rows = _pixels_are_rows(x_BIHW)
         if ctx.pixels_are_rows:
             x = _as_rows(x_BIHW)
-            rows_PI, down, up = _as_dtype(y_BOHW.dtype, x, down_RI, up_OR)
+            y_PO = _linear(x, weight_OI11.flatten(1), bias_O)
+            rows_PI, down, up = _as_dtype(y_PO.dtype, x, down_RI, up_OR)
             h = torch.mm(rows_PI, down.t())
-            _as_rows(y_BOHW).addmm_(h, up.t(), alpha=scale)
+            y_PO.addmm_(h, up.t(), alpha=scale)
+            y_BOHW = _as_image(y_PO, x_BIHW)
         else:
+            y_BOHW = functional.conv2d(x_BIHW, weight_OI11, bias_O)
             x = x_BIHW.flatten(2)
             planes_BIP, down, up = _as_dtype(y_BOHW.dtype, x, down_RI, up_OR)
             h = torch.matmul(down, planes_BIP)
@@ -203,12 +207,11 @@ class _CorrectedConv1x1(torch.autograd.Function):
         x, h, weight_OI11, down_RI, up_OR = ctx.saved_tensors
         weight_OI = weight_OI11.flatten(1)
         if ctx.pixels_are_rows:
-            batch, _, height, width = ctx.input_shape
             dx, d_down_RI, d_up_OR = _gradients_over_rows(
                 ctx, _as_rows(dy_BOHW), x, h, weight_OI, down_RI, up_OR
             )
             if dx is not None:
-                dx = dx.view(batch, height, width, -1).permute(0, 3, 1, 2)
+                dx = _as_image(dx, dy_BOHW)
         else:
             dx, d_down_RI, d_up_OR = _gradients_over_planes(
                 ctx, dy_BOHW.flatten(2), x, h, weight_OI, down_RI, up_OR
@@ -229,12 +232,15 @@ def _gradients_over_rows(
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     assert not torch.is_grad_enabled(), "a LoRA layer has no second derivative"
     rows_NI, down, up, weight = _as_dtype(dy_NO.dtype, x_NI, down_RI, up_OR, weight_OI)
-    dh_NR = torch.mm(dy_NO, up).mul_(ctx.scale)
+    dh_NR = torch.mm(dy_NO, up)
+    d_up_RO = torch.mm(h_NR.t(), dy_NO)  # faster than its transpose
+    if ctx.scale != 1:
+        dh_NR.mul_(ctx.scale)
+        d_up_RO.mul_(ctx.scale)
     d_down_RI = torch.mm(dh_NR.t(), rows_NI)
-    d_up_RO = torch.mm(h_NR.t(), dy_NO).mul_(ctx.scale)  # faster than its transpose
     dx_NI = None
     if ctx.needs_input_grad[0]:
-        dx_NI = torch.mm(dy_NO, weight).addmm_(dh_NR, down)
+        dx_NI = _linear(dy_NO, weight.t(), None).addmm_(dh_NR, down)
     # autograd casts gradients to their inputs' dtypes
     return dx_NI, d_down_RI, d_up_RO.t()
 
@@ -260,15 +266,36 @@ def _gradients_over_planes(
     return dx_BIP, d_down_RI, d_up_OR
 
 
+_ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+
+
+def _linear(x_NI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
+    """`functional.linear` by oneDNN where that is possible.
+
+    torch multiplies fp32 matrices with MKL, which reaches half of oneDNN's speed on AMD processors:
+    100 against 210 GFLOP/s on the one that was measured (benchmarks/README.md).
+    """
+    plain = x_NI.dtype is torch.float32 and x_NI.device.type == "cpu"
+    if _ONEDNN is None or not plain or torch.is_autocast_enabled("cpu"):
+        return functional.linear(x_NI, weight_OI, bias_O)
+    return _ONEDNN(x_NI, weight_OI, bias_O, "none", [], "")
+
+
 def _as_dtype(dtype: torch.dtype, *tensors: Tensor) -> tuple[Tensor, ...]:
     # asking is several times cheaper than a `to` that has nothing to do
     return tuple(tensor if tensor.dtype is dtype else tensor.to(dtype) for tensor in tensors)
 
 
-def _pixels_are_rows(y_BOHW: Tensor) -> bool:
-    return not y_BOHW.is_contiguous() and y_BOHW.is_contiguous(memory_format=torch.channels_last)
+def _pixels_are_rows(x_BIHW: Tensor) -> bool:
+    return not x_BIHW.is_contiguous() and x_BIHW.is_contiguous(memory_format=torch.channels_last)
 
 
 def _as_rows(image_BCHW: Tensor) -> Tensor:
     """The same numbers as (pixels, channels); a view when the channels are last in memory."""
     return image_BCHW.permute(0, 2, 3, 1).reshape(-1, image_BCHW.shape[1])
+
+
+def _as_image(rows_PC: Tensor, like_BCHW: Tensor) -> Tensor:
+    """The way back: pixels in the places of `like_BCHW`."""
+    batch, _, height, width = like_BCHW.shape
+    return rows_PC.view(batch, height, width, -1).permute(0, 3, 1, 2)

@@ -1,7 +1,7 @@
 """What a training says about itself, in the order it says it.
 
-    PictureEncoded ... -> Started -> (StepFinished | EpochFinished | SampleReady | LoraSaved
-    | CheckpointSaved) ... -> Finished
+    PictureEncoded ... -> Started -> (StepFinished | EpochFinished | Validated | SampleReady
+    | LoraSaved | CheckpointSaved) ... -> Finished
 
 `Noticed` may come anywhere between.
 
@@ -64,6 +64,15 @@ class EpochFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Validated:
+    """The loss on the pictures that are kept out, with the LoRA as it is now."""
+
+    epoch: int
+    loss: float
+    """Always with the same noise and noise levels, so that two epochs can be compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampleReady:
     """A picture drawn with the LoRA as it is now."""
 
@@ -108,6 +117,7 @@ Event = (
     | Started
     | StepFinished
     | EpochFinished
+    | Validated
     | SampleReady
     | LoraSaved
     | CheckpointSaved

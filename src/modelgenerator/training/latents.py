@@ -1,25 +1,35 @@
 """Everything about the pictures that does not change during a training, computed once.
 
 In: the plan, the pictures, a loaded base model.  Out: an `EncodedDataset`: the posterior of every
-picture's latents (and of its mirror image, which is not the mirrored latent), its caption as
-tokens, and its conditioning where the text encoder stays as it is.
+picture's latents (and of its mirror image, which is not the mirrored latent), its mask on their
+grid, its caption as tokens, and its conditioning where the text encoder stays as it is.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from modelgenerator.datasets.buckets import Size, cut_corner, fit
 from modelgenerator.datasets.prepare import Picture
-from modelgenerator.diffusion.family import Conditioning, ModelFamily, PictureRequest, Tokens
+from modelgenerator.diffusion.family import (
+    Conditioning,
+    LatentPosterior,
+    ModelFamily,
+    PictureRequest,
+    Tokens,
+)
+from modelgenerator.errors import BaseModelUnsupported
+from modelgenerator.notices import Notice
 from modelgenerator.training.cache import ContentCache
-from modelgenerator.training.events import PictureEncoded
-from modelgenerator.training.plan import TrainingPlan
+from modelgenerator.training.events import Noticed, PictureEncoded
+from modelgenerator.training.plan import PlannedPicture, TrainingPlan
 
 PRIOR_PICTURES = 16
+QUOTED_CHARACTERS = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +40,8 @@ class EncodedPicture:
     bucket: Size
     mean_MCHW: Tensor
     deviation_MCHW: Tensor
+    mask_MHW: Tensor | None
+    """How much each place counts, 0..1; None unless the training is masked."""
     framing_6: Tensor
     """How it was cut; see `ModelFamily.predict`."""
     prompt: "EncodedPrompt"
@@ -49,6 +61,8 @@ class EncodedDataset:
     """All pictures, and the empty caption that caption dropout shows."""
 
     pictures: tuple[EncodedPicture, ...]
+    validation: tuple[EncodedPicture, ...]
+    """What is kept out of the training; only the original of each, never its mirror image."""
     prior: tuple[EncodedPicture, ...]
     """What the base model itself draws, so that it can be kept; none without preservation."""
     empty_prompt: EncodedPrompt
@@ -56,33 +70,82 @@ class EncodedDataset:
 
 def encode(
     plan: TrainingPlan, pictures: Sequence[Picture], base: ModelFamily, cache: ContentCache
-) -> Generator[PictureEncoded, None, EncodedDataset]:
-    """Encode what `cache` does not hold yet; one event for each picture.
+) -> Generator[PictureEncoded | Noticed, None, EncodedDataset]:
+    """Encode what `cache` does not hold yet; one event for each picture, and what is to be said.
 
     Raises:
         UnusablePhoto: a file changed since the plan was made.
+        UnusableMask: a mask changed, or nothing of it is left after the cut.
+        BaseModelUnsupported: the autoencoder answers with what is not a number.
     """
-    text_learns = plan.trains_text
+    by_content = {picture.sha256: picture for picture in pictures}
     encoded: list[EncodedPicture] = []
-    for picture, planned in zip(pictures, plan.pictures, strict=True):
-        latents, found = _posterior(picture, planned.bucket, plan.flip, base, cache)
-        encoded.append(
-            EncodedPicture(
-                name=picture.name,
-                bucket=planned.bucket,
-                mean_MCHW=latents["mean"].to(base.device),
-                deviation_MCHW=latents["deviation"].to(base.device),
-                framing_6=_framing(picture, planned.bucket).to(base.device),
-                prompt=_prompt(picture.caption, base, cache, text_learns=text_learns),
-            )
-        )
-        yield PictureEncoded(
-            name=picture.name, done=len(encoded), total=len(pictures), from_cache=found
-        )
-    empty = _prompt("", base, cache, text_learns=text_learns)
-    prior = _prior(plan, base, cache, text_learns=text_learns)
-    base.free_encoders(text=not text_learns)
-    return EncodedDataset(pictures=tuple(encoded), prior=prior, empty_prompt=empty)
+    total = len(plan.pictures) + len(plan.validation_pictures)
+    for number, planned in enumerate((*plan.pictures, *plan.validation_pictures)):
+        picture, views = by_content[planned.sha256], 1 + (plan.flip and number < len(plan.pictures))
+        one, found = _encoded(picture, planned, plan, base, cache, views=views)
+        encoded.append(one)
+        yield PictureEncoded(name=picture.name, done=len(encoded), total=total, from_cache=found)
+        yield from _about_unseen(picture, base)
+    empty = _prompt("", base, cache, text_learns=plan.trains_text)
+    prior = _prior(plan, base, cache, text_learns=plan.trains_text)
+    base.free_encoders(text=not plan.trains_text)
+    return EncodedDataset(
+        pictures=tuple(encoded[: len(plan.pictures)]),
+        validation=tuple(encoded[len(plan.pictures) :]),
+        prior=prior,
+        empty_prompt=empty,
+    )
+
+
+def _encoded(
+    picture: Picture,
+    planned: PlannedPicture,
+    plan: TrainingPlan,
+    base: ModelFamily,
+    cache: ContentCache,
+    *,
+    views: int,
+) -> tuple[EncodedPicture, bool]:
+    """The picture, and whether its latents were found."""
+    latents, found = _posterior(picture, planned.bucket, views, base, cache)
+    mean_MCHW = latents["mean"].to(base.device)
+    encoded = EncodedPicture(
+        name=picture.name,
+        bucket=planned.bucket,
+        mean_MCHW=mean_MCHW,
+        deviation_MCHW=latents["deviation"].to(base.device),
+        mask_MHW=_mask(picture, planned.bucket, mean_MCHW) if plan.masked_loss else None,
+        framing_6=_framing(picture, planned.bucket).to(base.device),
+        prompt=_prompt(picture.caption, base, cache, text_learns=plan.trains_text),
+    )
+    return encoded, found
+
+
+def _mask(picture: Picture, bucket: Size, mean_MCHW: Tensor) -> Tensor:
+    """On the latent grid, by averaging areas; ones for a picture that has no mask."""
+    views, _, height, width = mean_MCHW.shape
+    if picture.mask is None:
+        return torch.ones(views, height, width, device=mean_MCHW.device)
+    mask_HW = picture.mask.weights(bucket)
+    seen = np.stack([mask_HW, mask_HW[:, ::-1]][:views])
+    mask_M1HW = functional.interpolate(
+        torch.from_numpy(seen)[:, None], (height, width), mode="area"
+    )
+    return mask_M1HW[:, 0].to(mean_MCHW.device)
+
+
+def _about_unseen(picture: Picture, base: ModelFamily) -> Iterator[Noticed]:
+    unseen = base.unseen(picture.caption)
+    if unseen is None:
+        return
+    more = "" if len(unseen.text) <= QUOTED_CHARACTERS else " ..."
+    message = (
+        f"The caption of {picture.name} is too long: the base model reads {unseen.room} tokens of "
+        f"it. The last {unseen.tokens} are cut off, so it never sees: "
+        f"{unseen.text[:QUOTED_CHARACTERS]}{more}"
+    )
+    yield Noticed(notice=Notice("warning", None, message))
 
 
 def conditioning_of(prompts: Sequence[EncodedPrompt], base: ModelFamily) -> Conditioning:
@@ -96,23 +159,33 @@ def conditioning_of(prompts: Sequence[EncodedPrompt], base: ModelFamily) -> Cond
 
 
 def _posterior(
-    picture: Picture, bucket: Size, flip: bool, base: ModelFamily, cache: ContentCache
+    picture: Picture, bucket: Size, views: int, base: ModelFamily, cache: ContentCache
 ) -> tuple[dict[str, Tensor], bool]:
     def compute() -> dict[str, Tensor]:
         pixels_HW3 = fit(picture.read().pixels_HW3, bucket)
-        views = [pixels_HW3, pixels_HW3[:, ::-1]] if flip else [pixels_HW3]
-        pixels_MHW3 = torch.from_numpy(np.stack(views)).float() / 127.5 - 1
+        seen = np.stack([pixels_HW3, pixels_HW3[:, ::-1]][:views])
+        pixels_MHW3 = torch.from_numpy(seen).float() / 127.5 - 1
         posterior = base.encode_pictures(pixels_MHW3.permute(0, 3, 1, 2).contiguous())
+        _require_numbers(posterior, picture)
         return {"mean": posterior.mean_BCHW.cpu(), "deviation": posterior.deviation_BCHW.cpu()}
 
     facts = {
         "picture": picture.sha256,
         "bucket": bucket,
-        "mirrored": flip,
+        "mirrored": views == 2,
         "autoencoder": base.autoencoder_fingerprint,
         "device": base.device.type,
     }
     return cache.get(facts, compute)
+
+
+def _require_numbers(posterior: LatentPosterior, picture: Picture) -> None:
+    # a sum is finite only if all of it is, or too large to be learnt from anyway
+    if not (posterior.mean_BCHW.sum() + posterior.deviation_BCHW.sum()).isfinite():
+        raise BaseModelUnsupported(
+            f"The base model's autoencoder turns {picture.name} into what is not a number. Its "
+            "files may be damaged: download it again, or choose another base model."
+        )
 
 
 def _framing(picture: Picture, bucket: Size) -> Tensor:
@@ -151,6 +224,7 @@ def _prior(
             bucket=(side, side),
             mean_MCHW=posterior.mean_BCHW[number : number + 1],
             deviation_MCHW=posterior.deviation_BCHW[number : number + 1],
+            mask_MHW=None,
             framing_6=torch.tensor([side, side, 0, 0, side, side], dtype=torch.float32).to(
                 base.device
             ),
@@ -166,7 +240,9 @@ def _prompt(
     batch_of_one = base.tokenize([caption])
     tokens = {name: tokens_1L[0].to(base.device) for name, tokens_1L in batch_of_one.items()}
     if text_learns:
-        return EncodedPrompt(tokens=tokens, conditioning=None)
+        fixed = base.encode_fixed(batch_of_one)
+        said = {name: tensor[0].to(base.device) for name, tensor in fixed.items()}
+        return EncodedPrompt(tokens={**tokens, **said}, conditioning=None)
 
     def compute() -> dict[str, Tensor]:
         with torch.no_grad():

@@ -32,10 +32,10 @@ from modelgenerator.training.events import (
     SampleReady,
     Started,
     StepFinished,
+    Validated,
 )
-from modelgenerator.training.latents import EncodedDataset, EncodedPrompt, conditioning_of
-from modelgenerator.training.losses import LOSSES
-from modelgenerator.training.noise import sample_noise
+from modelgenerator.training.latents import EncodedDataset
+from modelgenerator.training.objective import Objective
 from modelgenerator.training.optimizers.by_name import OPTIMIZERS
 from modelgenerator.training.optimizers.flat import FlatMatrix, FlatOptimizer, clip_
 from modelgenerator.training.order import Visit, steps
@@ -44,7 +44,6 @@ from modelgenerator.training.precision import LossScaler, loss_scaler
 from modelgenerator.training.randomness import Purpose, Randomness
 from modelgenerator.training.record import lora_metadata
 from modelgenerator.training.schedules import Schedule, constant, cosine, cosine_annealing
-from modelgenerator.training.timesteps import DENSITIES
 from modelgenerator.whole_files import write_whole
 
 LORA_FILE = "lora.safetensors"
@@ -65,6 +64,7 @@ class _Run:
     dataset: EncodedDataset
     base: ModelFamily
     network: LoraNetwork
+    objective: Objective
     optimizer: FlatOptimizer
     scaler: LossScaler
     randomness: Randomness
@@ -124,6 +124,9 @@ def train(
             dataset=dataset,
             base=base,
             network=network,
+            objective=Objective(
+                plan=plan, dataset=dataset, base=base, network=network, randomness=randomness
+            ),
             optimizer=optimizer,
             scaler=loss_scaler(plan.compute_dtype),
             randomness=randomness,
@@ -228,72 +231,7 @@ def _diverged(run: _Run, group: Sequence[Sequence[Visit]]) -> TrainingDiverged:
 
 
 def _loss(run: _Run, batch: Sequence[Visit]) -> Tensor:
-    """How far the denoiser is from the target on one batch, each sample counting alike."""
-    base, measure = run.base, LOSSES[run.plan.loss]
-    latents_BCHW = torch.stack([_latents(run, visit) for visit in batch])
-    noise_BCHW, times_B = _noise_and_times(run, batch, tuple(latents_BCHW.shape[1:]))
-    noised_BCHW = base.noising.add_noise(latents_BCHW, noise_BCHW, times_B)
-    prompts = conditioning_of([_prompt(run, visit) for visit in batch], base)
-    framing_B6 = torch.stack([run.dataset.pictures[visit.picture].framing_6 for visit in batch])
-    predicted_BCHW = base.predict(noised_BCHW, times_B, prompts, framing_B6)
-    target_BCHW = base.noising.target(latents_BCHW, noise_BCHW, times_B)
-    loss = measure(predicted_BCHW, target_BCHW).mean()
-    if run.dataset.prior:
-        loss = loss + run.plan.prior_preservation * _prior_loss(run, batch)
-    return loss
-
-
-def _prior_loss(run: _Run, batch: Sequence[Visit]) -> Tensor:
-    """How far the LoRA moves what the base model answers to prompts without the subject.
-
-    Source: Ruiz et al. 2022, https://arxiv.org/abs/2208.12242, section 4.3, on pictures that the
-    base model drew itself; its own answer takes the place of the noise, as in ai-toolkit's
-    "differential output preservation".
-    """
-    base, randomness = run.base, run.randomness
-    chosen = [
-        run.dataset.prior[int(share * len(run.dataset.prior))]
-        for share in (float(randomness.uniform(Purpose.PRIOR, v.number)) for v in batch)
-    ]
-    latents_BCHW = torch.cat([picture.mean_MCHW for picture in chosen])
-    visits = [Visit(visit.picture, f"prior {visit.number}") for visit in batch]
-    noise_BCHW, times_B = _noise_and_times(run, visits, tuple(latents_BCHW.shape[1:]))
-    noised_BCHW = base.noising.add_noise(latents_BCHW, noise_BCHW, times_B)
-    prompts = [picture.prompt for picture in chosen]
-    framing_B6 = torch.stack([picture.framing_6 for picture in chosen])
-    run.network.scale = 0
-    with torch.no_grad():
-        kept_BCHW = base.predict(noised_BCHW, times_B, conditioning_of(prompts, base), framing_B6)
-    run.network.scale = 1
-    now_BCHW = base.predict(noised_BCHW, times_B, conditioning_of(prompts, base), framing_B6)
-    return LOSSES[run.plan.loss](now_BCHW, kept_BCHW).mean()
-
-
-def _noise_and_times(
-    run: _Run, batch: Sequence[Visit], shape: tuple[int, ...]
-) -> tuple[Tensor, Tensor]:
-    plan, base, randomness = run.plan, run.base, run.randomness
-    noise_BCHW = torch.stack(
-        [sample_noise(randomness, v.number, shape, offset=plan.noise_offset) for v in batch]
-    )
-    uniform_B = torch.stack([randomness.uniform(Purpose.TIMESTEP, v.number) for v in batch])
-    places_B = DENSITIES[plan.timestep_sampling](uniform_B)
-    return noise_BCHW.to(base.device), base.noising.times(places_B).to(base.device)
-
-
-def _latents(run: _Run, visit: Visit) -> Tensor:
-    picture = run.dataset.pictures[visit.picture]
-    mirrored = run.plan.flip and bool(run.randomness.uniform(Purpose.FLIP, visit.number) < 0.5)
-    mean_CHW = picture.mean_MCHW[int(mirrored)]
-    drawn_CHW = run.randomness.normal(Purpose.POSTERIOR, visit.number, tuple(mean_CHW.shape))
-    return mean_CHW + picture.deviation_MCHW[int(mirrored)] * drawn_CHW.to(mean_CHW.device)
-
-
-def _prompt(run: _Run, visit: Visit) -> EncodedPrompt:
-    dropout = run.plan.caption_dropout
-    if dropout and bool(run.randomness.uniform(Purpose.CAPTION, visit.number) < dropout):
-        return run.dataset.empty_prompt
-    return run.dataset.pictures[visit.picture].prompt
+    return run.objective.loss(batch)
 
 
 def _save(run: _Run, file: Path) -> None:
@@ -310,6 +248,8 @@ def _end_of_epoch(run: _Run, epoch: int) -> Iterator[Event]:
     """Whoever is interrupted in here does all of it again: no file of an epoch is left out."""
     yield EpochFinished(epoch=epoch, mean_loss=sum(run.epoch_losses) / len(run.epoch_losses))
     plan = run.plan
+    if plan.validation_pictures:
+        yield Validated(epoch=epoch, loss=run.objective.validation_loss())
     if plan.save_every and epoch % plan.save_every == 0 and run.step < plan.total_steps:
         file = run.folder / f"lora-epoch-{epoch:04}.safetensors"
         _save(run, file)

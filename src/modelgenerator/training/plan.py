@@ -18,14 +18,16 @@ from typing import cast
 
 from modelgenerator.datasets.buckets import Size, bucket_sizes, is_upscaled, nearest_bucket
 from modelgenerator.datasets.captions import without_prefix
+from modelgenerator.datasets.masks import MASK_ENDING
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.recommended import image_defaults, training_steps
 from modelgenerator.diffusion.traits import TRAITS, FamilyTraits
 from modelgenerator.errors import InvalidSettings
-from modelgenerator.notices import Notice
+from modelgenerator.notices import Notice, listed
 from modelgenerator.settings import (
     LossType,
+    NetworkTarget,
     OptimizerName,
     Precision,
     SchedulerName,
@@ -39,6 +41,7 @@ from modelgenerator.training.optimizer_traits import (
 
 MANY_STEPS = 10_000
 FEW_PICTURES = 5
+SHADES = ("head_mask_shade", "body_mask_shade", "bounding_mask_shade", "background_mask_shade")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +70,14 @@ class TrainingPlan:
     base_model: str
     base_revision: str
     family: str
+    edition: str
+    """Which of its family the base model is; empty where that makes no difference."""
     prediction_type: str
     seed: int
     pictures: tuple[PlannedPicture, ...]
+    """What is trained on."""
+    validation_pictures: tuple[PlannedPicture, ...]
+    """What is kept out, to measure the loss on after every epoch."""
     dataset_fingerprint: str
     caption_prefix: str
     resolution: int
@@ -95,8 +103,20 @@ class TrainingPlan:
     optimizer_arguments: tuple[tuple[str, float | bool], ...]
     scheduler: str
     loss: str
+    huber_c: float
+    """1 where `loss` has no threshold."""
+    min_snr_gamma: float
+    """0 counts every noise level alike."""
+    masked_loss: bool
+    mask_normalization: bool
+    """Whether a small subject counts as much as a large one; true without masks."""
     noise_offset: float
+    multires_noise_iterations: int
+    multires_noise_discount: float
+    """0 without iterations."""
     timestep_sampling: str
+    guidance_scale: float
+    """What a base model that was distilled with guidance is told; others are told nothing."""
     prior_preservation: float
     prior_prompts: tuple[str, ...]
     """What the base model is asked for before the training; empty without preservation."""
@@ -153,28 +173,31 @@ def resolve(
     _refuse_unavailable(settings)
     notices: list[Notice] = []
     resolution = _resolution(settings, base, notices)
-    buckets = _buckets(dataset, resolution, base.size_step, notices)
+    seed = _seed(settings, notices)
+    planned = _planned(dataset, _buckets(dataset, resolution, base, notices))
+    pictures, kept_out = _split(planned, settings.validation_split, seed, notices)
+    buckets = [picture.bucket for picture in pictures]
     steps_per_epoch = _steps_per_epoch(settings, buckets, notices)
     epochs, total_steps = _length(settings, len(buckets), steps_per_epoch, base, notices)
     learning_rate = _learning_rate(settings, notices)
     scheduler = _scheduler(settings, notices)
     alpha = float(settings.network_dim if settings.alpha_dim is None else settings.alpha_dim)
-    compute_dtype = _compute_dtype(settings, device, notices)
-    seed = _seed(settings, notices)
+    compute_dtype = _compute_dtype(settings, base, device, notices)
+    network_targets = _network_targets(settings, base, notices)
     images = image_defaults(base)
     traits = TRAITS[base.family]
-    notices += _ignored(settings, base)
+    notices += _ignored(settings, base, traits)
+    notices += _about_samples(settings, dataset, traits)
     notices += _advice(settings, len(buckets), total_steps, alpha)
     return TrainingPlan(
         base_model=base.reference,
         base_revision=base.revision or "",
         family=base.family.value,
+        edition=base.edition,
         prediction_type=base.prediction_type,
         seed=seed,
-        pictures=tuple(
-            PlannedPicture(name=p.name, sha256=p.sha256, caption=p.caption, bucket=bucket)
-            for p, bucket in zip(dataset.pictures, buckets, strict=True)
-        ),
+        pictures=pictures,
+        validation_pictures=kept_out,
         dataset_fingerprint=dataset.fingerprint,
         caption_prefix=settings.caption_prefix or "",
         resolution=resolution,
@@ -188,7 +211,7 @@ def resolve(
         caption_dropout=settings.caption_dropout,
         denoiser=traits.denoiser,
         text_encoders=() if settings.train_unet_only else traits.text_encoders,
-        network_targets=tuple(sorted({target.value for target in settings.network_targets})),
+        network_targets=network_targets,
         network_dim=settings.network_dim,
         network_alpha=alpha,
         optimizer=settings.optimizer.value,
@@ -196,8 +219,17 @@ def resolve(
         optimizer_arguments=_optimizer_arguments(settings),
         scheduler=scheduler,
         loss=settings.loss_type.value,
+        huber_c=settings.huber_c if _has_threshold(settings) else 1.0,
+        min_snr_gamma=0.0 if traits.is_flow else settings.min_snr_gamma or 0.0,
+        masked_loss=settings.masked_loss,
+        mask_normalization=settings.mask_normalization or not settings.masked_loss,
         noise_offset=settings.noise_offset,
+        multires_noise_iterations=settings.multires_noise_iterations,
+        multires_noise_discount=(
+            settings.multires_noise_discount if settings.multires_noise_iterations else 0.0
+        ),
         timestep_sampling=_timestep_sampling(settings, traits),
+        guidance_scale=settings.guidance_scale if base.takes_guidance else 1.0,
         prior_preservation=settings.prior_preservation,
         prior_prompts=_prior_prompts(settings, dataset),
         compute_dtype=compute_dtype,
@@ -214,11 +246,6 @@ def resolve(
 def _refuse_unavailable(settings: TrainingSettings) -> None:
     wanted = {
         "normalizeDataset": settings.normalize_dataset,
-        "maskedLoss": settings.masked_loss,
-        f"lossType {settings.loss_type}": settings.loss_type is not LossType.L2,
-        "multiresNoiseIterations": settings.multires_noise_iterations > 0,
-        "minSnrGamma": settings.min_snr_gamma is not None,
-        "validationSplit": settings.validation_split > 0,
     }
     missing = [name for name, is_wanted in wanted.items() if is_wanted]
     if missing:
@@ -264,9 +291,15 @@ def _resolution(settings: TrainingSettings, base: BaseModelFiles, notices: list[
 
 
 def _buckets(
-    dataset: PreparedDataset, resolution: int, step: int, notices: list[Notice]
+    dataset: PreparedDataset, resolution: int, base: BaseModelFiles, notices: list[Notice]
 ) -> list[Size]:
-    sizes = bucket_sizes(resolution, step)
+    longest = base.longest_side or 2 * resolution
+    if resolution > longest:
+        raise InvalidSettings(
+            f"resolution {resolution}: {base.reference} knows no places beyond {longest} pixels. "
+            f"Give {longest} or less; {base.native_size} is what it was made for."
+        )
+    sizes = [size for size in bucket_sizes(resolution, base.size_step) if max(size) <= longest]
     buckets = [nearest_bucket(p.width, p.height, sizes) for p in dataset.pictures]
     for picture, bucket in zip(dataset.pictures, buckets, strict=True):
         if is_upscaled(picture.width, picture.height, bucket):
@@ -289,6 +322,41 @@ def _steps_per_epoch(
         )
         notices.append(Notice("warning", "gradientAccumulation", message))
     return math.ceil(batches / settings.gradient_accumulation)
+
+
+def _planned(dataset: PreparedDataset, buckets: Sequence[Size]) -> tuple[PlannedPicture, ...]:
+    return tuple(
+        PlannedPicture(name=p.name, sha256=p.sha256, caption=p.caption, bucket=bucket)
+        for p, bucket in zip(dataset.pictures, buckets, strict=True)
+    )
+
+
+def _split(
+    pictures: tuple[PlannedPicture, ...], share: float, seed: int, notices: list[Notice]
+) -> tuple[tuple[PlannedPicture, ...], tuple[PlannedPicture, ...]]:
+    """What is trained on, and what is kept out: at least one picture each."""
+    if not share:
+        return pictures, ()
+    if len(pictures) == 1:
+        raise InvalidSettings(
+            "validationSplit keeps pictures out of the training, and there is only one picture: "
+            "add pictures, or leave validationSplit out."
+        )
+    count = min(len(pictures) - 1, max(1, round(share * len(pictures))))
+    drawn = set(sorted(pictures, key=lambda picture: _lot(seed, picture))[:count])
+    kept_out = tuple(picture for picture in pictures if picture in drawn)
+    message = f"Kept out of the training: {listed([picture.name for picture in kept_out])}."
+    notices.append(Notice("info", "validationSplit", message))
+    return tuple(picture for picture in pictures if picture not in drawn), kept_out
+
+
+def _lot(seed: int, picture: PlannedPicture) -> str:
+    """A random number that belongs to the picture, wherever it lies and whatever it is called.
+
+    Like all randomness of a training a function of seed and purpose; made here because `randomness`
+    loads torch.
+    """
+    return hashlib.sha256(f"{seed} validation {picture.sha256}".encode()).hexdigest()
 
 
 def _length(
@@ -363,6 +431,10 @@ def _timestep_sampling(settings: TrainingSettings, traits: FamilyTraits) -> str:
     return settings.timestep_sampling.value
 
 
+def _has_threshold(settings: TrainingSettings) -> bool:
+    return settings.loss_type in (LossType.HUBER, LossType.SMOOTH_L1)
+
+
 def _prior_prompts(settings: TrainingSettings, dataset: PreparedDataset) -> tuple[str, ...]:
     if not settings.prior_preservation:
         return ()
@@ -370,16 +442,46 @@ def _prior_prompts(settings: TrainingSettings, dataset: PreparedDataset) -> tupl
     return settings.prior_prompts or tuple(dict.fromkeys(captions))
 
 
-def _compute_dtype(settings: TrainingSettings, device: DeviceFacts, notices: list[Notice]) -> str:
+def _network_targets(
+    settings: TrainingSettings, base: BaseModelFiles, notices: list[Notice]
+) -> tuple[str, ...]:
+    targets = {target.value for target in settings.network_targets}
+    if TRAITS[base.family].denoiser == "transformer" and NetworkTarget.CONVOLUTIONS in targets:
+        message = "Ignored: convolutions. A transformer has none, its attention blocks are trained."
+        notices.append(Notice("warning", "networkTargets", message))
+        targets = {NetworkTarget.ATTENTION.value}
+    return tuple(sorted(targets))
+
+
+def _compute_dtype(
+    settings: TrainingSettings, base: BaseModelFiles, device: DeviceFacts, notices: list[Notice]
+) -> str:
     if device.kind == "cpu":
         message = "fp32 is used: half precision is many times slower on a CPU."
         notices.append(Notice("info", "precision", message))
         return "fp32"
+    if TRAITS[base.family].is_flow:
+        return _flow_dtype(settings, base, device, notices)
     if settings.precision is Precision.BF16 and not device.has_bf16:
         message = "fp16 is used: this GPU does not compute in bf16."
         notices.append(Notice("warning", "precision", message))
         return "fp16"
     return settings.precision.value
+
+
+def _flow_dtype(
+    settings: TrainingSettings, base: BaseModelFiles, device: DeviceFacts, notices: list[Notice]
+) -> str:
+    """Never fp16: the numbers inside these transformers, and inside T5, leave its range."""
+    used = "bf16" if device.has_bf16 else "fp32"
+    reasons = {
+        Precision.FP16: f"{base.reference} overflows in fp16.",
+        Precision.BF16: "this GPU does not compute in bf16.",
+    }
+    if settings.precision.value != used:
+        message = f"{used} is used: {reasons[settings.precision]}"
+        notices.append(Notice("warning", "precision", message))
+    return used
 
 
 def _seed(settings: TrainingSettings, notices: list[Notice]) -> int:
@@ -390,23 +492,30 @@ def _seed(settings: TrainingSettings, notices: list[Notice]) -> int:
     return seed
 
 
-def _ignored(settings: TrainingSettings, base: BaseModelFiles) -> Iterator[Notice]:
+def _ignored(
+    settings: TrainingSettings, base: BaseModelFiles, traits: FamilyTraits
+) -> Iterator[Notice]:
     """What was written and has no effect with this base model or these other settings."""
-    no_masks = "without maskedLoss it has no effect."
+    no_shades = (
+        "masks from files say their own shades."
+        if settings.masked_loss
+        else "without maskedLoss it has no effect."
+    )
     no_prior = "without priorPreservation it has no effect."
     not_here = f"{base.family.value} base models do not use it."
-    reasons = {
-        "head_mask_shade": no_masks,
-        "body_mask_shade": no_masks,
-        "bounding_mask_shade": no_masks,
-        "background_mask_shade": no_masks,
-        "mask_normalization": no_masks,
-        "huber_c": "it belongs to lossType Huber and SmoothL1.",
-        "multires_noise_discount": "without multiresNoiseIterations it has no effect.",
-        "timestep_sampling": not_here,
-        **({} if settings.prior_preservation else {"prior_prompts": no_prior}),
-        "guidance_scale": not_here,
-    }
+    not_distilled = "only base models that were distilled with guidance, as FLUX.1-dev, use it."
+    reasons: dict[str, str] = dict.fromkeys(SHADES, no_shades)
+    if not base.takes_guidance:
+        reasons["guidance_scale"] = not_distilled
+    if not settings.masked_loss:
+        reasons["mask_normalization"] = "without maskedLoss it has no effect."
+    if not _has_threshold(settings):
+        reasons["huber_c"] = "it belongs to lossType Huber and SmoothL1."
+    if not settings.multires_noise_iterations:
+        reasons["multires_noise_discount"] = "without multiresNoiseIterations it has no effect."
+    reasons["min_snr_gamma" if traits.is_flow else "timestep_sampling"] = not_here
+    if not settings.prior_preservation:
+        reasons["prior_prompts"] = no_prior
     used = OPTIMIZER_TRAITS[settings.optimizer].arguments
     unused = (setting for setting in OPTIMIZER_SETTINGS if setting not in used)
     reasons |= dict.fromkeys(unused, f"{settings.optimizer} does not use it.")
@@ -414,6 +523,42 @@ def _ignored(settings: TrainingSettings, base: BaseModelFiles) -> Iterator[Notic
         if settings.is_given(attribute):
             name = type(settings).model_fields[attribute].alias or attribute
             yield Notice("warning", name, f"Ignored: {reason}")
+
+
+def _about_samples(
+    settings: TrainingSettings, dataset: PreparedDataset, traits: FamilyTraits
+) -> Iterator[Notice]:
+    """What losses, masks and noise of this training should be known for."""
+    if _has_threshold(settings) and settings.huber_c == 1:
+        message = (
+            "At 1, Huber and SmoothL1 are the same and treat all noise levels alike: 0.1 is a "
+            "good start."
+        )
+        yield Notice("info", "huberC", message)
+    for attribute in ("noise_offset", "multires_noise_iterations"):
+        if traits.is_flow and getattr(settings, attribute):
+            name = type(settings).model_fields[attribute].alias
+            yield Notice("info", name, "It is applied here too; kohya's scripts skip flow models.")
+    if settings.masked_loss:
+        yield from _about_masks(dataset, normalized=settings.normalize_dataset)
+
+
+def _about_masks(dataset: PreparedDataset, *, normalized: bool) -> Iterator[Notice]:
+    """Raises InvalidSettings: there is no mask at all."""
+    maskless = [picture.name for picture in dataset.pictures if picture.mask is None]
+    if len(maskless) == len(dataset.pictures):
+        stem = maskless[0].rpartition(".")[0] or maskless[0]
+        raise InvalidSettings(
+            f"maskedLoss needs masks, and there is none: put a grey picture beside each photo, of "
+            f"the same size, white where it counts and black where not, and call that of "
+            f"{maskless[0]} {stem}{MASK_ENDING}. Masks that are made for you come with the next "
+            "version."
+        )
+    if maskless:
+        message = f"Without a mask, and so counted all over: {listed(maskless)}."
+        yield Notice("warning", "maskedLoss", message)
+    if not normalized:
+        yield Notice("info", "maskedLoss", "It works best with normalizeDataset.")
 
 
 def _advice(

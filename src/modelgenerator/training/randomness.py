@@ -26,6 +26,7 @@ class Purpose(StrEnum):
     TIMESTEP = "timestep"
     NOISE = "noise"
     OFFSET = "offset"
+    PYRAMID = "pyramid"
     INIT = "init"
     PRIOR = "prior"
 

@@ -15,24 +15,41 @@ _KOHYA_VERSIONS = {
     ("stable-diffusion-1", "v_prediction"): "sd_v1",
     ("stable-diffusion-2", "epsilon"): "sd_v2",
     ("stable-diffusion-2", "v_prediction"): "sd_v2_v",
+    ("stable-diffusion-xl", "epsilon"): "sdxl_base_v1-0",
+    ("stable-diffusion-xl", "v_prediction"): "sdxl_base_v1-0",
+    ("stable-diffusion-3", "flow"): "sd3",
+    ("flux", "flow"): "flux1",
 }
 _ARCHITECTURES = {
-    "stable-diffusion-1": "stable-diffusion-v1",
-    "stable-diffusion-2": "stable-diffusion-v2-512",
+    ("stable-diffusion-1", "epsilon"): "stable-diffusion-v1",
+    ("stable-diffusion-1", "v_prediction"): "stable-diffusion-v1",
+    ("stable-diffusion-2", "epsilon"): "stable-diffusion-v2-512",
+    ("stable-diffusion-2", "v_prediction"): "stable-diffusion-v2-768-v",
+    ("stable-diffusion-xl", "epsilon"): "stable-diffusion-xl-v1-base",
+    ("stable-diffusion-xl", "v_prediction"): "stable-diffusion-xl-v1-base",
+    ("stable-diffusion-3", "flow"): "stable-diffusion-3",
+    ("flux", "flow"): "flux-1",
 }
+"""Source: kohya-ss/sd-scripts, library/sai_model_spec.py."""
 
 
 def lora_metadata(plan: TrainingPlan, *, steps: int) -> dict[str, str]:
     """The header of a LoRA that was trained for `steps` steps of `plan`."""
     facts = plan.as_json()
-    for private in ("pictures", "notices", "sample_prompts", "prior_prompts"):
+    for private in (
+        "pictures",
+        "validation_pictures",
+        "notices",
+        "sample_prompts",
+        "prior_prompts",
+    ):
         del facts[private]
     return build_metadata(
         TrainingFacts(
             title=plan.caption_prefix or "lora",
             trigger_phrase=plan.caption_prefix,
             base_model=plan.base_model,
-            architecture=_ARCHITECTURES[plan.family],
+            architecture=_architecture(plan),
             base_model_version=_KOHYA_VERSIONS[plan.family, plan.prediction_type],
             prediction_type=plan.prediction_type,
             resolution=(plan.resolution, plan.resolution),
@@ -57,3 +74,9 @@ def lora_metadata(plan: TrainingPlan, *, steps: int) -> dict[str, str]:
             version=version("modelgenerator"),
         )
     )
+
+
+def _architecture(plan: TrainingPlan) -> str:
+    """FLUX.1 and Stable Diffusion 3 come in editions, which belong to the name."""
+    name = _ARCHITECTURES[plan.family, plan.prediction_type]
+    return f"{name}-{plan.edition}" if plan.edition else name

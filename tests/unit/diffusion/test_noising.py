@@ -2,7 +2,7 @@ import pytest
 import torch
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
-from modelgenerator.diffusion.noising import Noising, scheduled_noising
+from modelgenerator.diffusion.noising import FlowNoising, Noising, scheduled_noising
 
 
 def pair(prediction_type: str, **settings: object) -> tuple[Noising, DDPMScheduler]:
@@ -70,3 +70,9 @@ def test_every_timestep_is_as_likely_as_any_other():
     assert len(counts_T) == 1000
     assert counts_T.min() >= 98
     assert counts_T.max() <= 102
+
+
+def test_the_shift_of_a_flow_is_its_schedulers():
+    assert FlowNoising().scheduler_shift == 3.0
+    assert FlowNoising(1.0).scheduler_shift == 1.0
+    assert pair("epsilon")[0].scheduler_shift == 1.0

@@ -1,5 +1,5 @@
 import pytest
-from tests.examples import base_files
+from tests.examples import base_files, flux_files, sd3_files
 
 from modelgenerator.diffusion import recommended
 from modelgenerator.errors import InvalidSettings
@@ -53,3 +53,15 @@ def test_pictures_of_several_wishes_keep_their_order():
     wishes = [ImageSettings(prompt=prompt, count=2, seed=0) for prompt in ("one", "two")]
     prompts = [one.request.prompt for one in plan_images(wishes, base_files())]
     assert prompts == ["one", "one", "two", "two"]
+
+
+def test_a_negative_prompt_is_refused_where_none_is_taken():
+    with pytest.raises(InvalidSettings, match="negativePrompt: org/name takes none"):
+        plan_images([ImageSettings(prompt="lvff", negative_prompt="rain")], flux_files())
+    (one,) = plan_images([ImageSettings(prompt="lvff")], flux_files())
+    assert (one.request.negative_prompt, one.request.guidance_scale) == ("", 3.5)
+
+
+def test_a_side_beyond_the_places_of_the_base_model_is_refused():
+    with pytest.raises(InvalidSettings, match=r"width 1024: .* beyond 512 pixels"):
+        plan_images([ImageSettings(prompt="lvff", width=1024)], sd3_files(longest_side=512))

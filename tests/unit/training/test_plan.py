@@ -13,6 +13,7 @@ from tests.examples import (
     OLD_GPU,
     base_files,
     dataset_of,
+    masked,
     notices_on,
     plan_for,
 )
@@ -398,6 +399,9 @@ def test_no_samples_and_no_files_are_the_default():
         ("flipAug", True, "flip"),
         ("captionDropout", 0.25, "caption_dropout"),
         ("noiseOffset", 0.1, "noise_offset"),
+        ("multiresNoiseIterations", 6, "multires_noise_iterations"),
+        ("lossType", "Huber", "loss"),
+        ("minSnrGamma", 5.0, "min_snr_gamma"),
         ("scheduler", "CosineAnnealing", "scheduler"),
         ("repeats", 3, "repeats"),
         ("batchSize", 4, "batch_size"),
@@ -437,26 +441,11 @@ def test_a_setting_without_effect_is_warned_of_by_its_name(setting: str, value: 
     ("setting", "value"),
     [
         ("normalizeDataset", True),
-        ("maskedLoss", True),
-        ("lossType", "Huber"),
-        ("lossType", "SmoothL1"),
-        ("multiresNoiseIterations", 1),
-        ("minSnrGamma", 5.0),
-        ("validationSplit", 0.1),
     ],
 )
 def test_what_is_not_available_yet_is_refused_by_its_name(setting: str, value: object):
     with pytest.raises(InvalidSettings, match=f"Not available yet.*{setting}.*Leave it out"):
         plan_for(**{setting: value})
-
-
-def test_everything_that_is_not_available_yet_is_named_at_once():
-    with pytest.raises(InvalidSettings) as refusal:
-        plan_for(maskedLoss=True, lossType="Huber", validationSplit=0.5)
-    assert str(refusal.value) == (
-        "Not available yet in this version: maskedLoss, lossType Huber, validationSplit. "
-        "Leave them out to train without."
-    )
 
 
 def test_a_setting_of_a_later_version_at_its_default_is_no_reason_to_refuse():
@@ -511,6 +500,10 @@ def test_what_is_only_said_does_not_change_the_digest():
         {"flipAug": True},
         {"captionDropout": 0.1},
         {"noiseOffset": 0.1},
+        {"multiresNoiseIterations": 6},
+        {"lossType": "Huber"},
+        {"minSnrGamma": 5.0},
+        {"validationSplit": 0.2},
         {"trainUnetOnly": True},
         {"resolution": 448},
         {"networkTargets": ["convolutions"]},
@@ -558,16 +551,17 @@ def _valid_settings() -> st.SearchStrategy[dict[str, object]]:
 def test_valid_settings_are_resolved_or_refused_in_words(
     written: dict[str, object], sizes: list[tuple[int, int]], device: DeviceFacts
 ):
-    unwired = ("maskedLoss", "normalizeDataset", "lossType", "minSnrGamma", "validationSplit")
-    unwired += ("multiresNoiseIterations",)
+    unwired = ("normalizeDataset",)
     settings = TrainingSettings.from_written({k: v for k, v in written.items() if k not in unwired})
     with suppress(InvalidSettings):  # any other error is one of ours
-        _is_complete(resolve(settings, dataset_of(sizes), base_files(), device), len(sizes))
+        dataset = masked(dataset_of(sizes))
+        _is_complete(resolve(settings, dataset, base_files(), device), len(sizes))
 
 
 def _is_complete(plan: TrainingPlan, pictures: int) -> None:
     values = plan.as_json()
     assert None not in values.values()
-    assert len(plan.pictures) == pictures
+    assert len(plan.pictures) + len(plan.validation_pictures) == pictures
+    assert plan.pictures
     assert 1 <= plan.total_steps <= plan.epochs * plan.steps_per_epoch
     assert all(side % 64 == 0 for picture in plan.pictures for side in picture.bucket)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from modelgenerator.training.noise import sample_noise
+from modelgenerator.training.noise import WHITE, NoiseKind, sample_noise
 from modelgenerator.training.randomness import Purpose, Randomness
 
 SHAPE = (4, 32, 32)
@@ -87,13 +87,13 @@ def test_a_permutation_has_every_number_once():
 
 def test_noise_without_an_offset_is_white():
     randomness = Randomness(5)
-    noise_CHW = sample_noise(randomness, 9, SHAPE, offset=0.0)
+    noise_CHW = sample_noise(randomness, 9, SHAPE, WHITE)
     assert torch.equal(noise_CHW, randomness.normal(Purpose.NOISE, 9, SHAPE))
 
 
 def test_an_offset_shifts_every_channel_as_a_whole():
-    white_CHW = sample_noise(Randomness(5), 9, SHAPE, offset=0.0)
-    shifted_CHW = sample_noise(Randomness(5), 9, SHAPE, offset=0.5)
+    white_CHW = sample_noise(Randomness(5), 9, SHAPE, WHITE)
+    shifted_CHW = sample_noise(Randomness(5), 9, SHAPE, NoiseKind(offset=0.5))
     shift_CHW = shifted_CHW - white_CHW
     means_C11 = shift_CHW.mean((1, 2), keepdim=True)
     torch.testing.assert_close(shift_CHW, means_C11.expand(SHAPE), atol=1e-5, rtol=0)

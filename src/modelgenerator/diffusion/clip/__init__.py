@@ -1,0 +1,1 @@
+"""CLIP's vocabulary, carried along; its licence lies beside it."""

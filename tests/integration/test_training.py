@@ -18,7 +18,7 @@ from modelgenerator.diffusion.family import Conditioning, ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import CannotResume, OutputNotWritable, TrainingDiverged
 from modelgenerator.lora import files
-from modelgenerator.training import checkpoint
+from modelgenerator.training import checkpoint, findings
 from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import (
     CheckpointSaved,
@@ -26,6 +26,7 @@ from modelgenerator.training.events import (
     Event,
     Finished,
     LoraSaved,
+    Noticed,
     PictureEncoded,
     SampleReady,
     Started,
@@ -223,6 +224,12 @@ def test_another_seed_gives_another_lora(plan: Planner, taught: Teacher, tmp_pat
         {"minSnrGamma": 1.0},
         {"validationSplit": 0.2},
         {"optimizer": "AdamW"},
+        {"optimizer": "AdamW8bit"},
+        {"optimizer": "AdaFactor", "learningRate": 1e-3},
+        {"optimizer": "AdaFactor", "weightDecay": 0.5},
+        {"optimizer": "DAdaptation"},
+        {"optimizer": "DAdaptAdam"},
+        {"batchSize": 1, "gradientAccumulation": 2},
         {"scheduler": "Constant"},
         {"learningRate": 0.5},
         {"alphaDim": 2},
@@ -243,6 +250,67 @@ def test_a_setting_reaches_the_numbers(
     assert any(
         not torch.equal(one[name], other[name]) for name in one if not name.endswith("alpha")
     )
+
+
+def test_added_up_gradients_are_those_of_one_large_batch(
+    tiny_base: ModelFamily,
+    cache: ContentCache,
+    photos: PreparedDataset,
+    tiny_files: BaseModelFiles,
+    tmp_path: Path,
+):
+    squares = dataclasses.replace(photos, pictures=photos.pictures[:3])
+    learnt: list[dict[str, Tensor]] = []
+    said: list[list[float]] = []
+    for batch_size, accumulation in ((1, 3), (2, 2), (3, 1)):  # of 3 pictures: 1+1+1, 2+1, 3
+        planned = plan_for(
+            squares,
+            tiny_files,
+            resolution=64,
+            epochs=4,
+            networkDim=4,
+            batchSize=batch_size,
+            gradientAccumulation=accumulation,
+            optimizer="AdamW",
+            learningRate=1e-3,
+        )
+        folder = tmp_path / str(batch_size)
+        folder.mkdir()
+        events = list(teach(planned, squares, tiny_base, folder, cache=cache))
+        done = [event for event in events if isinstance(event, StepFinished)]
+        assert [event.step for event in done] == [1, 2, 3, 4]
+        said.append([number for event in done for number in (event.loss, event.gradient_norm)])
+        learnt.append(load_file(folder / "lora.safetensors"))
+    for other, numbers in zip(learnt[:2], said[:2], strict=True):
+        assert numbers == pytest.approx(said[2], rel=1e-3)
+        torch.testing.assert_close(other, learnt[2], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("dim", "is_said"), [(4, False), (64, True)])
+def test_layers_that_cannot_have_the_rank_are_told_before_the_first_step(
+    plan: Planner, taught: Teacher, tmp_path: Path, dim: int, is_said: bool
+):
+    events = list(taught(plan(networkDim=dim, maxSteps=1), tmp_path))
+    said = [event.notice for event in events if isinstance(event, Noticed)]
+    assert [(notice.level, notice.setting) for notice in said] == [("info", "networkDim")] * is_said
+    if is_said:
+        kinds = [type(event) for event in events]
+        assert kinds.index(Noticed) < kinds.index(Started)
+
+
+@pytest.mark.parametrize(("d0", "is_said"), [(1e6, True), (1e-6, False)])
+def test_a_step_size_that_does_not_grow_is_told_once(
+    plan: Planner,
+    taught: Teacher,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    d0: float,
+    is_said: bool,
+):
+    monkeypatch.setattr(findings, "PATIENCE", 2)
+    planned = plan(optimizer="DAdaptAdam", d0=d0, learningRate=1e-12 if is_said else 1.0)
+    said = [event.notice for event in taught(planned, tmp_path) if isinstance(event, Noticed)]
+    assert [(notice.level, notice.setting) for notice in said] == [("warning", "d0")] * is_said
 
 
 def test_samples_do_not_change_what_is_learnt(plan: Planner, taught: Teacher, tmp_path: Path):
@@ -327,8 +395,14 @@ def test_a_sample_that_cannot_be_written_is_told(plan: Planner, taught: Teacher,
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 6])
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"optimizer": "AdamW"}, EVERYTHING, {"maxSteps": 5, "trainUnetOnly": True}],
-    ids=["Prodigy", "AdamW", "everything", "maxSteps"],
+    [
+        {},
+        {"optimizer": "AdamW"},
+        EVERYTHING,
+        {"maxSteps": 5, "trainUnetOnly": True},
+        {"batchSize": 1, "gradientAccumulation": 2},
+    ],
+    ids=["Prodigy", "AdamW", "everything", "maxSteps", "gradientAccumulation"],
 )
 def test_an_interrupted_training_ends_with_the_same_bytes(
     plan: Planner,
@@ -350,6 +424,20 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
     steps = [event.step for event in events if isinstance(event, StepFinished)]
     assert steps == list(range(step + 1, planned.total_steps + 1))
     assert not (tmp_path / "parts" / checkpoint.FILE).exists()
+
+
+@pytest.mark.parametrize("optimizer", ["AdaFactor", "AdamW8bit", "DAdaptation", "DAdaptAdam"])
+def test_every_optimizer_goes_on_bit_by_bit(
+    plan: Planner,
+    taught: Teacher,
+    whole_lora: Callable[[TrainingPlan], bytes],
+    tmp_path: Path,
+    optimizer: str,
+):
+    planned = plan(optimizer=optimizer, trainUnetOnly=True, maxSteps=4)
+    until(taught(planned, tmp_path / "parts"), 2)
+    saved = checkpoint.read(tmp_path / "parts", plan_digest=planned.digest)
+    assert lora_of(taught(planned, tmp_path / "parts", resume_from=saved)) == whole_lora(planned)
 
 
 def test_a_training_that_keeps_what_the_base_model_knows_can_be_resumed_too(

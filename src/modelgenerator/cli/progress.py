@@ -151,7 +151,10 @@ class JsonLines:
         self._write({"event": "notice", **vars(notice)})
 
     def event(self, event: Event) -> None:
-        self._write(as_json(event))
+        if isinstance(event, Noticed):
+            self.notice(event.notice)
+        else:
+            self._write(as_json(event))
 
     def count(self, what: str, done: int, total: int) -> None:
         self._write({"event": "progress", "what": what, "done": done, "total": total})

@@ -133,6 +133,14 @@ class LoraNetwork:
         return parameters
 
     @property
+    def matrices(self) -> list[tuple[int, tuple[int, int]]]:
+        """Where each matrix begins in the flat buffers, and its shape; padding is in none."""
+        return [
+            (int(parameter.storage_offset()), (parameter.shape[0], parameter.shape[1]))
+            for parameter in self._parameters.values()
+        ]
+
+    @property
     def parameter_count(self) -> int:
         """Trainable numbers, without the padding between matrices."""
         return sum(parameter.numel() for parameter in self._parameters.values())

@@ -46,11 +46,11 @@ class StepFinished:
     epoch: int
     """Counts from 1."""
     loss: float
-    """Mean over the batch, before the step."""
+    """Mean over the samples of the step, before it."""
     learning_rate: float
-    """What the schedule gave; Prodigy multiplies it by `d`."""
+    """What the schedule gave; the optimizer multiplies it by `d`."""
     d: float
-    """Prodigy's own estimate of the step size; 1 for optimizers that make none."""
+    """The optimizer's own estimate of the step size; 1 for those that make none."""
     gradient_norm: float
     """Before clipping; not finite in a step that half precision had to skip."""
 

@@ -7,19 +7,20 @@ progress is iterating, cancelling is to close the iterator.
 import io
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from modelgenerator.diffusion.family import ModelFamily, PictureRequest
 from modelgenerator.errors import OutputNotWritable, TrainingDiverged
 from modelgenerator.lora import files
 from modelgenerator.lora.inject import LoraNetwork, injected
-from modelgenerator.training import checkpoint
+from modelgenerator.training import checkpoint, findings
 from modelgenerator.training.checkpoint import Checkpoint
 from modelgenerator.training.events import (
     CheckpointSaved,
@@ -27,6 +28,7 @@ from modelgenerator.training.events import (
     Event,
     Finished,
     LoraSaved,
+    Noticed,
     SampleReady,
     Started,
     StepFinished,
@@ -34,8 +36,9 @@ from modelgenerator.training.events import (
 )
 from modelgenerator.training.latents import EncodedDataset
 from modelgenerator.training.objective import Objective
-from modelgenerator.training.optimizers import AdamW, FlatOptimizer, Prodigy, clip_
-from modelgenerator.training.order import Visit, batches
+from modelgenerator.training.optimizers.by_name import OPTIMIZERS
+from modelgenerator.training.optimizers.flat import FlatMatrix, FlatOptimizer, clip_
+from modelgenerator.training.order import Visit, steps
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.training.precision import LossScaler, loss_scaler
 from modelgenerator.training.randomness import Purpose, Randomness
@@ -45,7 +48,6 @@ from modelgenerator.whole_files import write_whole
 
 LORA_FILE = "lora.safetensors"
 SAMPLES = "samples"
-OPTIMIZERS: dict[str, Callable[..., FlatOptimizer]] = {"Prodigy": Prodigy, "AdamW": AdamW}
 SCHEDULES: dict[str, Schedule] = {
     "Cosine": cosine,
     "Constant": constant,
@@ -67,6 +69,8 @@ class _Run:
     scaler: LossScaler
     randomness: Randomness
     folder: Path
+    first_d: float
+    """What the optimizer put on the learning rate before it had seen a gradient."""
     step: int = 0
     epoch_losses: list[float] = field(default_factory=list[float])
 
@@ -114,7 +118,7 @@ def train(
         alpha=plan.network_alpha,
         draw=partial(_first_values, randomness),
     ) as network:
-        values_N, gradients_N = network.values_N, network.gradients_N
+        optimizer = _optimizer(plan, network)
         run = _Run(
             plan=plan,
             dataset=dataset,
@@ -123,16 +127,19 @@ def train(
             objective=Objective(
                 plan=plan, dataset=dataset, base=base, network=network, randomness=randomness
             ),
-            optimizer=OPTIMIZERS[plan.optimizer](
-                values_N, gradients_N, **dict(plan.optimizer_arguments)
-            ),
+            optimizer=optimizer,
             scaler=loss_scaler(plan.compute_dtype),
             randomness=randomness,
             folder=folder,
+            first_d=optimizer.effective_rate_factor.item(),
         )
         if resume_from is not None:
             run.restore(resume_from)
         try:
+            if notice := findings.cut_rank(
+                plan.network_dim, network.cut_layers(plan.network_dim), len(network.layers)
+            ):
+                yield Noticed(notice=notice)
             yield Started(
                 first_step=run.step + 1,
                 total_steps=plan.total_steps,
@@ -149,6 +156,13 @@ def train(
     yield Finished(lora_file=lora_file, steps=run.step)
 
 
+def _optimizer(plan: TrainingPlan, network: LoraNetwork) -> FlatOptimizer:
+    matrices = [FlatMatrix(start, shape) for start, shape in network.matrices]
+    return OPTIMIZERS[plan.optimizer](
+        network.values_N, network.gradients_N, matrices, **dict(plan.optimizer_arguments)
+    )
+
+
 def _steps(run: _Run, checkpoint_seconds: float) -> Iterator[Event]:
     plan = run.plan
     last_checkpoint = time.monotonic()
@@ -156,11 +170,15 @@ def _steps(run: _Run, checkpoint_seconds: float) -> Iterator[Event]:
     first_epoch = (run.step - bool(run.epoch_losses)) // plan.steps_per_epoch
     for epoch in range(first_epoch, plan.epochs):
         done = run.step - epoch * plan.steps_per_epoch
-        for batch in batches(plan, run.randomness, epoch)[done:]:
+        for group in steps(plan, run.randomness, epoch)[done:]:
             if run.step == plan.total_steps:
                 return
-            finished = _step(run, batch, epoch)
+            finished = _step(run, group, epoch)
             yield finished
+            if notice := findings.stuck_step_size(
+                plan.optimizer, step=finished.step, d=finished.d, first_d=run.first_d
+            ):
+                yield Noticed(notice=notice)
             if time.monotonic() - last_checkpoint >= checkpoint_seconds:
                 file = checkpoint.write(run.snapshot(), run.folder)
                 yield CheckpointSaved(step=run.step, file=file)
@@ -168,23 +186,21 @@ def _steps(run: _Run, checkpoint_seconds: float) -> Iterator[Event]:
         yield from _end_of_epoch(run, epoch + 1)
 
 
-def _step(run: _Run, batch: Sequence[Visit], epoch: int) -> StepFinished:
-    """One update; the step counts as done only when all of it is."""
+def _step(run: _Run, group: Sequence[Sequence[Visit]], epoch: int) -> StepFinished:
+    """One update by the batches of `group`; the step counts as done only when all of it is."""
     plan, network = run.plan, run.network
     rate = plan.learning_rate * SCHEDULES[plan.scheduler](run.step, plan.total_steps)
-    network.zero_gradients()
-    loss = _loss(run, batch)
-    run.scaler.scaled(loss).backward()
+    loss = _gather_gradients(run, group)
     usable = run.scaler.unscale_(network.gradients_N)
     norm = clip_(network.gradients_N)
     loss_value, norm_value = loss.item(), norm.item()
     if not math.isfinite(loss_value) or (usable and not math.isfinite(norm_value)):
-        raise _diverged(run, batch)
+        raise _diverged(run, group)
     if usable:
         run.optimizer.step(rate)
     # before a file or a checkpoint keeps them
     if not math.isfinite(network.values_N.sum().item()):
-        raise _diverged(run, batch)
+        raise _diverged(run, group)
     run.step += 1
     run.epoch_losses.append(loss_value)
     return StepFinished(
@@ -197,8 +213,20 @@ def _step(run: _Run, batch: Sequence[Visit], epoch: int) -> StepFinished:
     )
 
 
-def _diverged(run: _Run, batch: Sequence[Visit]) -> TrainingDiverged:
-    names = [run.dataset.pictures[visit.picture].name for visit in batch]
+def _gather_gradients(run: _Run, group: Sequence[Sequence[Visit]]) -> Tensor:
+    """The mean loss over all samples of `group`, whose gradients are added up batch by batch."""
+    run.network.zero_gradients()
+    samples = sum(len(batch) for batch in group)
+    loss = torch.zeros((), device=run.base.device)
+    for batch in group:
+        share = _loss(run, batch) * (len(batch) / samples)
+        run.scaler.scaled(share).backward()
+        loss += share.detach()
+    return loss
+
+
+def _diverged(run: _Run, group: Sequence[Sequence[Visit]]) -> TrainingDiverged:
+    names = [run.dataset.pictures[visit.picture].name for batch in group for visit in batch]
     return TrainingDiverged(step=run.step + 1, pictures=names)
 
 

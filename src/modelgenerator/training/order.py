@@ -20,6 +20,15 @@ class Visit:
     number: int | str
 
 
+def steps(plan: TrainingPlan, randomness: Randomness, epoch: int) -> list[list[list[Visit]]]:
+    """The batches of `epoch` (from 0), together those whose gradients make one optimizer step.
+
+    The last step may have fewer: no gradient is kept for the next epoch.
+    """
+    found, size = batches(plan, randomness, epoch), plan.gradient_accumulation
+    return [found[start : start + size] for start in range(0, len(found), size)]
+
+
 def batches(plan: TrainingPlan, randomness: Randomness, epoch: int) -> list[list[Visit]]:
     """The batches of `epoch` (from 0), each of one bucket, in the order in which they are seen."""
     found = [batch for bucket in _buckets(plan) for batch in _of(bucket, plan, randomness, epoch)]

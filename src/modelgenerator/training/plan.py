@@ -33,6 +33,11 @@ from modelgenerator.settings import (
     SchedulerName,
     TrainingSettings,
 )
+from modelgenerator.training.optimizer_traits import (
+    ALWAYS_PASSED,
+    OPTIMIZER_SETTINGS,
+    OPTIMIZER_TRAITS,
+)
 
 MANY_STEPS = 10_000
 FEW_PICTURES = 5
@@ -79,7 +84,10 @@ class TrainingPlan:
     epochs: int
     repeats: int
     batch_size: int
+    gradient_accumulation: int
+    """Batches before one optimizer step."""
     steps_per_epoch: int
+    """Optimizer steps."""
     total_steps: int
     flip: bool
     caption_dropout: float
@@ -169,11 +177,10 @@ def resolve(
     planned = _planned(dataset, _buckets(dataset, resolution, base, notices))
     pictures, kept_out = _split(planned, settings.validation_split, seed, notices)
     buckets = [picture.bucket for picture in pictures]
-    steps_per_epoch = batches_per_epoch(
-        buckets, repeats=settings.repeats, batch_size=settings.batch_size
-    )
+    steps_per_epoch = _steps_per_epoch(settings, buckets, notices)
     epochs, total_steps = _length(settings, len(buckets), steps_per_epoch, base, notices)
     learning_rate = _learning_rate(settings, notices)
+    scheduler = _scheduler(settings, notices)
     alpha = float(settings.network_dim if settings.alpha_dim is None else settings.alpha_dim)
     compute_dtype = _compute_dtype(settings, base, device, notices)
     network_targets = _network_targets(settings, base, notices)
@@ -197,6 +204,7 @@ def resolve(
         epochs=epochs,
         repeats=settings.repeats,
         batch_size=settings.batch_size,
+        gradient_accumulation=settings.gradient_accumulation,
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
         flip=settings.flip_aug,
@@ -209,7 +217,7 @@ def resolve(
         optimizer=settings.optimizer.value,
         learning_rate=learning_rate,
         optimizer_arguments=_optimizer_arguments(settings),
-        scheduler=settings.scheduler.value,
+        scheduler=scheduler,
         loss=settings.loss_type.value,
         huber_c=settings.huber_c if _has_threshold(settings) else 1.0,
         min_snr_gamma=0.0 if traits.is_flow else settings.min_snr_gamma or 0.0,
@@ -238,9 +246,6 @@ def resolve(
 def _refuse_unavailable(settings: TrainingSettings) -> None:
     wanted = {
         "normalizeDataset": settings.normalize_dataset,
-        f"optimizer {settings.optimizer}": settings.optimizer
-        not in (OptimizerName.PRODIGY, OptimizerName.ADAMW),
-        "gradientAccumulation": settings.gradient_accumulation > 1,
     }
     missing = [name for name, is_wanted in wanted.items() if is_wanted]
     if missing:
@@ -306,6 +311,19 @@ def _buckets(
     return buckets
 
 
+def _steps_per_epoch(
+    settings: TrainingSettings, buckets: Sequence[Size], notices: list[Notice]
+) -> int:
+    batches = batches_per_epoch(buckets, repeats=settings.repeats, batch_size=settings.batch_size)
+    if settings.gradient_accumulation > batches:
+        message = (
+            f"{settings.gradient_accumulation} is more than an epoch has batches: there is one "
+            f"step after the {batches} of each epoch. Raise repeats to add up more."
+        )
+        notices.append(Notice("warning", "gradientAccumulation", message))
+    return math.ceil(batches / settings.gradient_accumulation)
+
+
 def _planned(dataset: PreparedDataset, buckets: Sequence[Size]) -> tuple[PlannedPicture, ...]:
     return tuple(
         PlannedPicture(name=p.name, sha256=p.sha256, caption=p.caption, bucket=bucket)
@@ -367,31 +385,44 @@ def _length(
 
 
 def _learning_rate(settings: TrainingSettings, notices: list[Notice]) -> float:
-    if settings.optimizer is not OptimizerName.ADAMW:
-        return settings.learning_rate
+    traits, rate = OPTIMIZER_TRAITS[settings.optimizer], settings.learning_rate
     if not settings.is_given("learning_rate"):
-        message = "1e-4 is used: the general default of 1 suits Prodigy and destroys AdamW."
-        notices.append(Notice("info", "learningRate", message))
-        return 1e-4
-    if settings.learning_rate > 0.01:
-        message = f"{settings.learning_rate} is very high for AdamW; 1e-4 is usual."
+        if traits.preset_reason:
+            notices.append(Notice("info", "learningRate", traits.preset_reason))
+        return traits.preset_rate
+    usual = f"for {settings.optimizer}; {traits.advised_rate:g} is usual."
+    if rate > traits.high_rate:
+        notices.append(Notice("warning", "learningRate", f"{rate:g} is very high {usual}"))
+    if rate < traits.low_rate:
+        message = f"{rate:g} scales the step size that is found, and is very low {usual}"
         notices.append(Notice("warning", "learningRate", message))
-    return settings.learning_rate
+    return rate
+
+
+def _has_own_rate(settings: TrainingSettings) -> bool:
+    traits = OPTIMIZER_TRAITS[settings.optimizer]
+    return bool(traits.own_rate_switches) and not settings.is_given("learning_rate")
+
+
+def _scheduler(settings: TrainingSettings, notices: list[Notice]) -> str:
+    if not _has_own_rate(settings):
+        return settings.scheduler.value
+    if settings.is_given("scheduler") and settings.scheduler is not SchedulerName.CONSTANT:
+        message = f"Ignored: {settings.optimizer} without learningRate brings its own rate."
+        notices.append(Notice("warning", "scheduler", message))
+    return SchedulerName.CONSTANT.value
 
 
 def _optimizer_arguments(settings: TrainingSettings) -> tuple[tuple[str, float | bool], ...]:
-    """Only what the person set, except the two that the libraries preset differently."""
-    arguments: dict[str, float | bool] = {}
-    if settings.weight_decay is not None:
-        arguments["weight_decay"] = settings.weight_decay
-    if settings.optimizer is OptimizerName.PRODIGY:
-        arguments["use_bias_correction"] = settings.bias_correction
-        arguments["decouple"] = settings.decouple
-        if settings.d0 is not None:
-            arguments["d0"] = settings.d0
-        if settings.d_coef is not None:
-            arguments["d_coef"] = settings.d_coef
-    return tuple(sorted(arguments.items()))
+    """Only what the person set, except the switches whose presets in the libraries differ."""
+    traits = OPTIMIZER_TRAITS[settings.optimizer]
+    given: dict[str, float | bool] = {
+        argument: getattr(settings, setting)
+        for setting, argument in traits.arguments.items()
+        if setting in ALWAYS_PASSED or settings.is_given(setting)
+    }
+    own_rate = dict.fromkeys(traits.own_rate_switches, _has_own_rate(settings))
+    return tuple(sorted((given | own_rate).items()))
 
 
 def _timestep_sampling(settings: TrainingSettings, traits: FamilyTraits) -> str:
@@ -471,10 +502,8 @@ def _ignored(
         else "without maskedLoss it has no effect."
     )
     no_prior = "without priorPreservation it has no effect."
-    not_adamw = "AdamW does not use it."
     not_here = f"{base.family.value} base models do not use it."
     not_distilled = "only base models that were distilled with guidance, as FLUX.1-dev, use it."
-    adamw = settings.optimizer is OptimizerName.ADAMW
     reasons: dict[str, str] = dict.fromkeys(SHADES, no_shades)
     if not base.takes_guidance:
         reasons["guidance_scale"] = not_distilled
@@ -487,8 +516,9 @@ def _ignored(
     reasons["min_snr_gamma" if traits.is_flow else "timestep_sampling"] = not_here
     if not settings.prior_preservation:
         reasons["prior_prompts"] = no_prior
-    if adamw:
-        reasons |= dict.fromkeys(("bias_correction", "d0", "decouple", "d_coef"), not_adamw)
+    used = OPTIMIZER_TRAITS[settings.optimizer].arguments
+    unused = (setting for setting in OPTIMIZER_SETTINGS if setting not in used)
+    reasons |= dict.fromkeys(unused, f"{settings.optimizer} does not use it.")
     for attribute, reason in reasons.items():
         if settings.is_given(attribute):
             name = type(settings).model_fields[attribute].alias or attribute

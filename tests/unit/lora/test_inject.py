@@ -258,3 +258,12 @@ def test_the_models_do_not_keep_the_network_after_the_block(parts):
     del network
     gc.collect()
     assert alive() is None
+
+
+def test_the_matrices_lie_where_the_network_says(parts: dict[str, nn.Module]):
+    network = LoraNetwork(choose_targets(parts, rules=RULES, rank=3, alpha=3))
+    network.initialize(draw)
+    assert len(network.matrices) == 2 * len(network.layers)
+    for matrix, (start, shape) in zip(network.state().values(), network.matrices, strict=True):
+        length = shape[0] * shape[1]
+        assert torch.equal(network.values_N[start : start + length].view(shape), matrix)

@@ -2,7 +2,8 @@ import json
 import math
 from pathlib import Path
 
-from modelgenerator.training.events import LoraSaved, StepFinished, as_json
+from modelgenerator.notices import Notice
+from modelgenerator.training.events import LoraSaved, Noticed, StepFinished, as_json
 
 STEP = StepFinished(step=3, epoch=1, loss=0.5, learning_rate=1.0, d=1e-6, gradient_norm=0.25)
 
@@ -28,3 +29,11 @@ def test_what_is_not_finite_is_null():
         step=1, epoch=1, loss=0.5, learning_rate=1.0, d=1.0, gradient_norm=math.inf
     )
     assert json.loads(json.dumps(as_json(skipped), allow_nan=False))["gradientNorm"] is None
+
+
+def test_a_notice_is_kept_with_its_setting():
+    event = Noticed(notice=Notice("warning", "d0", "d did not grow."))
+    assert as_json(event) == {
+        "event": "noticed",
+        "notice": {"level": "warning", "setting": "d0", "message": "d did not grow."},
+    }

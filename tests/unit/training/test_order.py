@@ -3,15 +3,16 @@ from collections import Counter
 import pytest
 from tests.examples import dataset_of, plan_for
 
-from modelgenerator.training.order import batches
+from modelgenerator.training.order import batches, steps
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.training.randomness import Randomness
 
 SIZES = [(512, 512)] * 5 + [(900, 400)] * 4 + [(400, 900)]
 
 
-def plan(batch_size: int = 1, repeats: int = 1) -> TrainingPlan:
-    return plan_for(dataset_of(SIZES), epochs=9, batchSize=batch_size, repeats=repeats)
+def plan(batch_size: int = 1, repeats: int = 1, **settings: object) -> TrainingPlan:
+    written = {"epochs": 9, "batchSize": batch_size, "repeats": repeats, **settings}
+    return plan_for(dataset_of(SIZES), **written)
 
 
 @pytest.mark.parametrize("batch_size", range(1, 7))
@@ -80,3 +81,13 @@ def test_the_number_of_a_visit_does_not_depend_on_the_batch_size():
         return {(visit.picture, visit.number) for batch in found for visit in batch}
 
     assert visits(1) == visits(4)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2, 3, 4, 10, 11])
+def test_the_steps_of_an_epoch_are_its_batches_in_groups(accumulation: int):
+    planned = plan(gradientAccumulation=accumulation)
+    groups = steps(planned, Randomness(1), 2)
+    assert [batch for group in groups for batch in group] == batches(planned, Randomness(1), 2)
+    assert len(groups) == planned.steps_per_epoch
+    assert {len(group) for group in groups[:-1]} <= {accumulation}
+    assert 1 <= len(groups[-1]) <= accumulation

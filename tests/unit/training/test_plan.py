@@ -3,6 +3,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import settings as speed
 from hypothesis import strategies as st
@@ -20,7 +21,17 @@ from tests.examples import (
 from modelgenerator.diffusion import recommended
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.settings import TrainingSettings
+from modelgenerator.training.optimizers.by_name import OPTIMIZERS
+from modelgenerator.training.optimizers.flat import FlatMatrix
 from modelgenerator.training.plan import DeviceFacts, TrainingPlan, batches_per_epoch, resolve
+
+EVERY_OPTIMIZER_SETTING = {
+    "biasCorrection": True,
+    "weightDecay": 0.1,
+    "d0": 1e-5,
+    "decouple": True,
+    "dCoef": 2.0,
+}
 
 # --- length
 
@@ -57,6 +68,14 @@ def test_each_bucket_rounds_up_its_own_last_batch():
 
 def test_batches_of_an_empty_dataset_are_none():
     assert batches_per_epoch([], repeats=3, batch_size=2) == 0
+
+
+@pytest.mark.parametrize(("accumulation", "steps"), [(1, 7), (2, 4), (3, 3), (7, 1), (8, 1)])
+def test_added_up_batches_make_fewer_steps_and_the_last_may_be_short(accumulation: int, steps: int):
+    dataset = dataset_of([(512, 512)] * 5 + [(900, 400)] * 2)
+    plan = plan_for(dataset, epochs=3, gradientAccumulation=accumulation)
+    assert (plan.steps_per_epoch, plan.total_steps) == (steps, 3 * steps)
+    assert bool(notices_on(plan, "gradientAccumulation", "warning")) is (accumulation > 7)
 
 
 def test_max_steps_ends_a_training_earlier_and_says_so():
@@ -131,21 +150,61 @@ def test_every_picture_gets_the_bucket_of_its_shape():
 # --- optimizer
 
 
-def test_adamw_without_a_learning_rate_gets_its_usual_one():
-    plan = plan_for(optimizer="AdamW")
+@pytest.mark.parametrize("optimizer", ["AdamW", "AdamW8bit"])
+def test_adamw_without_a_learning_rate_gets_its_usual_one(optimizer: str):
+    plan = plan_for(optimizer=optimizer)
     assert plan.learning_rate == 1e-4
     assert notices_on(plan, "learningRate", "info")
 
 
+@pytest.mark.parametrize("optimizer", ["AdamW", "AdamW8bit", "AdaFactor"])
 @pytest.mark.parametrize(("rate", "is_warned"), [(1.0, True), (0.011, True), (0.01, False)])
-def test_a_high_learning_rate_for_adamw_is_kept_and_warned_of(rate: float, is_warned: bool):
-    plan = plan_for(optimizer="AdamW", learningRate=rate)
+def test_a_high_learning_rate_is_kept_and_warned_of(rate: float, is_warned: bool, optimizer: str):
+    plan = plan_for(optimizer=optimizer, learningRate=rate)
     assert plan.learning_rate == rate
     assert bool(notices_on(plan, "learningRate", "warning")) is is_warned
 
 
-def test_prodigy_gets_a_learning_rate_of_one_without_a_word():
-    plan = plan_for()
+@pytest.mark.parametrize("optimizer", ["DAdaptation", "DAdaptAdam"])
+@pytest.mark.parametrize(("rate", "is_warned"), [(0.09, True), (0.1, False), (1.0, False)])
+def test_a_low_learning_rate_for_d_adaptation_is_kept_and_warned_of(
+    rate: float, is_warned: bool, optimizer: str
+):
+    plan = plan_for(optimizer=optimizer, learningRate=rate)
+    assert plan.learning_rate == rate
+    assert bool(notices_on(plan, "learningRate", "warning")) is is_warned
+
+
+def test_adafactor_without_a_learning_rate_brings_its_own_and_no_scheduler_changes_it():
+    plan = plan_for(optimizer="AdaFactor")
+    assert (plan.learning_rate, plan.scheduler) == (1.0, "Constant")
+    assert dict(plan.optimizer_arguments) == {"relative_step": True, "scale_parameter": True}
+    (message,) = notices_on(plan, "learningRate", "info")
+    assert "scheduler has no effect" in message
+    assert not notices_on(plan, "scheduler")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "is_warned"), [("Cosine", True), ("CosineAnnealing", True), ("Constant", False)]
+)
+def test_a_scheduler_given_for_adafactors_own_rate_is_ignored_and_said(
+    scheduler: str, is_warned: bool
+):
+    plan = plan_for(optimizer="AdaFactor", scheduler=scheduler)
+    assert plan.scheduler == "Constant"
+    assert bool(notices_on(plan, "scheduler", "warning")) is is_warned
+
+
+def test_adafactor_with_a_learning_rate_obeys_it_and_the_scheduler():
+    plan = plan_for(optimizer="AdaFactor", learningRate=1e-3)
+    assert (plan.learning_rate, plan.scheduler) == (1e-3, "Cosine")
+    assert dict(plan.optimizer_arguments) == {"relative_step": False, "scale_parameter": False}
+    assert not notices_on(plan, "learningRate")
+
+
+@pytest.mark.parametrize("optimizer", ["Prodigy", "DAdaptation", "DAdaptAdam"])
+def test_what_finds_its_step_size_gets_a_learning_rate_of_one_without_a_word(optimizer: str):
+    plan = plan_for(optimizer=optimizer)
     assert plan.learning_rate == 1
     assert not notices_on(plan, "learningRate")
 
@@ -191,6 +250,50 @@ def test_all_that_prodigy_was_given_reaches_it():
 def test_adamw_gets_the_weight_decay_and_nothing_of_prodigys():
     plan = plan_for(optimizer="AdamW", weightDecay=0.0, d0=1e-5, biasCorrection=True)
     assert dict(plan.optimizer_arguments) == {"weight_decay": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "names"),
+    [
+        ("Prodigy", {"use_bias_correction", "weight_decay", "d0", "decouple", "d_coef"}),
+        ("AdaFactor", {"weight_decay", "relative_step", "scale_parameter"}),
+        ("AdamW", {"weight_decay"}),
+        ("AdamW8bit", {"weight_decay"}),
+        ("DAdaptation", {"weight_decay", "d0", "decouple"}),
+        ("DAdaptAdam", {"weight_decay", "d0", "decouple", "use_bias_correction"}),
+    ],
+)
+def test_every_optimizer_gets_just_what_it_accepts(optimizer: str, names: set[str]):
+    plan = plan_for(optimizer=optimizer, **EVERY_OPTIMIZER_SETTING)
+    arguments = dict(plan.optimizer_arguments)
+    assert set(arguments) == names
+    matrices = [FlatMatrix(0, (2, 2))]
+    OPTIMIZERS[plan.optimizer](torch.zeros(4), torch.zeros(4), matrices, **arguments).step(1.0)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "ignored"),
+    [
+        ("Prodigy", set()),
+        ("AdaFactor", {"biasCorrection", "d0", "decouple", "dCoef"}),
+        ("AdamW", {"biasCorrection", "d0", "decouple", "dCoef"}),
+        ("AdamW8bit", {"biasCorrection", "d0", "decouple", "dCoef"}),
+        ("DAdaptation", {"biasCorrection", "dCoef"}),
+        ("DAdaptAdam", {"dCoef"}),
+    ],
+)
+def test_what_an_optimizer_does_not_use_is_warned_of(optimizer: str, ignored: set[str]):
+    plan = plan_for(optimizer=optimizer, **EVERY_OPTIMIZER_SETTING)
+    for setting in EVERY_OPTIMIZER_SETTING:
+        said = [f"Ignored: {optimizer} does not use it."] if setting in ignored else []
+        assert notices_on(plan, setting, "warning") == said
+        assert not notices_on(plan_for(optimizer=optimizer), setting)
+
+
+@pytest.mark.parametrize("optimizer", ["AdaFactor", "AdamW", "AdamW8bit", "DAdaptation"])
+def test_nothing_that_was_not_given_reaches_an_optimizer(optimizer: str):
+    switches = {"relative_step", "scale_parameter", "decouple"}
+    assert set(dict(plan_for(optimizer=optimizer).optimizer_arguments)) <= switches
 
 
 def test_prodigy_at_a_constant_rate_is_advised_to_end_more_calmly():
@@ -302,6 +405,7 @@ def test_no_samples_and_no_files_are_the_default():
         ("scheduler", "CosineAnnealing", "scheduler"),
         ("repeats", 3, "repeats"),
         ("batchSize", 4, "batch_size"),
+        ("gradientAccumulation", 4, "gradient_accumulation"),
         ("captionPrefix", "lvff", "caption_prefix"),
     ],
 )
@@ -335,25 +439,8 @@ def test_a_setting_without_effect_is_warned_of_by_its_name(setting: str, value: 
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("biasCorrection", True), ("d0", 1e-5), ("decouple", True), ("dCoef", 2.0)],
-)
-def test_what_only_prodigy_uses_is_warned_of_with_adamw(setting: str, value: object):
-    written = {setting: value}
-    assert notices_on(plan_for(optimizer="AdamW", **written), setting, "warning") == [
-        "Ignored: AdamW does not use it."
-    ]
-    assert not notices_on(plan_for(**written), setting)
-
-
-@pytest.mark.parametrize(
-    ("setting", "value"),
     [
         ("normalizeDataset", True),
-        ("optimizer", "AdaFactor"),
-        ("optimizer", "AdamW8bit"),
-        ("optimizer", "DAdaptation"),
-        ("optimizer", "DAdaptAdam"),
-        ("gradientAccumulation", 2),
     ],
 )
 def test_what_is_not_available_yet_is_refused_by_its_name(setting: str, value: object):
@@ -361,17 +448,8 @@ def test_what_is_not_available_yet_is_refused_by_its_name(setting: str, value: o
         plan_for(**{setting: value})
 
 
-def test_everything_that_is_not_available_yet_is_named_at_once():
-    with pytest.raises(InvalidSettings) as refusal:
-        plan_for(normalizeDataset=True, gradientAccumulation=2)
-    assert str(refusal.value) == (
-        "Not available yet in this version: normalizeDataset, gradientAccumulation. "
-        "Leave them out to train without."
-    )
-
-
 def test_a_setting_of_a_later_version_at_its_default_is_no_reason_to_refuse():
-    plan_for(maskedLoss=False, gradientAccumulation=1, lossType="L2", validationSplit=0.0)
+    plan_for(maskedLoss=False, lossType="L2", validationSplit=0.0)
 
 
 def test_few_pictures_are_warned_of():
@@ -417,6 +495,7 @@ def test_what_is_only_said_does_not_change_the_digest():
         {"learningRate": 0.9},
         {"dCoef": 2.0},
         {"optimizer": "AdamW"},
+        {"gradientAccumulation": 2},
         {"scheduler": "Constant"},
         {"flipAug": True},
         {"captionDropout": 0.1},
@@ -472,7 +551,7 @@ def _valid_settings() -> st.SearchStrategy[dict[str, object]]:
 def test_valid_settings_are_resolved_or_refused_in_words(
     written: dict[str, object], sizes: list[tuple[int, int]], device: DeviceFacts
 ):
-    unwired = ("normalizeDataset", "gradientAccumulation")
+    unwired = ("normalizeDataset",)
     settings = TrainingSettings.from_written({k: v for k, v in written.items() if k not in unwired})
     with suppress(InvalidSettings):  # any other error is one of ours
         dataset = masked(dataset_of(sizes))

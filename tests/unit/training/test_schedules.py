@@ -29,6 +29,27 @@ def test_cosine_annealing_has_the_values_of_its_formula(step: int, factor: float
     assert cosine_annealing(step, TOTAL) == pytest.approx(factor, abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        (constant, [1, 1, 1, 1, 1, 1]),
+        (cosine, [1, 0.9330127, 0.75, 0.5, 0.25, 0.0669873]),
+        (cosine_annealing, [1, 0.9336826, 0.7525, 0.505, 0.2575, 0.0763174]),
+    ],
+)
+def test_a_training_of_six_steps_starts_at_once_and_falls_so(
+    schedule: Schedule, factors: list[float]
+):
+    assert [schedule(step, 6) for step in range(6)] == pytest.approx(factors, abs=1e-7)
+
+
+@pytest.mark.parametrize(("schedule", "end"), [(cosine, 0.0), (cosine_annealing, 0.01)])
+def test_the_fall_ends_where_the_settings_page_says(schedule: Schedule, end: float):
+    total = 10_000
+    assert schedule(total - 1, total) == pytest.approx(end, abs=3e-8)
+    assert schedule(total - 1, total) >= end
+
+
 def test_the_last_step_of_annealing_still_learns_and_that_of_cosine_hardly():
     assert cosine_annealing(999, 1000) > 0.01
     assert 0 < cosine(999, 1000) < 1e-5

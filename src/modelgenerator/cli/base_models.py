@@ -3,11 +3,15 @@
 Comes in: what the hub told.  Goes out: a `ModelFamily` on the best device of this machine.
 """
 
+from typing import TYPE_CHECKING
+
 from modelgenerator.cli.progress import Reporter
 from modelgenerator.diffusion import hub
-from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles, DownloadFinished
 from modelgenerator.training.plan import DeviceFacts
+
+if TYPE_CHECKING:  # it imports torch: a wrong word is answered without
+    from modelgenerator.diffusion.family import ModelFamily
 
 SMALL_BYTES = 100_000_000
 """Below this, several threads wait for each other longer than they compute: with both cores of a
@@ -23,7 +27,7 @@ def this_machine() -> DeviceFacts:
     return DeviceFacts(kind="cuda", has_bf16=torch.cuda.is_bf16_supported())
 
 
-def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> ModelFamily:
+def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> "ModelFamily":
     """Download what is not here, then load it.
 
     Raises:

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,13 +20,15 @@ from modelgenerator.cli.base_models import load_base, this_machine
 from modelgenerator.cli.progress import Reporter, reporter
 from modelgenerator.datasets.prepare import PreparedDataset, prepare
 from modelgenerator.diffusion import hub, recommended
-from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import CannotResume, InvalidSettings
 from modelgenerator.settings import ImageSettings, TrainingSettings
 from modelgenerator.settings_files import parse_assignment, read_settings_file
 from modelgenerator.training.events import Finished, StepFinished
 from modelgenerator.training.plan import TrainingPlan, resolve
+
+if TYPE_CHECKING:  # it imports torch: a wrong word is answered without
+    from modelgenerator.diffusion.family import ModelFamily
 
 INTERRUPTED = 130
 
@@ -174,7 +177,7 @@ def _say(request: Request, report: Reporter) -> None:
     )
 
 
-def _train(request: Request, base: ModelFamily, report: Reporter, *, resume: bool) -> bool:
+def _train(request: Request, base: "ModelFamily", report: Reporter, *, resume: bool) -> bool:
     """Whether the training came to its end."""
     # torch comes with these, and everything that can be refused was refused without it
     from modelgenerator.training import checkpoint
@@ -240,7 +243,7 @@ def _stop_button() -> Generator[_Stop, None, None]:
             signal.signal(number, handler)
 
 
-def _show(request: Request, base: ModelFamily, report: Reporter) -> None:
+def _show(request: Request, base: "ModelFamily", report: Reporter) -> None:
     """Draw the same prompts from the same noise without and with the LoRA."""
     from modelgenerator.cli.sheets import before_and_after, save_sheet
     from modelgenerator.lora import files
@@ -273,7 +276,7 @@ def _show(request: Request, base: ModelFamily, report: Reporter) -> None:
     )
 
 
-def _pictures_per_prompt(files: BaseModelFiles, base: ModelFamily) -> int:
+def _pictures_per_prompt(files: BaseModelFiles, base: "ModelFamily") -> int:
     """One where a picture takes minutes: a large base model on a CPU."""
     return 1 if base.device.type == "cpu" and files.native_size > 128 else 4
 

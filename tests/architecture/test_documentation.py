@@ -45,7 +45,7 @@ def test_the_readme_names_everything_at_the_top_of_the_package():
 
 def test_the_changelog_begins_with_this_version():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    newest = re.search(r"^## (\S+)", changelog, re.M)
+    newest = re.search(r"^## (?!Unreleased)(\S+)", changelog, re.M)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert newest is not None
     assert newest[1] == project["version"]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.examples import plan_for
+from tests.kills import killed_at
 from torch import Tensor
 
 from modelgenerator.datasets.prepare import PreparedDataset
@@ -18,7 +19,7 @@ from modelgenerator.diffusion.family import Conditioning, ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import CannotResume, OutputNotWritable, TrainingDiverged
 from modelgenerator.lora import files
-from modelgenerator.training import checkpoint
+from modelgenerator.training import checkpoint, checkpoint_files
 from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import (
     CheckpointSaved,
@@ -26,6 +27,7 @@ from modelgenerator.training.events import (
     Event,
     Finished,
     LoraSaved,
+    Noticed,
     PictureEncoded,
     SampleReady,
     Started,
@@ -339,7 +341,7 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
     assert lora_of(iter(events)) == whole_lora(planned)
     steps = [event.step for event in events if isinstance(event, StepFinished)]
     assert steps == list(range(step + 1, planned.total_steps + 1))
-    assert not (tmp_path / "parts" / checkpoint.FILE).exists()
+    assert not (tmp_path / "parts" / checkpoint_files.FILE).exists()
 
 
 def test_a_training_that_keeps_what_the_base_model_knows_can_be_resumed_too(
@@ -373,10 +375,45 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(
     for _ in range(3):  # it goes on, and what it does is lost
         next(events)
     events.close()  # type: ignore[attr-defined]
-    (folder / checkpoint.FILE).write_bytes(kept)
+    (folder / checkpoint_files.FILE).write_bytes(kept)
 
     saved = checkpoint.read(folder, plan_digest=planned.digest)
     assert lora_of(taught(planned, folder, resume_from=saved)) == whole_lora(planned)
+
+
+# four for a checkpoint: all on the disk, the old one aside, the new one in its place, tidied up;
+# from 23 on three for the LoRA, and three to remove the checkpoints; it survives the last
+@pytest.mark.parametrize("instant", [11, 12, 13, 14, *range(23, 30)])
+def test_a_training_killed_at_any_work_on_the_disk_ends_with_the_same_bytes(
+    plan: Planner,
+    taught: Teacher,
+    whole_lora: Callable[[TrainingPlan], bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    instant: int,
+):
+    planned, folder = plan(), tmp_path / "parts"
+    with killed_at(instant, monkeypatch):
+        list(taught(planned, folder, checkpoint_seconds=0))
+    if checkpoint_files.are_in(folder):
+        saved = checkpoint.read(folder, plan_digest=planned.digest)
+        list(taught(planned, folder, resume_from=saved))
+    assert (folder / "lora.safetensors").read_bytes() == whole_lora(planned)
+    assert [file.name for file in folder.iterdir()] == ["lora.safetensors"]
+
+
+def test_a_training_whose_newest_checkpoint_is_damaged_goes_on_from_the_one_before(
+    plan: Planner, taught: Teacher, whole_lora: Callable[[TrainingPlan], bytes], tmp_path: Path
+):
+    planned, folder = plan(), tmp_path / "parts"
+    until(taught(planned, folder, checkpoint_seconds=0), 4)
+    (folder / checkpoint_files.FILE).write_bytes(b"the disk lost it")
+    saved = checkpoint.read(folder, plan_digest=planned.digest)
+    events = list(taught(planned, folder, resume_from=saved))
+    assert [e.notice for e in events if isinstance(e, Noticed)] == list(saved.notices)
+    first = next(event.step for event in events if isinstance(event, StepFinished))
+    assert f"at step {first}." in saved.notices[0].message
+    assert lora_of(iter(events)) == whole_lora(planned)
 
 
 @pytest.mark.parametrize("stop_at", [StepFinished, EpochFinished, LoraSaved, SampleReady])
@@ -425,9 +462,9 @@ def test_stopping_is_possible_when_nothing_can_be_written(
     plan: Planner, taught: Teacher, tmp_path: Path
 ):
     events = taught(plan(), tmp_path)
-    (tmp_path / f".{checkpoint.FILE}.partial").mkdir()
+    (tmp_path / f".{checkpoint_files.FILE}.partial").mkdir()
     until(events, 2)
-    assert not (tmp_path / checkpoint.FILE).exists()
+    assert not (tmp_path / checkpoint_files.FILE).exists()
 
 
 def test_the_checkpoint_of_another_plan_is_refused(plan: Planner, taught: Teacher, tmp_path: Path):

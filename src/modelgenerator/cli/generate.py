@@ -14,6 +14,7 @@ from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import OutputNotWritable, UnusableLora
 from modelgenerator.settings import ImageSettings
+from modelgenerator.training import checkpoint_files
 
 
 def run(
@@ -65,7 +66,7 @@ def _lora_file(path: Path) -> Path:
     if (path / "lora.safetensors").exists():
         return path / "lora.safetensors"
     found = sorted(path.glob("*.safetensors"))
-    if (path / "checkpoint.safetensors").exists():
+    if checkpoint_files.are_in(path):
         raise UnusableLora(
             f"The training in {path} is not finished. Finish it with "
             f"`modelgenerator train PHOTOS --output {path} --resume`."

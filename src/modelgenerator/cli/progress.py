@@ -24,6 +24,7 @@ from rich.progress import (
 from modelgenerator.notices import Notice
 from modelgenerator.training.events import (
     Event,
+    Noticed,
     PictureEncoded,
     Started,
     StepFinished,
@@ -111,6 +112,8 @@ class PlainLines:
     def event(self, event: Event) -> None:
         if isinstance(event, Started):
             self._pace.start(event)
+        if isinstance(event, Noticed):
+            self.notice(event.notice)
         if isinstance(event, StepFinished) and self._is_due(event):
             _line(f"step {event.step}/{self._pace.total}  {self._pace.words(event)}")
 
@@ -195,6 +198,8 @@ class Bars:
             self._move("training", event.step, self._pace.total, self._pace.words(event))
         elif isinstance(event, PictureEncoded):
             self.count("encoding pictures", event.done, event.total)
+        elif isinstance(event, Noticed):
+            self.notice(event.notice)
 
     def count(self, what: str, done: int, total: int) -> None:
         self._move(what, done, total, "")

@@ -24,6 +24,7 @@ from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import CannotResume, InvalidSettings
 from modelgenerator.settings import ImageSettings, TrainingSettings
 from modelgenerator.settings_files import parse_assignment, read_settings_file
+from modelgenerator.training import checkpoint_files
 from modelgenerator.training.events import Finished, StepFinished
 from modelgenerator.training.plan import TrainingPlan, resolve
 
@@ -108,7 +109,7 @@ def _resumed(folder: Path, written: Mapping[str, object]) -> dict[str, object]:
         CannotResume: no training was started here, it is finished, or a setting differs.
     """
     kept: dict[str, object] = run_folder.read_plan(folder)["settings"]
-    if (folder / run_folder.LORA).exists() and not (folder / run_folder.CHECKPOINT).exists():
+    if (folder / run_folder.LORA).exists() and not checkpoint_files.are_in(folder):
         raise CannotResume(
             f"The training in {folder} is finished: {folder / run_folder.LORA}. "
             "Train again with --overwrite, or into another folder with --output."
@@ -153,7 +154,11 @@ def _require_same(request: Request) -> None:
         return
     now = request.plan.as_json()
     changed = [name for name, value in kept["plan"].items() if now.get(name) != value]
-    words = {"pictures": "photos", "dataset_fingerprint": "captions or photos"}
+    words = {
+        "pictures": "photos",
+        "dataset_fingerprint": "captions or photos",
+        "base_revision": "the files of the base model",
+    }
     names = [str(words.get(name, name)) for name in changed if name != "notices"]
     raise CannotResume(
         f"The training in {request.folder} cannot go on, because this is not what it was: "
@@ -186,7 +191,7 @@ def _train(request: Request, base: "ModelFamily", report: Reporter, *, resume: b
 
     plan, folder = request.plan, request.folder
     saved = None
-    if resume and (folder / run_folder.CHECKPOINT).exists():
+    if resume and checkpoint_files.are_in(folder):
         saved = checkpoint.read(folder, plan_digest=plan.digest)
     elif resume:
         report.result("no checkpoint yet", "the training begins again at its first step")

@@ -332,22 +332,35 @@ def check_safetensors(path: Path) -> list[str]:
 
     Source: https://github.com/huggingface/safetensors, README, "Format".
     """
+    return list(safetensors_layout(path)[1])
+
+
+def safetensors_layout(path: Path) -> tuple[int, dict[str, tuple[int, int]]]:
+    """Where the numbers begin in the file, and from there begin and end of every tensor by name.
+
+    Raises:
+        BaseModelUnsupported: broken or cut off.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
             header, start = _safetensors_header(stream, size)
-        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        end = start + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+        tensors = {
+            name: (int(entry["data_offsets"][0]), int(entry["data_offsets"][1]))
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as problem:
         raise BaseModelUnsupported(
             f"{path} is damaged: it does not begin as a .safetensors file does. Download it again."
         ) from problem
+    end = start + max((end for _, end in tensors.values()), default=0)
     if size != end:
         raise BaseModelUnsupported(
             f"{path} is damaged: it has {size:,} bytes where its header says {end:,}. "
             "Download it again."
         )
-    return list(tensors)
+    return start, tensors
 
 
 def _safetensors_header(stream: BinaryIO, size: int) -> tuple[dict[str, Any], int]:

@@ -29,6 +29,7 @@ from modelgenerator.diffusion.detection import (
     detect,
     family_of_single_file,
 )
+from modelgenerator.diffusion.identity import content_revision
 from modelgenerator.errors import (
     BaseModelGated,
     BaseModelNotFound,
@@ -102,7 +103,8 @@ class BaseModelFiles:
     repository: str | None
     """The hub's id, `organisation/name`."""
     revision: str | None
-    """The commit that the files are from: what was looked at is what will be trained."""
+    """The commit that the files are from, or what stands for their content in a folder without
+    one: what was looked at is what will be trained."""
     family: FamilyName
     pipeline_class: str
     prediction_type: PredictionType
@@ -301,6 +303,8 @@ def _look_at_folder(
             if file.name.endswith(".safetensors"):
                 check_safetensors(folder / file.name)
         licence = _licence_in(files)
+        # a commit says it all; a folder without one is known by its content
+        revision = revision or content_revision(folder, (file.name for file in found.needed))
     except OSError as problem:
         raise BaseModelNotFound(
             f"The base model in {folder} cannot be read: {problem.strerror}. Check who may read it."

@@ -20,7 +20,8 @@ from modelgenerator.diffusion.family import ModelFamily, PictureRequest
 from modelgenerator.errors import OutputNotWritable, TrainingDiverged
 from modelgenerator.lora import files
 from modelgenerator.lora.inject import LoraNetwork, injected
-from modelgenerator.training import checkpoint
+from modelgenerator.notices import Notice
+from modelgenerator.training import checkpoint, checkpoint_files
 from modelgenerator.training.checkpoint import Checkpoint
 from modelgenerator.training.events import (
     CheckpointSaved,
@@ -28,6 +29,7 @@ from modelgenerator.training.events import (
     Event,
     Finished,
     LoraSaved,
+    Noticed,
     SampleReady,
     Started,
     StepFinished,
@@ -136,6 +138,7 @@ def train(
                 total_steps=plan.total_steps,
                 trainable_parameters=network.parameter_count,
             )
+            yield from map(_noticed, resume_from.notices if resume_from else ())
             yield from _steps(run, checkpoint_seconds)
         except GeneratorExit:
             with suppress(OutputNotWritable):  # stopping must always be possible
@@ -143,8 +146,12 @@ def train(
             raise
         lora_file = folder / LORA_FILE
         _save(run, lora_file)
-    (folder / checkpoint.FILE).unlink(missing_ok=True)
+    checkpoint_files.remove(folder)
     yield Finished(lora_file=lora_file, steps=run.step)
+
+
+def _noticed(notice: Notice) -> Noticed:
+    return Noticed(notice=notice)
 
 
 def _steps(run: _Run, checkpoint_seconds: float) -> Iterator[Event]:

@@ -62,7 +62,7 @@ def test_a_folder_is_told_for_what_it_is(tiny: Path):
     assert files.pipeline_class == "StableDiffusionPipeline"
     assert files.prediction_type == "epsilon"
     assert files.native_size == NATIVE_SIDE
-    assert (files.folder, files.repository, files.revision) == (tiny, None, None)
+    assert (files.folder, files.repository) == (tiny, None)
     assert (files.variant, files.is_builtin, files.licence) == (None, False, None)
 
 

@@ -179,7 +179,7 @@ def _machine(options: argparse.Namespace) -> str:
 def _bases(scratch: Path) -> list[Base]:
     from larger_base import save_larger_base
 
-    from modelgenerator.diffusion.hub import BUILTIN
+    from modelgenerator.diffusion.aliases import BUILTIN
 
     larger = str(save_larger_base(scratch / "larger"))
     attention, all_ = ("attention",), ("attention", "convolutions")

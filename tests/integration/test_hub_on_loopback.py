@@ -13,16 +13,9 @@ from tests.hub import LoopbackHub, Served, serve_hub
 from tests.tiny import save_tiny_stable_diffusion
 
 from modelgenerator.diffusion.detection import FamilyName
-from modelgenerator.diffusion.hub import (
-    BaseModelFiles,
-    DownloadFinished,
-    DownloadProgress,
-    Hub,
-    cached_repositories,
-    check_reachable,
-    download,
-    look_at,
-)
+from modelgenerator.diffusion.downloads import DownloadFinished, DownloadProgress, download
+from modelgenerator.diffusion.hub import BaseModelFiles, look_at
+from modelgenerator.diffusion.remote import Hub, cached_repositories, check_reachable
 from modelgenerator.errors import (
     BaseModelGated,
     BaseModelNotFound,
@@ -235,7 +228,8 @@ def test_reachability_is_asked(hub: Hub):
 
 def test_the_environment_names_hub_token_and_cache(served: LoopbackHub, tmp_path: Path):
     program = (
-        "from modelgenerator.diffusion.hub import *\n"
+        "from modelgenerator.diffusion.downloads import download\n"
+        "from modelgenerator.diffusion.hub import look_at\n"
         "for event in download(look_at('studio/gated')): print(event)"
     )
     environment = {

@@ -6,8 +6,8 @@ Comes in: what the hub told.  Goes out: a `ModelFamily` on the best device of th
 from typing import TYPE_CHECKING
 
 from modelgenerator.cli.progress import Reporter
-from modelgenerator.diffusion import hub
-from modelgenerator.diffusion.hub import BaseModelFiles, DownloadFinished
+from modelgenerator.diffusion.downloads import DownloadFinished, download
+from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.training.plan import DeviceFacts
 
 if TYPE_CHECKING:  # it imports torch: a wrong word is answered without
@@ -31,7 +31,7 @@ def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> "M
     """Download what is not here, then load it.
 
     Raises:
-        BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `hub`.
+        BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `download`.
     """
     import torch
 
@@ -42,11 +42,11 @@ def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> "M
     folder = files.folder
     if folder is None:
         report.phase(f"downloading {files.reference}")
-    for event in hub.download(files):
+    for event in download(files):
         if isinstance(event, DownloadFinished):
             folder = event.folder
         else:
-            report.count("files", event.files_done, event.files_total)
+            report.count("MB", event.bytes_done // 10**6, event.bytes_total // 10**6)
     assert folder is not None
     report.phase(f"loading {files.reference}")
     return load(

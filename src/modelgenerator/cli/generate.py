@@ -11,6 +11,7 @@ from pathlib import Path
 from modelgenerator.cli.base_models import load_base, this_machine
 from modelgenerator.cli.progress import Reporter, reporter
 from modelgenerator.diffusion import hub
+from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import OutputNotWritable, UnusableLora
 from modelgenerator.settings import ImageSettings
@@ -94,7 +95,7 @@ def _draw(
 
     report.phase("looking at the LoRA and the base model")
     lora = files.load(lora_file) if lora_file else None
-    base_files = hub.look_at(base_model or _trained_on(lora) or hub.BUILTIN)
+    base_files = hub.look_at(base_model or _trained_on(lora) or BUILTIN)
     hub.require_trainable(base_files)
     planned = plan_images(wishes, base_files)
     try:

@@ -20,6 +20,7 @@ from modelgenerator.cli.base_models import load_base, this_machine
 from modelgenerator.cli.progress import Reporter, reporter
 from modelgenerator.datasets.prepare import PreparedDataset, prepare
 from modelgenerator.diffusion import hub, recommended
+from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import CannotResume, InvalidSettings
 from modelgenerator.settings import ImageSettings, TrainingSettings
@@ -63,9 +64,10 @@ def run(
     folder = output or Path("runs") / _name(photos, written)
     with reporter(as_json=as_json) as report:
         report.phase("looking at the base model and the photos")
+        commit = None
         if resume:
-            written = _resumed(folder, written)
-        request = _request(photos, written, template, folder)
+            written, commit = _resumed(folder, written)
+        request = _request(photos, written, template, folder, commit)
         with run_folder.claimed(folder, may_hold_training=resume or overwrite):
             _say(request, report)
             if resume:
@@ -102,13 +104,16 @@ def _name(photos: Path, written: Mapping[str, object]) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "-" for c in name) or "training"
 
 
-def _resumed(folder: Path, written: Mapping[str, object]) -> dict[str, object]:
-    """The settings that the training began with; others may not be given now.
+def _resumed(folder: Path, written: Mapping[str, object]) -> tuple[dict[str, object], str | None]:
+    """The settings that the training began with, and the commit if the base model has one.
+
+    Others may not be given now.
 
     Raises:
         CannotResume: no training was started here, it is finished, or a setting differs.
     """
-    kept: dict[str, object] = run_folder.read_plan(folder)["settings"]
+    record = run_folder.read_plan(folder)
+    kept: dict[str, object] = record["settings"]
     if (folder / run_folder.LORA).exists() and not checkpoint_files.are_in(folder):
         raise CannotResume(
             f"The training in {folder} is finished: {folder / run_folder.LORA}. "
@@ -120,13 +125,18 @@ def _resumed(folder: Path, written: Mapping[str, object]) -> dict[str, object]:
             f"The training in {folder} was started with another {' and '.join(changed)}. "
             "Leave that out to go on with it, or start a new one with --output."
         )
-    return kept
+    revision = str(record["plan"].get("base_revision", ""))
+    return kept, revision if hub.COMMIT.fullmatch(revision) else None
 
 
 def _request(
-    photos: Path, written: dict[str, object], template: str | None, folder: Path
+    photos: Path,
+    written: dict[str, object],
+    template: str | None,
+    folder: Path,
+    commit: str | None,
 ) -> Request:
-    base = hub.look_at(str(written.get("baseModel") or hub.BUILTIN))
+    base = hub.look_at(str(written.get("baseModel") or BUILTIN), pinned=commit)
     hub.require_trainable(base)
     settings = TrainingSettings.from_written(
         {"baseModel": base.reference, **_template(template, base), **written}

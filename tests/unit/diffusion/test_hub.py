@@ -11,16 +11,11 @@ import pytest
 from tests.tiny import NATIVE_SIDE, save_tiny_stable_diffusion
 
 from modelgenerator.diffusion import hub
+from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.detection import FamilyName
-from modelgenerator.diffusion.hub import (
-    ALIASES,
-    BUILTIN,
-    DownloadFinished,
-    Hub,
-    download,
-    look_at,
-    require_trainable,
-)
+from modelgenerator.diffusion.downloads import DownloadFinished, download
+from modelgenerator.diffusion.hub import look_at, require_trainable
+from modelgenerator.diffusion.remote import Hub
 from modelgenerator.errors import BaseModelNotFound, BaseModelUnsupported
 
 
@@ -252,12 +247,6 @@ def test_what_cannot_be_a_name_is_not_found(reference: str, tmp_path: Path):
 def test_a_misspelt_name_gets_the_nearest_ones(tmp_path: Path):
     with pytest.raises(BaseModelNotFound, match=f"Do you mean {BUILTIN}"):
         look_at("creature", Hub(endpoint="http://127.0.0.1:1", cache=tmp_path))
-
-
-def test_aliases_point_to_names():
-    for target in ALIASES.values():
-        assert target.count("/") == 1
-        assert target not in ALIASES
 
 
 def test_looking_at_a_folder_loads_neither_torch_nor_the_hubs_library(tiny: Path):

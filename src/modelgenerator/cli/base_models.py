@@ -6,6 +6,7 @@ Comes in: what the hub told.  Goes out: a `ModelFamily` on the best device of th
 from typing import TYPE_CHECKING
 
 from modelgenerator.cli.progress import Reporter
+from modelgenerator.diffusion.detection import TITLES
 from modelgenerator.diffusion.downloads import DownloadFinished, download
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.training.plan import DeviceFacts
@@ -16,6 +17,16 @@ if TYPE_CHECKING:  # it imports torch: a wrong word is answered without
 SMALL_BYTES = 100_000_000
 """Below this, several threads wait for each other longer than they compute: with both cores of a
 machine busy, a step on the embedded base model took ten times as long on two threads as on one."""
+
+
+def in_words(files: BaseModelFiles) -> str:
+    """What a person wants to know before a base model is downloaded."""
+    meant = files.repository if files.repository not in (None, files.reference) else None
+    megabytes = f"{max(1, round(files.size_bytes / 1e6)):,} MB"
+    place = "on this machine" if files.folder else "to be downloaded"
+    licence = f"licence {files.licence or 'unknown'}"
+    facts = (meant, TITLES[files.family], licence, f"{megabytes} {place}")
+    return f"{files.reference} ({'; '.join(fact for fact in facts if fact)})"
 
 
 def this_machine() -> DeviceFacts:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from modelgenerator.cli import loss_curve, run_folder
-from modelgenerator.cli.base_models import load_base, this_machine
+from modelgenerator.cli.base_models import in_words, load_base, this_machine
 from modelgenerator.cli.progress import Reporter, reporter
 from modelgenerator.datasets.prepare import PreparedDataset, prepare
 from modelgenerator.diffusion import hub, recommended
@@ -183,7 +183,7 @@ def _say(request: Request, report: Reporter) -> None:
     for notice in (*request.dataset.notices, *request.plan.notices):
         report.notice(notice)
     plan = request.plan
-    report.result("base model", f"{plan.base_model} ({plan.family})")
+    report.result("base model", in_words(request.base))
     report.result("pictures", str(len(plan.pictures)))
     report.result(
         "plan",

@@ -146,7 +146,7 @@ class Repository:
                 hf_raise_for_status(response)
                 if start and response.status_code != 206:
                     yield None
-                yield from response.iter_bytes(1 << 20)
+                yield from response.iter_bytes()  # as they come: a cut loses none that came
         except errors.HfHubHTTPError:
             raise
         except _transport_error() as problem:
@@ -196,21 +196,24 @@ def cache_name(repository: str) -> str:
 
 @contextmanager
 def silent() -> Generator[None, None, None]:
-    """The library prints nothing, so huggingface_hub's own bars are off while it works."""
+    """The library prints nothing, so huggingface_hub neither draws bars nor warns meanwhile."""
     from huggingface_hub.utils import (
         are_progress_bars_disabled,
         disable_progress_bars,
         enable_progress_bars,
+        logging,
     )
 
-    if are_progress_bars_disabled():
-        yield
-        return
-    disable_progress_bars()
+    had_bars, verbosity = not are_progress_bars_disabled(), logging.get_verbosity()
+    logging.set_verbosity_error()
+    if had_bars:
+        disable_progress_bars()
     try:
         yield
     finally:
-        enable_progress_bars()
+        logging.set_verbosity(verbosity)
+        if had_bars:
+            enable_progress_bars()
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from modelgenerator.datasets.buckets import Size, bucket_sizes, is_upscaled, nea
 from modelgenerator.datasets.captions import without_prefix
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.diffusion.licences import licence_notices
 from modelgenerator.diffusion.recommended import image_defaults, training_steps
 from modelgenerator.diffusion.traits import TRAITS, FamilyTraits
 from modelgenerator.errors import InvalidSettings
@@ -156,6 +157,7 @@ def resolve(
     seed = _seed(settings, notices)
     images = image_defaults(base)
     traits = TRAITS[base.family]
+    notices += licence_notices(base.licence)
     notices += _ignored(settings, base)
     notices += _advice(settings, len(buckets), total_steps, alpha)
     return TrainingPlan(

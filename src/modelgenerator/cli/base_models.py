@@ -5,6 +5,7 @@ Comes in: what the hub told.  Goes out: a `ModelFamily` on the best device of th
 
 from typing import TYPE_CHECKING
 
+from modelgenerator.cli.doctor import available_memory
 from modelgenerator.cli.progress import Reporter
 from modelgenerator.diffusion.detection import TITLES
 from modelgenerator.diffusion.downloads import DownloadFinished, download
@@ -34,8 +35,9 @@ def this_machine() -> DeviceFacts:
     import torch
 
     if not torch.cuda.is_available():
-        return DeviceFacts(kind="cpu", has_bf16=False)
-    return DeviceFacts(kind="cuda", has_bf16=torch.cuda.is_bf16_supported())
+        return DeviceFacts(kind="cpu", has_bf16=False, free_bytes=available_memory())
+    has_bf16, free_bytes = torch.cuda.is_bf16_supported(), torch.cuda.mem_get_info()[0]
+    return DeviceFacts(kind="cuda", has_bf16=has_bf16, free_bytes=free_bytes)
 
 
 def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> "ModelFamily":

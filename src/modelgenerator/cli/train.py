@@ -27,7 +27,7 @@ from modelgenerator.settings import ImageSettings, TrainingSettings
 from modelgenerator.settings_files import parse_assignment, read_settings_file
 from modelgenerator.training import checkpoint_files
 from modelgenerator.training.events import Finished, StepFinished
-from modelgenerator.training.plan import TrainingPlan, resolve
+from modelgenerator.training.plan import SAYS_NOTHING_OF_THE_LORA, TrainingPlan, resolve
 
 if TYPE_CHECKING:  # it imports torch: a wrong word is answered without
     from modelgenerator.diffusion.family import ModelFamily
@@ -169,7 +169,7 @@ def _require_same(request: Request) -> None:
         "dataset_fingerprint": "captions or photos",
         "base_revision": "the files of the base model",
     }
-    names = [str(words.get(name, name)) for name in changed if name != "notices"]
+    names = [str(words.get(name, name)) for name in changed if name not in SAYS_NOTHING_OF_THE_LORA]
     raise CannotResume(
         f"The training in {request.folder} cannot go on, because this is not what it was: "
         f"{', '.join(names)}. Put it back, or start a new training with --output."
@@ -190,6 +190,8 @@ def _say(request: Request, report: Reporter) -> None:
         f"{plan.total_steps} steps ({plan.epochs} epochs of {plan.steps_per_epoch}), batches of "
         f"{plan.batch_size}, {plan.optimizer}, rank {plan.network_dim}, seed {plan.seed}",
     )
+    if plan.memory_bytes:
+        report.result("memory", f"about {plan.memory_bytes / 1e9:.1f} GB at its peak")
 
 
 def _train(request: Request, base: "ModelFamily", report: Reporter, *, resume: bool) -> bool:

@@ -8,7 +8,7 @@ hub, is not known here.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
@@ -73,6 +73,8 @@ class Detected:
     variant: str | None
     """`fp16` when there are only half-precision weights, which carry that in their names."""
     needed: tuple[NeededFile, ...]
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """Of the parts whose size decides on memory, by part."""
 
 
 def detect(files: Files, called: str) -> Detected:
@@ -96,7 +98,14 @@ def detect(files: Files, called: str) -> Detected:
         size_step,
         variant,
         needed,
+        configs=_configs(files, called),
     )
+
+
+def _configs(files: Files, called: str) -> dict[str, Mapping[str, Any]]:
+    parts = ("vae", "unet", "transformer", "text_encoder", "text_encoder_2")
+    present = [part for part in parts if f"{part}/config.json" in files.sizes]
+    return {part: _read_json(files, f"{part}/config.json", called) for part in present}
 
 
 # --- the index: what the pipeline is made of

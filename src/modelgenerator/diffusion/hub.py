@@ -7,8 +7,9 @@ weights.  What the files mean is told by `detection`, the way over the network i
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from modelgenerator.diffusion import builtin
 from modelgenerator.diffusion.aliases import BUILTIN, known_aliases, meaning_of
@@ -54,6 +55,8 @@ class BaseModelFiles:
     needed: tuple[NeededFile, ...]
     is_builtin: bool
     licence: str | None
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """Of the parts whose size decides on memory, by part."""
 
     @property
     def size_bytes(self) -> int:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from modelgenerator.diffusion.family import ModelFamily, PictureRequest
+from modelgenerator.diffusion.gradient_checkpointing import gradient_checkpointing
 from modelgenerator.errors import OutputNotWritable, TrainingDiverged
 from modelgenerator.lora import files
 from modelgenerator.lora.inject import LoraNetwork, injected
@@ -110,13 +111,17 @@ def train(
         OutputNotWritable: the disk is full.
     """
     randomness = Randomness(plan.seed)
-    with injected(
-        {part: base.lora_parts[part] for part in plan.parts},
-        rules=base.lora_targets(plan.network_targets),
-        rank=plan.network_dim,
-        alpha=plan.network_alpha,
-        draw=partial(_first_values, randomness),
-    ) as network:
+    denoiser = base.lora_parts[plan.denoiser]
+    with (
+        gradient_checkpointing(denoiser, enabled=plan.gradient_checkpointing),
+        injected(
+            {part: base.lora_parts[part] for part in plan.parts},
+            rules=base.lora_targets(plan.network_targets),
+            rank=plan.network_dim,
+            alpha=plan.network_alpha,
+            draw=partial(_first_values, randomness),
+        ) as network,
+    ):
         values_N, gradients_N = network.values_N, network.gradients_N
         run = _Run(
             plan=plan,

@@ -32,9 +32,12 @@ from modelgenerator.settings import (
     SchedulerName,
     TrainingSettings,
 )
+from modelgenerator.training.memory import Workload, settle
 
 MANY_STEPS = 10_000
 FEW_PICTURES = 5
+SAYS_NOTHING_OF_THE_LORA = ("notices", "gradient_checkpointing", "memory_bytes")
+"""Parts of a plan that may differ when a training goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,8 @@ class DeviceFacts:
     kind: str
     """`cpu` or `cuda`."""
     has_bf16: bool
+    free_bytes: int | None = None
+    """Memory that a training can have; none where the system does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +108,10 @@ class TrainingPlan:
     sample_guidance_scale: float
     save_every: int
     """Epochs between LoRA files; 0 is only the last."""
+    gradient_checkpointing: bool
+    """Whether memory is saved at the cost of speed; the LoRA is the same."""
+    memory_bytes: int
+    """The estimated peak; 0 where the base model does not tell."""
     notices: tuple[Notice, ...]
 
     def as_json(self) -> dict[str, object]:
@@ -123,7 +132,8 @@ class TrainingPlan:
     def digest(self) -> str:
         """The same for two plans that make the same LoRA; what is only said does not count."""
         facts = self.as_json()
-        del facts["notices"]
+        for said in SAYS_NOTHING_OF_THE_LORA:
+            del facts[said]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -157,6 +167,23 @@ def resolve(
     seed = _seed(settings, notices)
     images = image_defaults(base)
     traits = TRAITS[base.family]
+    memory_bytes, gradient_checkpointing = settle(
+        base,
+        Workload(
+            width=max(buckets, key=math.prod)[0],
+            height=max(buckets, key=math.prod)[1],
+            batch_size=min(settings.batch_size, len(buckets) * settings.repeats),
+            network_dim=settings.network_dim,
+            network_targets=tuple(target.value for target in settings.network_targets),
+            text_encoders=() if settings.train_unet_only else traits.text_encoders,
+            optimizer=settings.optimizer.value,
+            compute_dtype=compute_dtype,
+            device=device.kind,
+            views=1 + settings.flip_aug,
+        ),
+        device.free_bytes,
+        notices,
+    )
     notices += licence_notices(base.licence)
     notices += _ignored(settings, base)
     notices += _advice(settings, len(buckets), total_steps, alpha)
@@ -201,6 +228,8 @@ def resolve(
         sample_steps=images.steps,
         sample_guidance_scale=images.guidance_scale,
         save_every=settings.save_every or 0,
+        gradient_checkpointing=gradient_checkpointing,
+        memory_bytes=memory_bytes,
         notices=tuple(notices),
     )
 

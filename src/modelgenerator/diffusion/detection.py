@@ -73,7 +73,9 @@ class Detected:
     variant: str | None
     """`fp16` when there are only half-precision weights, which carry that in their names."""
     needed: tuple[NeededFile, ...]
-    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    configs: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict[str, Mapping[str, Any]], hash=False
+    )
     """Of the parts whose size decides on memory, by part."""
 
 

@@ -55,7 +55,9 @@ class BaseModelFiles:
     needed: tuple[NeededFile, ...]
     is_builtin: bool
     licence: str | None
-    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    configs: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict[str, Mapping[str, Any]], hash=False
+    )
     """Of the parts whose size decides on memory, by part."""
 
     @property

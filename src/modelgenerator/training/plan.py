@@ -167,27 +167,10 @@ def resolve(
     seed = _seed(settings, notices)
     images = image_defaults(base)
     traits = TRAITS[base.family]
-    memory_bytes, gradient_checkpointing = settle(
-        base,
-        Workload(
-            width=max(buckets, key=math.prod)[0],
-            height=max(buckets, key=math.prod)[1],
-            batch_size=min(settings.batch_size, len(buckets) * settings.repeats),
-            network_dim=settings.network_dim,
-            network_targets=tuple(target.value for target in settings.network_targets),
-            text_encoders=() if settings.train_unet_only else traits.text_encoders,
-            optimizer=settings.optimizer.value,
-            compute_dtype=compute_dtype,
-            device=device.kind,
-            views=1 + settings.flip_aug,
-        ),
-        device.free_bytes,
-        notices,
-    )
     notices += licence_notices(base.licence)
     notices += _ignored(settings, base)
     notices += _advice(settings, len(buckets), total_steps, alpha)
-    return TrainingPlan(
+    plan = TrainingPlan(
         base_model=base.reference,
         base_revision=base.revision or "",
         family=base.family.value,
@@ -228,9 +211,36 @@ def resolve(
         sample_steps=images.steps,
         sample_guidance_scale=images.guidance_scale,
         save_every=settings.save_every or 0,
-        gradient_checkpointing=gradient_checkpointing,
-        memory_bytes=memory_bytes,
+        gradient_checkpointing=False,
+        memory_bytes=0,
         notices=tuple(notices),
+    )
+    return _fitted(plan, base, device)
+
+
+def _fitted(plan: TrainingPlan, base: BaseModelFiles, device: DeviceFacts) -> TrainingPlan:
+    """With what the memory of the device asks for."""
+    notices = list(plan.notices)
+    size, checkpointing = settle(base, workload(plan, device.kind), device.free_bytes, notices)
+    return dataclasses.replace(
+        plan, memory_bytes=size, gradient_checkpointing=checkpointing, notices=tuple(notices)
+    )
+
+
+def workload(plan: TrainingPlan, device: str) -> Workload:
+    """What the plan's memory depends on; `device` is `cpu` or `cuda`."""
+    width, height = max((picture.bucket for picture in plan.pictures), key=math.prod)
+    return Workload(
+        width=width,
+        height=height,
+        batch_size=min(plan.batch_size, len(plan.pictures) * plan.repeats),
+        network_dim=plan.network_dim,
+        network_targets=plan.network_targets,
+        text_encoders=plan.text_encoders,
+        optimizer=plan.optimizer,
+        compute_dtype=plan.compute_dtype,
+        device=device,
+        views=1 + plan.flip,
     )
 
 

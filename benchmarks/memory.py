@@ -11,7 +11,6 @@ constant part of the estimate).  Goal: within 20 %.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -152,8 +151,15 @@ def measure(
     if device == "cuda":
         peak = torch.cuda.max_memory_allocated() + RUNTIME[device]
     else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = _highest_memory()
     return {"estimate": estimate.peak, "peak": peak}
+
+
+def _highest_memory() -> int:
+    """Of this process; getrusage's would be at least that of the process that started it."""
+    status = Path("/proc/self/status").read_text()
+    lines = dict(line.split(":", 1) for line in status.splitlines())
+    return int(lines["VmHWM"].split()[0]) * 1024
 
 
 if __name__ == "__main__":

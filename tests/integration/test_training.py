@@ -473,6 +473,54 @@ def test_the_checkpoint_of_another_plan_is_refused(plan: Planner, taught: Teache
         checkpoint.read(tmp_path, plan_digest=plan(seed=2).digest)
 
 
+# --- memory
+
+
+@pytest.mark.parametrize("settings", [{}, {"networkTargets": ["attention", "convolutions"]}])
+def test_gradient_checkpointing_changes_no_byte_of_the_lora(
+    plan: Planner,
+    taught: Teacher,
+    whole_lora: Callable[[TrainingPlan], bytes],
+    tmp_path: Path,
+    tiny_base: ModelFamily,
+    settings: dict[str, object],
+):
+    planned = plan(**settings)
+    saving = dataclasses.replace(planned, gradient_checkpointing=True)
+    unet: Any = tiny_base.lora_parts["unet"]
+    seen: list[bool] = []
+    events = taught(saving, tmp_path / "saving")
+    for event in events:
+        if isinstance(event, StepFinished):
+            seen.append(unet.is_gradient_checkpointing)
+    assert set(seen) == {True}
+    assert not unet.is_gradient_checkpointing
+    assert (tmp_path / "saving" / "lora.safetensors").read_bytes() == whole_lora(planned)
+
+
+def test_gradient_checkpointing_keeps_less_for_the_way_back(
+    plan: Planner, taught: Teacher, tmp_path: Path
+):
+    def kept(planned: TrainingPlan, folder: Path) -> int:
+        sizes: dict[int, int] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        events = taught(planned, folder)
+        while not isinstance(next(events), Started):
+            pass
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            next(events)
+        events.close()  # type: ignore[attr-defined]
+        return sum(sizes.values())
+
+    planned = plan(trainUnetOnly=True)
+    saving = dataclasses.replace(planned, gradient_checkpointing=True)
+    assert kept(saving, tmp_path / "saving") < 0.8 * kept(planned, tmp_path / "whole")
+
+
 # --- the base model
 
 

@@ -31,14 +31,16 @@ OPTIMIZER_STATES = {
     "DAdaptAdam": 3.0,
 }
 """fp32 numbers that an optimizer keeps for each number of the LoRA."""
-RUNTIME = {"cpu": 520e6, "cuda": 300e6}
+RUNTIME = {"cpu": 550e6, "cuda": 300e6}
 """Python, torch and diffusers; on a GPU its libraries' workspaces."""
 COMFORT = 0.9
 """Share of the free memory up to which nothing is saved: saving costs a third of the speed."""
 _ENCODING_COPIES = 6.0
 """Copies of an autoencoder's widest picture that are alive at once."""
-_BACKWARD_COPIES = 1.0
-"""Of the largest layer's activations, on the way back."""
+_BACKWARD_COPIES = {False: 1.0, True: 2.5}
+"""Of the largest layer's activations on the way back, without and with checkpointing."""
+_MAPPED = 0.6
+"""Of fp32 files, on a CPU: they are mapped, and convolutions keep a copy in another order."""
 _SIDES = (1024, 896, 768, 640, 512, 448, 384, 320, 256, 192, 128, 96, 64, 32)
 
 
@@ -97,7 +99,7 @@ def needs(base: BaseModelFiles, work: Workload, *, checkpointing: bool) -> Needs
         lora, saved = _text_encoder(base.configs.get(part, {}), work)
         numbers_of_lora, activations = numbers_of_lora + lora, activations + saved
     return Needs(
-        runtime=RUNTIME[work.device],
+        runtime=RUNTIME[work.device] + _mapped(base, sum(weights.values()), work),
         weights=sum(weights.values()),
         learning_weights=sum(size for part, size in weights.items() if part in stays),
         encoding=_encoding(base.configs["vae"], work),
@@ -164,6 +166,12 @@ def _fitting(base: BaseModelFiles, work: Workload, free_bytes: int) -> Iterator[
             yield f"resolution {both} with batchSize 1"
 
 
+def _mapped(base: BaseModelFiles, weights: float, work: Workload) -> float:
+    """What stays of the files in memory when their numbers are used as they are."""
+    files = sum(file.size for file in base.needed if file.name.endswith(".safetensors"))
+    return _MAPPED * files if work.device == "cpu" and files > 0.9 * weights else 0.0
+
+
 def _gigabytes(size: float) -> str:
     return f"{size / 1e9:.1f} GB"
 
@@ -194,7 +202,7 @@ def _denoiser(base: BaseModelFiles, work: Workload, *, checkpointing: bool) -> t
     largest = max(layer.inside for layer in layers)
     kept = sum(layer.kept if checkpointing else layer.inside for layer in layers)
     again = largest if checkpointing else 0  # computed again, one at a time
-    return lora, each * (kept + again + _BACKWARD_COPIES * largest)
+    return lora, each * (kept + again + _BACKWARD_COPIES[checkpointing] * largest)
 
 
 @dataclass(frozen=True, slots=True)

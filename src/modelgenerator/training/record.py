@@ -8,7 +8,7 @@ so that pictures can be drawn without naming it again; of one in a folder that i
 from importlib.metadata import version
 
 from modelgenerator.lora.metadata import TrainingFacts, build_metadata
-from modelgenerator.training.plan import TrainingPlan
+from modelgenerator.training.plan import SAYS_NOTHING_OF_THE_LORA, TrainingPlan
 
 _KOHYA_VERSIONS = {
     ("stable-diffusion-1", "epsilon"): "sd_v1",
@@ -25,7 +25,7 @@ _ARCHITECTURES = {
 def lora_metadata(plan: TrainingPlan, *, steps: int) -> dict[str, str]:
     """The header of a LoRA that was trained for `steps` steps of `plan`."""
     facts = plan.as_json()
-    for private in ("pictures", "notices", "sample_prompts", "prior_prompts"):
+    for private in ("pictures", "sample_prompts", "prior_prompts", *SAYS_NOTHING_OF_THE_LORA):
         del facts[private]
     return build_metadata(
         TrainingFacts(

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from tests.examples import GPU, base_files, plan_for
+from tests.examples import CPU, GPU, base_files, plan_for
 
 from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.detection import NeededFile
@@ -129,3 +129,13 @@ def test_the_plan_holds_the_estimate_and_the_choice():
 def test_a_training_may_go_on_with_more_or_less_memory():
     large, small = (dataclasses.replace(GPU, free_bytes=int(n)) for n in (80e9, of().peak * 0.9))
     assert plan_for(base=SD15, device=large).digest == plan_for(base=SD15, device=small).digest
+
+
+def test_the_embedded_base_as_a_folder_at_the_general_default_size_is_refused_on_a_small_machine():
+    folder = str(look_at(BUILTIN).folder)
+    small = dataclasses.replace(CPU, free_bytes=2_000_000_000)
+    with pytest.raises(NotEnoughMemory, match="resolution 256 would fit|resolution 512 would fit"):
+        plan_for(base=look_at(folder), device=small, resolution=1024)
+    roomy = dataclasses.replace(CPU, free_bytes=20_000_000_000)
+    plan = plan_for(base=look_at(folder), device=roomy, resolution=1024)
+    assert 0 < plan.memory_bytes <= 20_000_000_000

@@ -134,7 +134,7 @@ def test_a_training_may_go_on_with_more_or_less_memory():
 def test_the_embedded_base_as_a_folder_at_the_general_default_size_is_refused_on_a_small_machine():
     folder = str(look_at(BUILTIN).folder)
     small = dataclasses.replace(CPU, free_bytes=2_000_000_000)
-    with pytest.raises(NotEnoughMemory, match="resolution 256 would fit|resolution 512 would fit"):
+    with pytest.raises(NotEnoughMemory, match=r"resolution (256|512) would fit"):
         plan_for(base=look_at(folder), device=small, resolution=1024)
     roomy = dataclasses.replace(CPU, free_bytes=20_000_000_000)
     plan = plan_for(base=look_at(folder), device=roomy, resolution=1024)

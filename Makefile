@@ -45,6 +45,7 @@ check: $(READY)
 bench: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/learning.py
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/train_step.py
+	$(BIN)/python benchmarks/start_up.py
 
 docs: $(READY)
 	$(BIN)/python -m modelgenerator.cli.settings_table > docs/reference/settings.md

@@ -15,10 +15,11 @@ from counting import count
 from judge import a_judge
 from judge_pictures import LOOKS, OTHER, looks_of
 
+from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.builtin import world
 from modelgenerator.diffusion.builtin.scenes import PHRASES, SIDE
 from modelgenerator.diffusion.family import PictureRequest
-from modelgenerator.diffusion.hub import BUILTIN, look_at
+from modelgenerator.diffusion.hub import look_at
 from modelgenerator.diffusion.load import load
 from modelgenerator.diffusion.recommended import image_defaults
 

@@ -4,6 +4,7 @@ In: an empty folder.  Out: a diffusers folder with 39 M parameters, for pictures
 draws noise; how fast and in how much memory it is trained does not depend on what it knows.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,14 +16,19 @@ WIDTH = 256
 """Of a prompt embedding."""
 
 
-def save_larger_base(folder: Path) -> Path:
+def save_half_width(folder: Path) -> Path:
+    """The same around Stable Diffusion 1.5's U-Net at half its width: 210 M parameters."""
+    return save_larger_base(folder, unet=_half_width_unet)
+
+
+def save_larger_base(folder: Path, unet: Callable[[], UNet2DConditionModel] | None = None) -> Path:
     """Write the pipeline into `folder` and answer `folder`."""
     torch.manual_seed(0)
     pipeline = StableDiffusionPipeline(
         vae=_autoencoder(),
         text_encoder=_text_encoder(),
         tokenizer=_tokenizer(),
-        unet=_unet(),
+        unet=(unet or _unet)(),
         scheduler=DDIMScheduler(
             beta_start=0.00085,
             beta_end=0.012,
@@ -50,6 +56,15 @@ def _unet() -> UNet2DConditionModel:
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
         cross_attention_dim=WIDTH,
         attention_head_dim=2,  # so many heads, each 32 to 128 wide: SD has 40 to 160
+    )
+
+
+def _half_width_unet() -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=64,
+        block_out_channels=(160, 320, 640, 640),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=8,
     )
 
 

@@ -44,10 +44,11 @@ from learning_report import (
 )
 from PIL import Image
 
+from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.builtin import world
 from modelgenerator.diffusion.builtin.scenes import PHRASES, SIDE
 from modelgenerator.diffusion.builtin.subjects import SUBJECTS
-from modelgenerator.diffusion.hub import BUILTIN, look_at
+from modelgenerator.diffusion.hub import look_at
 
 RESULTS = Path(__file__).parent / "results"
 PHOTOS = 8

@@ -130,7 +130,7 @@ def main() -> None:
     options = _options()
     print(_machine(options), flush=True)
     with tempfile.TemporaryDirectory() as scratch:
-        photos = _write_photos(Path(scratch) / "photos")
+        photos = write_photos(Path(scratch) / "photos")
         bases = [b for b in _bases(Path(scratch)) if b.name.partition(",")[0] in options.bases]
         cases = product(bases, options.optimizers)
         rows = [
@@ -179,7 +179,7 @@ def _machine(options: argparse.Namespace) -> str:
 def _bases(scratch: Path) -> list[Base]:
     from larger_base import save_larger_base
 
-    from modelgenerator.diffusion.hub import BUILTIN
+    from modelgenerator.diffusion.aliases import BUILTIN
 
     larger = str(save_larger_base(scratch / "larger"))
     attention, all_ = ("attention",), ("attention", "convolutions")
@@ -190,7 +190,7 @@ def _bases(scratch: Path) -> list[Base]:
     ]
 
 
-def _write_photos(folder: Path) -> Path:
+def write_photos(folder: Path) -> Path:
     """Small ones: opening them is part of the script's step, and large photos would flatter us."""
     import numpy as np
     from PIL import Image

@@ -1,11 +1,14 @@
 """A model hub on this machine: folders served as huggingface_hub wants them.
 
 It speaks the two questions that matter, "what is in this repository" and "give me this file", and
-refuses as the real one does: missing, gated, no such revision.
+refuses as the real one does: missing, gated, no such revision.  On request it is as bad as networks
+are: slow, cut in the middle of a file, without ranges, with other bytes than it promised.
 """
 
 import hashlib
 import json
+import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 
 @dataclass
@@ -24,7 +27,14 @@ class Served:
     commit: str = "0123456789abcdef0123456789abcdef01234567"
     token: str | None = None
     """Who does not give this one is told that the repository is gated."""
-    licence: str = "openrail"
+    card: Mapping[str, str] = field(default_factory=lambda: {"license": "openrail"})
+    cuts: list[int] = field(default_factory=list[int])
+    """Bytes of weights after which the connection breaks, for the first answers with so many."""
+    knows_ranges: bool = True
+    silence: float = 0
+    """Seconds before each answer."""
+    lies: bool = False
+    """Weights arrive with another last byte."""
 
 
 @dataclass
@@ -32,8 +42,9 @@ class LoopbackHub:
     """A running hub."""
 
     address: str
+    repositories: Mapping[str, Served] = field(default_factory=dict[str, Served])
     requests: list[str] = field(default_factory=list[str])
-    """`GET /api/...`, in order; a test can see that nothing was asked."""
+    """`GET /api/... bytes=5-`, in order; a test can see that nothing was asked."""
 
 
 @contextmanager
@@ -44,7 +55,7 @@ def serve_hub(repositories: Mapping[str, Served]) -> Iterator[LoopbackHub]:
         served = repositories
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    hub = LoopbackHub(f"http://127.0.0.1:{server.server_port}")
+    hub = LoopbackHub(f"http://127.0.0.1:{server.server_port}", repositories)
     Handler.hub = hub
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -72,13 +83,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         parts = unquote(urlsplit(self.path).path).strip("/").split("/")
-        self.hub.requests.append(f"{self.command} {self.path}")
-        if parts[:2] == ["api", "models"]:
+        asked_for = self.headers["Range"] or ""
+        self.hub.requests.append(f"{self.command} {self.path} {asked_for}".strip())
+        if parts == ["api", "models"]:
+            self._answer_search()
+        elif parts[:2] == ["api", "models"]:
             self._answer_listing("/".join(parts[2:4]), parts[5] if len(parts) > 5 else "main")
         elif len(parts) > 4 and parts[2] == "resolve":
             self._answer_file("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
         else:
             self._send(200, b"a hub")
+
+    def _answer_search(self) -> None:
+        words = parse_qs(urlsplit(self.path).query)["search"][0].lower()
+        found = [{"id": name} for name in self.served if words in name.lower()]
+        self._send(200, json.dumps(found).encode(), **{"Content-Type": "application/json"})
 
     def _answer_listing(self, name: str, revision: str) -> None:
         if repository := self._find(name, revision):
@@ -91,8 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
                 }
                 for path in files
             ]
-            card = {"license": repository.licence}
-            listing = {"id": name, "sha": repository.commit, "siblings": siblings, "cardData": card}
+            listing = {"id": name, "sha": repository.commit, "siblings": siblings}
+            listing["cardData"] = dict(repository.card)
             self._send(200, json.dumps(listing).encode(), **{"Content-Type": "application/json"})
 
     def _answer_file(self, name: str, revision: str, file: str) -> None:
@@ -105,9 +124,21 @@ class _Handler(BaseHTTPRequestHandler):
         path = repository.folder / file
         commit = {"X-Repo-Commit": repository.commit}
         if path.is_file():
-            self._send(200, path.read_bytes(), ETag=f'"{_etag(path)}"', **commit)
+            self._answer_content(repository, path, ETag=f'"{_etag(path)}"', **commit)
         else:
             self._send(404, **{"X-Error-Code": "EntryNotFound"}, **commit)
+
+    def _answer_content(self, repository: Served, path: Path, **headers: str) -> None:
+        content = path.read_bytes()
+        if repository.lies and path.suffix == ".safetensors":
+            content = content[:-1] + bytes([content[-1] ^ 1])
+        start = re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "")
+        status = 206 if start and repository.knows_ranges else 200
+        body = content[int(start[1]) :] if start and status == 206 else content
+        is_cut = self.command == "GET" and path.suffix == ".safetensors"
+        cuts = repository.cuts if is_cut else []
+        kept = cuts.pop(0) if cuts and cuts[0] < len(body) else None
+        self._send(status, body, kept, **headers)
 
     def _find(self, name: str, revision: str) -> Served | None:
         repository = self.served.get(name)
@@ -116,17 +147,23 @@ class _Handler(BaseHTTPRequestHandler):
         elif revision not in ("main", repository.commit):
             self._send(404, **{"X-Error-Code": "RevisionNotFound"})
         else:
+            time.sleep(repository.silence)
             return repository
         return None
 
-    def _send(self, status: int, body: bytes = b"", **headers: str) -> None:
+    def _send(
+        self, status: int, body: bytes = b"", kept: int | None = None, **headers: str
+    ) -> None:
+        """After `kept` bytes of the body the connection breaks."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(body[:kept])
+        if kept is not None:
+            self.close_connection = True
 
 
 def _etag(path: Path) -> str:

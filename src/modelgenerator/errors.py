@@ -11,6 +11,7 @@
     │   ├── BaseModelUnsupported     found, but not a family or a file format that we train
     │   ├── HubUnreachable           the model hub does not answer
     │   ├── UnusableLora             the file is not a LoRA, or not one for this base model
+    │   ├── NotEnoughMemory          the training would not fit into this machine
     │   ├── OutputNotWritable        the folder for results cannot be written, or the disk is full
     │   └── CannotResume             no checkpoint, or one that belongs to another training
     └── TrainingDiverged             the loss became NaN or infinite
@@ -75,6 +76,10 @@ class HubUnreachable(UserError):
 
 class UnusableLora(UserError):
     """The file is not a LoRA, or not one for this base model."""
+
+
+class NotEnoughMemory(UserError):
+    """The training would not fit into this machine."""
 
 
 class OutputNotWritable(UserError):

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 from tests.acceptance.conftest import wait_for
+from tests.tiny import save_tiny_stable_diffusion
 
 STEPS = 120
 
@@ -31,8 +32,10 @@ def test_a_training_ends_the_same_after_control_c_and_kill_9(modelgenerator, tra
     resume = ["train", words[1], "--output", "stopped", "--resume"]
     assert modelgenerator.stop_at(40, signal.SIGKILL, *resume)[0] == -signal.SIGKILL
     assert modelgenerator.stop_at(60, signal.SIGTERM, *resume)[0] == 130
+    (stopped / "checkpoint.safetensors").write_bytes(b"lost by the disk")
     ended = modelgenerator(*resume)
     assert (ended.returncode, ended.stderr) == (0, "")
+    assert "is damaged, so the training goes on from the one before it" in ended.stdout
     file = "lora.safetensors"
     assert (stopped / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     assert not (stopped / "checkpoint.safetensors").exists()
@@ -66,6 +69,18 @@ def test_a_resumed_training_must_be_what_it_was(modelgenerator, train_words, pho
     changed = modelgenerator(*resume)
     assert changed.returncode == 2
     assert "photos" in changed.stderr
+
+
+def test_other_weights_under_the_same_path_are_noticed(
+    modelgenerator, train_words, tiny_base, photos, tmp_path
+):
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    words = [*train_words("out", maxSteps=STEPS), "--base-model", base]
+    assert modelgenerator.stop_at(5, signal.SIGINT, *words)[0] == 130
+    save_tiny_stable_diffusion(base, seed=1)
+    changed = modelgenerator("train", photos, "--output", "out", "--resume")
+    assert changed.returncode == 2
+    assert "this is not what it was: the files of the base model" in changed.stderr
 
 
 def test_there_is_nothing_to_resume_in_a_new_folder(modelgenerator, train_words):

@@ -16,6 +16,7 @@ TORCH_FREE = [
     "modelgenerator.settings_files",
     "modelgenerator.datasets.images",
     "modelgenerator.diffusion.hub",
+    "modelgenerator.diffusion.downloads",
     "modelgenerator.training.plan",
     "modelgenerator.cli.main",
 ]

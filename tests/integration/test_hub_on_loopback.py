@@ -12,17 +12,11 @@ import pytest
 from tests.hub import LoopbackHub, Served, serve_hub
 from tests.tiny import save_tiny_stable_diffusion
 
+from modelgenerator.diffusion import downloads
 from modelgenerator.diffusion.detection import FamilyName
-from modelgenerator.diffusion.hub import (
-    BaseModelFiles,
-    DownloadFinished,
-    DownloadProgress,
-    Hub,
-    cached_repositories,
-    check_reachable,
-    download,
-    look_at,
-)
+from modelgenerator.diffusion.downloads import DownloadFinished, DownloadProgress, download
+from modelgenerator.diffusion.hub import BaseModelFiles, look_at
+from modelgenerator.diffusion.remote import Hub, cached_repositories, check_reachable
 from modelgenerator.errors import (
     BaseModelGated,
     BaseModelNotFound,
@@ -32,6 +26,8 @@ from modelgenerator.errors import (
 )
 
 NAME = "studio/tiny"
+WEIGHTS = 50_000
+"""Bytes that the smallest file of weights has at least."""
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +56,16 @@ def served(tiny: Path, tmp_path: Path) -> Iterator[LoopbackHub]:
         "studio/pickled": Served(pickled),
         "studio/damaged": Served(damaged),
         "studio/lora": Served(tmp_path / "lora"),
+        "studio/cut": Served(tiny, cuts=[WEIGHTS // 2, 1000]),
+        "studio/always-cut": Served(tiny, cuts=[1000] + [0] * 20),
+        "studio/no-ranges": Served(tiny, cuts=[WEIGHTS // 2], knows_ranges=False),
+        "studio/liar": Served(tiny, lies=True),
+        "studio/slow": Served(tiny, silence=0.05),
+        "studio/silent": Served(tiny, silence=2),
+        "SG161222/Realistic_Vision_V6.0_B1_noVAE": Served(tiny),
+        "black-forest-labs/FLUX.1-dev": Served(
+            tiny, card={"license": "other", "license_name": "flux-1-dev-non-commercial-license"}
+        ),
     }
     with serve_hub(repositories) as running:
         yield running
@@ -235,7 +241,8 @@ def test_reachability_is_asked(hub: Hub):
 
 def test_the_environment_names_hub_token_and_cache(served: LoopbackHub, tmp_path: Path):
     program = (
-        "from modelgenerator.diffusion.hub import *\n"
+        "from modelgenerator.diffusion.downloads import download\n"
+        "from modelgenerator.diffusion.hub import look_at\n"
         "for event in download(look_at('studio/gated')): print(event)"
     )
     environment = {
@@ -261,3 +268,103 @@ def test_the_hubs_own_progress_bars_come_back(hub: Hub):
     before = are_progress_bars_disabled()
     finished(look_at(NAME, hub), hub)
     assert are_progress_bars_disabled() == before
+
+
+# --- downloads over bad networks
+
+
+def blobs(hub: Hub, name: str) -> Path:
+    return hub.cache_folder / f"models--{name.replace('/', '--')}" / "blobs"
+
+
+def same_files(folder: Path, other: Path) -> bool:
+    names = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return all((folder / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+@pytest.mark.parametrize("name", ["studio/cut", "studio/no-ranges", "studio/slow"])
+def test_a_bad_network_brings_the_same_files(hub: Hub, tiny: Path, name: str):
+    assert same_files(finished(look_at(name, hub), hub), tiny)
+    assert not list(blobs(hub, name).glob("*partial"))
+
+
+def test_after_a_cut_only_the_rest_is_asked_for(hub: Hub, served: LoopbackHub):
+    finished(look_at("studio/cut", hub), hub)
+    ranges = [request for request in served.requests if "bytes=" in request]
+    assert ranges[0].endswith(f"bytes={WEIGHTS // 2}-")
+    assert len(ranges) == 2
+
+
+def test_a_connection_that_is_always_cut_is_told_and_the_next_call_goes_on(
+    hub: Hub, served: LoopbackHub, tiny: Path
+):
+    files = look_at("studio/always-cut", hub)
+    with pytest.raises(HubUnreachable, match=r"was cut in .*safetensors after .* goes on from"):
+        finished(files, hub)
+    (partial,) = blobs(hub, "studio/always-cut").glob("*partial")
+    assert partial.stat().st_size == 1000
+    served.repositories["studio/always-cut"].cuts.clear()
+    served.requests.clear()
+    assert same_files(finished(files, hub), tiny)
+    assert next(request for request in served.requests if "bytes=" in request).endswith("=1000-")
+
+
+def test_other_bytes_than_were_promised_are_refused_and_not_kept(hub: Hub):
+    with pytest.raises(BaseModelUnsupported, match="damaged on its way"):
+        finished(look_at("studio/liar", hub), hub)
+    assert not list(blobs(hub, "studio/liar").glob("*partial"))
+
+
+def test_large_files_report_their_bytes(hub: Hub, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(downloads, "PIECE_BYTES", 1000)
+    files = look_at("studio/cut", hub)
+    here = [step.bytes_done for step in download(files, hub) if isinstance(step, DownloadProgress)]
+    assert len(here) > len(files.needed)
+    assert here == sorted(here)
+    assert here[-1] == files.size_bytes
+
+
+def test_a_silent_hub_is_unreachable(hub: Hub):
+    with pytest.raises(HubUnreachable, match="does not answer"):
+        look_at("studio/silent", replace(hub, patience=0.2))
+
+
+# --- names
+
+
+def test_the_alias_of_the_published_example_is_found(hub: Hub):
+    files = look_at("Realistic_Vision_V6.0_B1", hub)
+    assert files.repository == "SG161222/Realistic_Vision_V6.0_B1_noVAE"
+    assert files.reference == "Realistic_Vision_V6.0_B1"
+
+
+def test_a_licence_without_a_common_name_is_told_by_its_own(hub: Hub):
+    assert look_at("flux-dev", hub).licence == "flux-1-dev-non-commercial-license"
+
+
+def test_the_hub_is_searched_for_a_name_that_is_not_there(hub: Hub):
+    with pytest.raises(BaseModelNotFound, match="Do you mean studio/always-cut"):
+        look_at("someone/always-cutt", hub)
+
+
+def test_a_name_without_its_organisation_is_found_by_searching(hub: Hub):
+    with pytest.raises(BaseModelNotFound, match="Do you mean studio/always-cut"):
+        look_at("always-cut", hub)
+
+
+def test_the_commit_that_was_looked_at_is_found_again_when_the_branch_moved_on(hub: Hub):
+    files = look_at(NAME, hub)
+    finished(files, hub)
+    again = look_at(NAME, unplugged(hub), pinned=files.revision)
+    assert (again.revision, again.reference) == (files.revision, NAME)
+
+
+def test_an_operators_alias_may_carry_a_revision(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    table = tmp_path / "aliases.json5"
+    table.write_text(f"{{house: '{NAME}@v9'}} // ours")
+    monkeypatch.setenv("MODELGENERATOR_BASE_MODELS", str(table))
+    with pytest.raises(BaseModelNotFound, match="no revision v9"):
+        look_at("house", hub)
+    assert look_at(f"house@{Served(Path()).commit}", hub).repository == NAME

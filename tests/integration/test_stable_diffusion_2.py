@@ -63,7 +63,6 @@ def picture(pipeline: StableDiffusionPipeline) -> torch.Tensor:
 
 
 def test_it_is_recognised_as_version_2(found: BaseModelFiles):
-    hub.require_trainable(found)
     assert found.family is FamilyName.STABLE_DIFFUSION_2
 
 

@@ -130,7 +130,6 @@ ROUNDED = 1 / 255
 
 
 def test_it_is_recognised_and_can_be_trained(found: BaseModelFiles):
-    hub.require_trainable(found)
     assert (found.family, found.native_size) == (FamilyName.STABLE_DIFFUSION_XL, 64)
     assert found.size_step == 32
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.examples import plan_for
+from tests.kills import killed_at
 from torch import Tensor
 
 from modelgenerator.datasets.prepare import PreparedDataset
@@ -18,7 +19,7 @@ from modelgenerator.diffusion.family import Conditioning, ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import CannotResume, OutputNotWritable, TrainingDiverged
 from modelgenerator.lora import files
-from modelgenerator.training import checkpoint, findings
+from modelgenerator.training import checkpoint, checkpoint_files, findings
 from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import (
     CheckpointSaved,
@@ -423,7 +424,7 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
     assert lora_of(iter(events)) == whole_lora(planned)
     steps = [event.step for event in events if isinstance(event, StepFinished)]
     assert steps == list(range(step + 1, planned.total_steps + 1))
-    assert not (tmp_path / "parts" / checkpoint.FILE).exists()
+    assert not (tmp_path / "parts" / checkpoint_files.FILE).exists()
 
 
 @pytest.mark.parametrize("optimizer", ["AdaFactor", "AdamW8bit", "DAdaptation", "DAdaptAdam"])
@@ -471,10 +472,45 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(
     for _ in range(3):  # it goes on, and what it does is lost
         next(events)
     events.close()  # type: ignore[attr-defined]
-    (folder / checkpoint.FILE).write_bytes(kept)
+    (folder / checkpoint_files.FILE).write_bytes(kept)
 
     saved = checkpoint.read(folder, plan_digest=planned.digest)
     assert lora_of(taught(planned, folder, resume_from=saved)) == whole_lora(planned)
+
+
+# four for a checkpoint: all on the disk, the old one aside, the new one in its place, tidied up;
+# from 23 on three for the LoRA, and three to remove the checkpoints; it survives the last
+@pytest.mark.parametrize("instant", [11, 12, 13, 14, *range(23, 30)])
+def test_a_training_killed_at_any_work_on_the_disk_ends_with_the_same_bytes(
+    plan: Planner,
+    taught: Teacher,
+    whole_lora: Callable[[TrainingPlan], bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    instant: int,
+):
+    planned, folder = plan(), tmp_path / "parts"
+    with killed_at(instant, monkeypatch):
+        list(taught(planned, folder, checkpoint_seconds=0))
+    if checkpoint_files.are_in(folder):
+        saved = checkpoint.read(folder, plan_digest=planned.digest)
+        list(taught(planned, folder, resume_from=saved))
+    assert (folder / "lora.safetensors").read_bytes() == whole_lora(planned)
+    assert [file.name for file in folder.iterdir()] == ["lora.safetensors"]
+
+
+def test_a_training_whose_newest_checkpoint_is_damaged_goes_on_from_the_one_before(
+    plan: Planner, taught: Teacher, whole_lora: Callable[[TrainingPlan], bytes], tmp_path: Path
+):
+    planned, folder = plan(), tmp_path / "parts"
+    until(taught(planned, folder, checkpoint_seconds=0), 4)
+    (folder / checkpoint_files.FILE).write_bytes(b"the disk lost it")
+    saved = checkpoint.read(folder, plan_digest=planned.digest)
+    events = list(taught(planned, folder, resume_from=saved))
+    assert [e.notice for e in events if isinstance(e, Noticed)] == list(saved.notices)
+    first = next(event.step for event in events if isinstance(event, StepFinished))
+    assert f"at step {first}." in saved.notices[0].message
+    assert lora_of(iter(events)) == whole_lora(planned)
 
 
 @pytest.mark.parametrize("stop_at", [StepFinished, EpochFinished, LoraSaved, SampleReady])
@@ -523,15 +559,63 @@ def test_stopping_is_possible_when_nothing_can_be_written(
     plan: Planner, taught: Teacher, tmp_path: Path
 ):
     events = taught(plan(), tmp_path)
-    (tmp_path / f".{checkpoint.FILE}.partial").mkdir()
+    (tmp_path / f".{checkpoint_files.FILE}.partial").mkdir()
     until(events, 2)
-    assert not (tmp_path / checkpoint.FILE).exists()
+    assert not (tmp_path / checkpoint_files.FILE).exists()
 
 
 def test_the_checkpoint_of_another_plan_is_refused(plan: Planner, taught: Teacher, tmp_path: Path):
     until(taught(plan(), tmp_path), 1)
     with pytest.raises(CannotResume):
         checkpoint.read(tmp_path, plan_digest=plan(seed=2).digest)
+
+
+# --- memory
+
+
+@pytest.mark.parametrize("settings", [{}, {"networkTargets": ["attention", "convolutions"]}])
+def test_gradient_checkpointing_changes_no_byte_of_the_lora(
+    plan: Planner,
+    taught: Teacher,
+    whole_lora: Callable[[TrainingPlan], bytes],
+    tmp_path: Path,
+    tiny_base: ModelFamily,
+    settings: dict[str, object],
+):
+    planned = plan(**settings)
+    saving = dataclasses.replace(planned, gradient_checkpointing=True)
+    unet: Any = tiny_base.lora_parts["unet"]
+    seen: list[bool] = []
+    events = taught(saving, tmp_path / "saving")
+    for event in events:
+        if isinstance(event, StepFinished):
+            seen.append(unet.is_gradient_checkpointing)
+    assert set(seen) == {True}
+    assert not unet.is_gradient_checkpointing
+    assert (tmp_path / "saving" / "lora.safetensors").read_bytes() == whole_lora(planned)
+
+
+def test_gradient_checkpointing_keeps_less_for_the_way_back(
+    plan: Planner, taught: Teacher, tmp_path: Path
+):
+    def kept(planned: TrainingPlan, folder: Path) -> int:
+        sizes: dict[int, int] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        events = taught(planned, folder)
+        while not isinstance(next(events), Started):
+            pass
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            next(events)
+        events.close()  # type: ignore[attr-defined]
+        return sum(sizes.values())
+
+    planned = plan(trainUnetOnly=True)
+    saving = dataclasses.replace(planned, gradient_checkpointing=True)
+    assert kept(saving, tmp_path / "saving") < 0.8 * kept(planned, tmp_path / "whole")
 
 
 # --- the base model

@@ -3,16 +3,32 @@
 Comes in: what the hub told.  Goes out: a `ModelFamily` on the best device of this machine.
 """
 
+from typing import TYPE_CHECKING
+
+from modelgenerator.cli.doctor import available_memory
 from modelgenerator.cli.progress import Reporter
-from modelgenerator.diffusion import hub
-from modelgenerator.diffusion.family import ModelFamily
-from modelgenerator.diffusion.hub import BaseModelFiles, DownloadFinished
+from modelgenerator.diffusion.detection import TITLES
+from modelgenerator.diffusion.downloads import DownloadFinished, download
+from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.traits import TRAITS
 from modelgenerator.training.plan import DeviceFacts
+
+if TYPE_CHECKING:  # it imports torch: a wrong word is answered without
+    from modelgenerator.diffusion.family import ModelFamily
 
 SMALL_BYTES = 100_000_000
 """Below this, several threads wait for each other longer than they compute: with both cores of a
 machine busy, a step on the embedded base model took ten times as long on two threads as on one."""
+
+
+def in_words(files: BaseModelFiles) -> str:
+    """What a person wants to know before a base model is downloaded."""
+    meant = files.repository if files.repository not in (None, files.reference) else None
+    megabytes = f"{max(1, round(files.size_bytes / 1e6)):,} MB"
+    place = "on this machine" if files.folder else "to be downloaded"
+    licence = f"licence {files.licence or 'unknown'}"
+    facts = (meant, TITLES[files.family], licence, f"{megabytes} {place}")
+    return f"{files.reference} ({'; '.join(fact for fact in facts if fact)})"
 
 
 def this_machine() -> DeviceFacts:
@@ -20,8 +36,9 @@ def this_machine() -> DeviceFacts:
     import torch
 
     if not torch.cuda.is_available():
-        return DeviceFacts(kind="cpu", has_bf16=False)
-    return DeviceFacts(kind="cuda", has_bf16=torch.cuda.is_bf16_supported())
+        return DeviceFacts(kind="cpu", has_bf16=False, free_bytes=available_memory())
+    has_bf16, free_bytes = torch.cuda.is_bf16_supported(), torch.cuda.mem_get_info()[0]
+    return DeviceFacts(kind="cuda", has_bf16=has_bf16, free_bytes=free_bytes)
 
 
 def drawing_dtype(files: BaseModelFiles, machine: DeviceFacts) -> str:
@@ -39,11 +56,11 @@ def load_base(
     report: Reporter,
     *,
     training_guidance: float = 1.0,
-) -> ModelFamily:
+) -> "ModelFamily":
     """Download what is not here, then load it; `training_guidance` as `load` has it.
 
     Raises:
-        BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `hub`.
+        BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `download`.
     """
     import torch
 
@@ -54,11 +71,11 @@ def load_base(
     folder = files.folder
     if folder is None:
         report.phase(f"downloading {files.reference}")
-    for event in hub.download(files):
+    for event in download(files):
         if isinstance(event, DownloadFinished):
             folder = event.folder
         else:
-            report.count("files", event.files_done, event.files_total)
+            report.count("MB", event.bytes_done // 10**6, event.bytes_total // 10**6)
     assert folder is not None
     report.phase(f"loading {files.reference}")
     return load(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from modelgenerator.cli import train
 from modelgenerator.cli.progress import reporter
-from modelgenerator.diffusion.hub import BUILTIN
+from modelgenerator.diffusion.aliases import BUILTIN
 
 SUBJECT = "lvff"
 SCENES = ("beach", "beach", "forest", "forest", "city", "meadow", "plain", "plain")

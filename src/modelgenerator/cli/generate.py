@@ -11,9 +11,11 @@ from pathlib import Path
 from modelgenerator.cli.base_models import drawing_dtype, load_base, this_machine
 from modelgenerator.cli.progress import Reporter, reporter
 from modelgenerator.diffusion import hub
+from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import OutputNotWritable, UnusableLora
 from modelgenerator.settings import ImageSettings
+from modelgenerator.training import checkpoint_files
 
 
 def run(
@@ -65,7 +67,7 @@ def _lora_file(path: Path) -> Path:
     if (path / "lora.safetensors").exists():
         return path / "lora.safetensors"
     found = sorted(path.glob("*.safetensors"))
-    if (path / "checkpoint.safetensors").exists():
+    if checkpoint_files.are_in(path):
         raise UnusableLora(
             f"The training in {path} is not finished. Finish it with "
             f"`modelgenerator train PHOTOS --output {path} --resume`."
@@ -93,8 +95,7 @@ def _draw(
 
     report.phase("looking at the LoRA and the base model")
     lora = files.load(lora_file) if lora_file else None
-    base_files = hub.look_at(base_model or _trained_on(lora) or hub.BUILTIN)
-    hub.require_trainable(base_files)
+    base_files = hub.look_at(base_model or _trained_on(lora) or BUILTIN)
     planned = plan_images(wishes, base_files)
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -121,7 +121,9 @@ class PlainLines:
             self.notice(event.notice)
 
     def count(self, what: str, done: int, total: int) -> None:
-        if done == total:
+        now = time.monotonic()
+        if done == total or now - self._last_line > PLAIN_SECONDS:
+            self._last_line = now
             _line(f"{what}: {done} of {total}")
 
     def result(self, what: str, value: str) -> None:

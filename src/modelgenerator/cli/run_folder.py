@@ -2,7 +2,8 @@
 
     plan.json        the settings as written, and the plan they resolved to
     events.jsonl     everything that happened, one event a line
-    checkpoint.safetensors   only while the training is not finished
+    checkpoint.safetensors, checkpoint-previous.safetensors
+                             only while the training is not finished
     lora.safetensors         the result
     samples/, contact-sheet.png, loss.png
 
@@ -20,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from modelgenerator.errors import CannotResume, OutputNotWritable
+from modelgenerator.training import checkpoint_files
 from modelgenerator.training.events import Event, StepFinished, Validated, as_json
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.whole_files import write_whole
 
 PLAN, EVENTS, LORA = "plan.json", "events.jsonl", "lora.safetensors"
-CHECKPOINT = "checkpoint.safetensors"
-_OURS = (PLAN, EVENTS, LORA, CHECKPOINT)
+_OURS = (PLAN, EVENTS, LORA, *checkpoint_files.NAMES)
 _SHOWN = ("contact-sheet.png", "loss.png")
 
 

@@ -11,21 +11,26 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import typer
 
 from modelgenerator.cli import loss_curve, run_folder
-from modelgenerator.cli.base_models import load_base, this_machine
+from modelgenerator.cli.base_models import in_words, load_base, this_machine
 from modelgenerator.cli.progress import Reporter, reporter
 from modelgenerator.datasets.prepare import PreparedDataset, prepare
 from modelgenerator.diffusion import hub, recommended
-from modelgenerator.diffusion.family import ModelFamily
+from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import CannotResume, InvalidSettings
 from modelgenerator.settings import ImageSettings, TrainingSettings
 from modelgenerator.settings_files import parse_assignment, read_settings_file
+from modelgenerator.training import checkpoint_files
 from modelgenerator.training.events import Finished, StepFinished
-from modelgenerator.training.plan import TrainingPlan, resolve
+from modelgenerator.training.plan import SAYS_NOTHING_OF_THE_LORA, TrainingPlan, resolve
+
+if TYPE_CHECKING:  # it imports torch: a wrong word is answered without
+    from modelgenerator.diffusion.family import ModelFamily
 
 INTERRUPTED = 130
 
@@ -59,9 +64,10 @@ def run(
     folder = output or Path("runs") / _name(photos, written)
     with reporter(as_json=as_json) as report:
         report.phase("looking at the base model and the photos")
+        commit = None
         if resume:
-            written = _resumed(folder, written)
-        request = _request(photos, written, template, folder)
+            written, commit = _resumed(folder, written)
+        request = _request(photos, written, template, folder, commit)
         with run_folder.claimed(folder, may_hold_training=resume or overwrite):
             _say(request, report)
             if resume:
@@ -101,14 +107,17 @@ def _name(photos: Path, written: Mapping[str, object]) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "-" for c in name) or "training"
 
 
-def _resumed(folder: Path, written: Mapping[str, object]) -> dict[str, object]:
-    """The settings that the training began with; others may not be given now.
+def _resumed(folder: Path, written: Mapping[str, object]) -> tuple[dict[str, object], str | None]:
+    """The settings that the training began with, and the commit if the base model has one.
+
+    Others may not be given now.
 
     Raises:
         CannotResume: no training was started here, it is finished, or a setting differs.
     """
-    kept: dict[str, object] = run_folder.read_plan(folder)["settings"]
-    if (folder / run_folder.LORA).exists() and not (folder / run_folder.CHECKPOINT).exists():
+    record = run_folder.read_plan(folder)
+    kept: dict[str, object] = record["settings"]
+    if (folder / run_folder.LORA).exists() and not checkpoint_files.are_in(folder):
         raise CannotResume(
             f"The training in {folder} is finished: {folder / run_folder.LORA}. "
             "Train again with --overwrite, or into another folder with --output."
@@ -119,14 +128,18 @@ def _resumed(folder: Path, written: Mapping[str, object]) -> dict[str, object]:
             f"The training in {folder} was started with another {' and '.join(changed)}. "
             "Leave that out to go on with it, or start a new one with --output."
         )
-    return kept
+    revision = str(record["plan"].get("base_revision", ""))
+    return kept, revision if hub.COMMIT.fullmatch(revision) else None
 
 
 def _request(
-    photos: Path, written: dict[str, object], template: str | None, folder: Path
+    photos: Path,
+    written: dict[str, object],
+    template: str | None,
+    folder: Path,
+    commit: str | None,
 ) -> Request:
-    base = hub.look_at(str(written.get("baseModel") or hub.BUILTIN))
-    hub.require_trainable(base)
+    base = hub.look_at(str(written.get("baseModel") or BUILTIN), pinned=commit)
     settings = TrainingSettings.from_written(
         {"baseModel": base.reference, **_template(template, base), **written}
     )
@@ -159,8 +172,9 @@ def _require_same(request: Request) -> None:
         "pictures": "photos",
         "dataset_fingerprint": "captions, masks or photos",
         "validation_pictures": "photos that are kept out",
+        "base_revision": "the files of the base model",
     }
-    names = [str(words.get(name, name)) for name in changed if name != "notices"]
+    names = [str(words.get(name, name)) for name in changed if name not in SAYS_NOTHING_OF_THE_LORA]
     raise CannotResume(
         f"The training in {request.folder} cannot go on, because this is not what it was: "
         f"{', '.join(names)}. Put it back, or start a new training with --output."
@@ -174,16 +188,18 @@ def _say(request: Request, report: Reporter) -> None:
     for notice in (*request.dataset.notices, *request.plan.notices):
         report.notice(notice)
     plan = request.plan
-    report.result("base model", f"{plan.base_model} ({plan.family})")
+    report.result("base model", in_words(request.base))
     report.result("pictures", str(len(plan.pictures)))
     report.result(
         "plan",
         f"{plan.total_steps} steps ({plan.epochs} epochs of {plan.steps_per_epoch}), batches of "
         f"{plan.batch_size}, {plan.optimizer}, rank {plan.network_dim}, seed {plan.seed}",
     )
+    if plan.memory_bytes:
+        report.result("memory", f"about {plan.memory_bytes / 1e9:.1f} GB at its peak")
 
 
-def _train(request: Request, base: ModelFamily, report: Reporter, *, resume: bool) -> bool:
+def _train(request: Request, base: "ModelFamily", report: Reporter, *, resume: bool) -> bool:
     """Whether the training came to its end."""
     # torch comes with these, and everything that can be refused was refused without it
     from modelgenerator.training import checkpoint
@@ -192,7 +208,7 @@ def _train(request: Request, base: ModelFamily, report: Reporter, *, resume: boo
 
     plan, folder = request.plan, request.folder
     saved = None
-    if resume and (folder / run_folder.CHECKPOINT).exists():
+    if resume and checkpoint_files.are_in(folder):
         saved = checkpoint.read(folder, plan_digest=plan.digest)
     elif resume:
         report.result("no checkpoint yet", "the training begins again at its first step")
@@ -249,7 +265,7 @@ def _stop_button() -> Generator[_Stop, None, None]:
             signal.signal(number, handler)
 
 
-def _show(request: Request, base: ModelFamily, report: Reporter) -> None:
+def _show(request: Request, base: "ModelFamily", report: Reporter) -> None:
     """Draw the same prompts from the same noise without and with the LoRA."""
     from modelgenerator.cli.sheets import before_and_after, save_sheet
     from modelgenerator.lora import files
@@ -285,7 +301,7 @@ def _show(request: Request, base: ModelFamily, report: Reporter) -> None:
     )
 
 
-def _pictures_per_prompt(files: BaseModelFiles, base: ModelFamily) -> int:
+def _pictures_per_prompt(files: BaseModelFiles, base: "ModelFamily") -> int:
     """One where a picture takes minutes: a large base model on a CPU."""
     return 1 if base.device.type == "cpu" and files.native_size > 128 else 4
 

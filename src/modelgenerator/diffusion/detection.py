@@ -8,7 +8,7 @@ hub, is not known here.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
@@ -79,6 +79,10 @@ class Detected:
     """In pixels, where the base model knows no places beyond; none where it has no such limit."""
     edition: str = ""
     """Which of its family it is, as ModelSpec ends the name: `dev`, `schnell`, `5-medium`."""
+    configs: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict[str, Mapping[str, Any]], hash=False
+    )
+    """Of the parts whose size decides on memory, by part."""
 
 
 def detect(files: Files, called: str) -> Detected:
@@ -103,7 +107,14 @@ def detect(files: Files, called: str) -> Detected:
         variant,
         needed,
         *_limits(family, files, called),
+        configs=_configs(files, called),
     )
+
+
+def _configs(files: Files, called: str) -> dict[str, Mapping[str, Any]]:
+    parts = ("vae", "unet", "transformer", "text_encoder", "text_encoder_2")
+    present = [part for part in parts if f"{part}/config.json" in files.sizes]
+    return {part: _read_json(files, f"{part}/config.json", called) for part in present}
 
 
 # --- the index: what the pipeline is made of
@@ -365,22 +376,35 @@ def check_safetensors(path: Path) -> list[str]:
 
     Source: https://github.com/huggingface/safetensors, README, "Format".
     """
+    return list(safetensors_layout(path)[1])
+
+
+def safetensors_layout(path: Path) -> tuple[int, dict[str, tuple[int, int]]]:
+    """Where the numbers begin in the file, and from there begin and end of every tensor by name.
+
+    Raises:
+        BaseModelUnsupported: broken or cut off.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
             header, start = _safetensors_header(stream, size)
-        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        end = start + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+        tensors = {
+            name: (int(entry["data_offsets"][0]), int(entry["data_offsets"][1]))
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as problem:
         raise BaseModelUnsupported(
             f"{path} is damaged: it does not begin as a .safetensors file does. Download it again."
         ) from problem
+    end = start + max((end for _, end in tensors.values()), default=0)
     if size != end:
         raise BaseModelUnsupported(
             f"{path} is damaged: it has {size:,} bytes where its header says {end:,}. "
             "Download it again."
         )
-    return list(tensors)
+    return start, tensors
 
 
 def _safetensors_header(stream: BinaryIO, size: int) -> tuple[dict[str, Any], int]:

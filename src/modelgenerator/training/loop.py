@@ -17,10 +17,12 @@ import torch
 from torch import Tensor
 
 from modelgenerator.diffusion.family import ModelFamily, PictureRequest
+from modelgenerator.diffusion.gradient_checkpointing import gradient_checkpointing
 from modelgenerator.errors import OutputNotWritable, TrainingDiverged
 from modelgenerator.lora import files
 from modelgenerator.lora.inject import LoraNetwork, injected
-from modelgenerator.training import checkpoint, findings
+from modelgenerator.notices import Notice
+from modelgenerator.training import checkpoint, checkpoint_files, findings
 from modelgenerator.training.checkpoint import Checkpoint
 from modelgenerator.training.events import (
     CheckpointSaved,
@@ -111,13 +113,17 @@ def train(
         OutputNotWritable: the disk is full.
     """
     randomness = Randomness(plan.seed)
-    with injected(
-        {part: base.lora_parts[part] for part in plan.parts},
-        rules=base.lora_targets(plan.network_targets),
-        rank=plan.network_dim,
-        alpha=plan.network_alpha,
-        draw=partial(_first_values, randomness),
-    ) as network:
+    denoiser = base.lora_parts[plan.denoiser]
+    with (
+        gradient_checkpointing(denoiser, enabled=plan.gradient_checkpointing),
+        injected(
+            {part: base.lora_parts[part] for part in plan.parts},
+            rules=base.lora_targets(plan.network_targets),
+            rank=plan.network_dim,
+            alpha=plan.network_alpha,
+            draw=partial(_first_values, randomness),
+        ) as network,
+    ):
         optimizer = _optimizer(plan, network)
         run = _Run(
             plan=plan,
@@ -145,6 +151,7 @@ def train(
                 total_steps=plan.total_steps,
                 trainable_parameters=network.parameter_count,
             )
+            yield from map(_noticed, resume_from.notices if resume_from else ())
             yield from _steps(run, checkpoint_seconds)
         except GeneratorExit:
             with suppress(OutputNotWritable):  # stopping must always be possible
@@ -152,7 +159,7 @@ def train(
             raise
         lora_file = folder / LORA_FILE
         _save(run, lora_file)
-    (folder / checkpoint.FILE).unlink(missing_ok=True)
+    checkpoint_files.remove(folder)
     yield Finished(lora_file=lora_file, steps=run.step)
 
 
@@ -161,6 +168,10 @@ def _optimizer(plan: TrainingPlan, network: LoraNetwork) -> FlatOptimizer:
     return OPTIMIZERS[plan.optimizer](
         network.values_N, network.gradients_N, matrices, **dict(plan.optimizer_arguments)
     )
+
+
+def _noticed(notice: Notice) -> Noticed:
+    return Noticed(notice=notice)
 
 
 def _steps(run: _Run, checkpoint_seconds: float) -> Iterator[Event]:

@@ -21,6 +21,7 @@ from modelgenerator.datasets.captions import without_prefix
 from modelgenerator.datasets.masks import MASK_ENDING
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.diffusion.licences import licence_notices
 from modelgenerator.diffusion.recommended import image_defaults, training_steps
 from modelgenerator.diffusion.traits import TRAITS, FamilyTraits
 from modelgenerator.errors import InvalidSettings
@@ -33,6 +34,7 @@ from modelgenerator.settings import (
     SchedulerName,
     TrainingSettings,
 )
+from modelgenerator.training.memory import Workload, settle
 from modelgenerator.training.optimizer_traits import (
     ALWAYS_PASSED,
     OPTIMIZER_SETTINGS,
@@ -42,6 +44,8 @@ from modelgenerator.training.optimizer_traits import (
 MANY_STEPS = 10_000
 FEW_PICTURES = 5
 SHADES = ("head_mask_shade", "body_mask_shade", "bounding_mask_shade", "background_mask_shade")
+SAYS_NOTHING_OF_THE_LORA = ("notices", "gradient_checkpointing", "memory_bytes")
+"""Parts of a plan that may differ when a training goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,8 @@ class DeviceFacts:
     kind: str
     """`cpu` or `cuda`."""
     has_bf16: bool
+    free_bytes: int | None = None
+    """Memory that a training can have; none where the system does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +136,10 @@ class TrainingPlan:
     sample_guidance_scale: float
     save_every: int
     """Epochs between LoRA files; 0 is only the last."""
+    gradient_checkpointing: bool
+    """Whether memory is saved at the cost of speed; the LoRA is the same."""
+    memory_bytes: int
+    """The estimated peak; 0 where the base model does not tell."""
     notices: tuple[Notice, ...]
 
     def as_json(self) -> dict[str, object]:
@@ -150,7 +160,8 @@ class TrainingPlan:
     def digest(self) -> str:
         """The same for two plans that make the same LoRA; what is only said does not count."""
         facts = self.as_json()
-        del facts["notices"]
+        for said in SAYS_NOTHING_OF_THE_LORA:
+            del facts[said]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -186,10 +197,11 @@ def resolve(
     network_targets = _network_targets(settings, base, notices)
     images = image_defaults(base)
     traits = TRAITS[base.family]
+    notices += licence_notices(base.licence)
     notices += _ignored(settings, base, traits)
     notices += _about_samples(settings, dataset, traits)
     notices += _advice(settings, len(buckets), total_steps, alpha)
-    return TrainingPlan(
+    plan = TrainingPlan(
         base_model=base.reference,
         base_revision=base.revision or "",
         family=base.family.value,
@@ -239,7 +251,36 @@ def resolve(
         sample_steps=images.steps,
         sample_guidance_scale=images.guidance_scale,
         save_every=settings.save_every or 0,
+        gradient_checkpointing=False,
+        memory_bytes=0,
         notices=tuple(notices),
+    )
+    return _fitted(plan, base, device)
+
+
+def _fitted(plan: TrainingPlan, base: BaseModelFiles, device: DeviceFacts) -> TrainingPlan:
+    """With what the memory of the device asks for."""
+    notices = list(plan.notices)
+    size, checkpointing = settle(base, workload(plan, device.kind), device.free_bytes, notices)
+    return dataclasses.replace(
+        plan, memory_bytes=size, gradient_checkpointing=checkpointing, notices=tuple(notices)
+    )
+
+
+def workload(plan: TrainingPlan, device: str) -> Workload:
+    """What the plan's memory depends on; `device` is `cpu` or `cuda`."""
+    width, height = max((picture.bucket for picture in plan.pictures), key=math.prod)
+    return Workload(
+        width=width,
+        height=height,
+        batch_size=min(plan.batch_size, len(plan.pictures) * plan.repeats),
+        network_dim=plan.network_dim,
+        network_targets=plan.network_targets,
+        text_encoders=plan.text_encoders,
+        optimizer=plan.optimizer,
+        compute_dtype=plan.compute_dtype,
+        device=device,
+        views=1 + plan.flip,
     )
 
 

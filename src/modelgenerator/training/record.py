@@ -8,7 +8,7 @@ so that pictures can be drawn without naming it again; of one in a folder that i
 from importlib.metadata import version
 
 from modelgenerator.lora.metadata import TrainingFacts, build_metadata
-from modelgenerator.training.plan import TrainingPlan
+from modelgenerator.training.plan import SAYS_NOTHING_OF_THE_LORA, TrainingPlan
 
 _KOHYA_VERSIONS = {
     ("stable-diffusion-1", "epsilon"): "sd_v1",
@@ -39,9 +39,9 @@ def lora_metadata(plan: TrainingPlan, *, steps: int) -> dict[str, str]:
     for private in (
         "pictures",
         "validation_pictures",
-        "notices",
         "sample_prompts",
         "prior_prompts",
+        *SAYS_NOTHING_OF_THE_LORA,
     ):
         del facts[private]
     return build_metadata(

@@ -11,16 +11,11 @@ import pytest
 from tests.tiny import NATIVE_SIDE, save_tiny_stable_diffusion
 
 from modelgenerator.diffusion import hub
+from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.detection import FamilyName
-from modelgenerator.diffusion.hub import (
-    ALIASES,
-    BUILTIN,
-    DownloadFinished,
-    Hub,
-    download,
-    look_at,
-    require_trainable,
-)
+from modelgenerator.diffusion.downloads import DownloadFinished, download
+from modelgenerator.diffusion.hub import look_at
+from modelgenerator.diffusion.remote import Hub
 from modelgenerator.errors import BaseModelNotFound, BaseModelUnsupported
 
 
@@ -62,7 +57,7 @@ def test_a_folder_is_told_for_what_it_is(tiny: Path):
     assert files.pipeline_class == "StableDiffusionPipeline"
     assert files.prediction_type == "epsilon"
     assert files.native_size == NATIVE_SIDE
-    assert (files.folder, files.repository, files.revision) == (tiny, None, None)
+    assert (files.folder, files.repository) == (tiny, None)
     assert (files.variant, files.is_builtin, files.licence) == (None, False, None)
 
 
@@ -91,10 +86,6 @@ def test_an_unknown_prediction_type_is_refused(base: Path):
 def test_the_licence_is_read_from_the_readme(base: Path):
     (base / "README.md").write_text("---\ntags:\n- a\nlicense: openrail\n---\n# Base\n")
     assert look_at(str(base)).licence == "openrail"
-
-
-def test_the_two_old_versions_can_be_trained(tiny: Path):
-    require_trainable(look_at(str(tiny)))
 
 
 def test_an_unknown_pipeline_is_refused_by_name(base: Path):
@@ -228,12 +219,6 @@ def test_what_cannot_be_a_name_is_not_found(reference: str, tmp_path: Path):
 def test_a_misspelt_name_gets_the_nearest_ones(tmp_path: Path):
     with pytest.raises(BaseModelNotFound, match=f"Do you mean {BUILTIN}"):
         look_at("creature", Hub(endpoint="http://127.0.0.1:1", cache=tmp_path))
-
-
-def test_aliases_point_to_names():
-    for target in ALIASES.values():
-        assert target.count("/") == 1
-        assert target not in ALIASES
 
 
 def test_looking_at_a_folder_loads_neither_torch_nor_the_hubs_library(tiny: Path):

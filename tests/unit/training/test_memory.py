@@ -1,0 +1,141 @@
+"""The arithmetic; `benchmarks/memory.py` compares it with what trainings take."""
+
+import dataclasses
+
+import pytest
+from tests.examples import CPU, GPU, base_files, plan_for
+
+from modelgenerator.diffusion.aliases import BUILTIN
+from modelgenerator.diffusion.detection import NeededFile
+from modelgenerator.diffusion.hub import BaseModelFiles, look_at
+from modelgenerator.diffusion.weights import numbers_by_part
+from modelgenerator.errors import NotEnoughMemory
+from modelgenerator.notices import Notice
+from modelgenerator.training.memory import Needs, Workload, needs, settle
+
+SD15 = dataclasses.replace(
+    base_files(),
+    needed=(
+        NeededFile("unet/diffusion_pytorch_model.safetensors", 3_438_000_000),
+        NeededFile("vae/diffusion_pytorch_model.safetensors", 335_000_000),
+        NeededFile("text_encoder/model.safetensors", 492_000_000),
+    ),
+    configs={
+        "unet": {"block_out_channels": [320, 640, 1280, 1280], "cross_attention_dim": 768},
+        "vae": {"block_out_channels": [128, 256, 512, 512]},
+        "text_encoder": {"hidden_size": 768, "num_hidden_layers": 12},
+    },
+)
+"""Stable Diffusion 1.5 as the hub tells of it."""
+WORK = Workload(
+    width=512,
+    height=512,
+    batch_size=1,
+    network_dim=64,
+    network_targets=("attention",),
+    text_encoders=("text_encoder",),
+    optimizer="Prodigy",
+    compute_dtype="bf16",
+    device="cuda",
+    views=1,
+)
+
+
+def of(base: BaseModelFiles = SD15, *, checkpointing: bool = False, **changes: object) -> Needs:
+    found = needs(base, dataclasses.replace(WORK, **changes), checkpointing=checkpointing)
+    assert found is not None
+    return found
+
+
+def settled(free: float, **changes: object) -> tuple[int, bool, list[Notice]]:
+    notices: list[Notice] = []
+    work = dataclasses.replace(WORK, **changes)
+    return *settle(SD15, work, int(free), notices), notices
+
+
+def test_files_say_how_many_numbers_a_part_has():
+    assert numbers_by_part(SD15)["unet"] == pytest.approx(860e6, rel=0.01)
+    half = numbers_by_part(look_at(BUILTIN))
+    assert half["unet"] == pytest.approx(5.6e6, rel=0.02)  # 11 MB of fp16
+
+
+def test_the_lora_counts_with_its_gradients_and_the_optimizers_states():
+    adamw, prodigy = of(optimizer="AdamW"), of(optimizer="Prodigy")
+    assert adamw.network / 4 == pytest.approx(prodigy.network / 5.5)
+    assert of(network_dim=128).network == pytest.approx(2 * prodigy.network)
+
+
+def test_activations_grow_with_batch_and_area():
+    assert of(batch_size=4).activations == pytest.approx(4 * of().activations)
+    unet = of(text_encoders=()).activations
+    assert of(text_encoders=(), width=1024).activations == pytest.approx(2 * unet)
+
+
+def test_checkpointing_saves_most_of_the_activations():
+    assert of(checkpointing=True).activations < 0.6 * of().activations
+
+
+def test_on_a_gpu_encoders_make_room_and_on_a_cpu_they_stay():
+    assert of().learning_weights < of().weights
+    assert of(text_encoders=()).learning_weights < of().learning_weights
+    on_cpu = of(device="cpu", compute_dtype="fp32")
+    assert on_cpu.learning_weights == on_cpu.weights
+
+
+def test_enough_memory_is_used_for_speed():
+    size, checkpointing, notices = settled(80e9)
+    assert (size, checkpointing, notices) == (of().peak, False, [])
+
+
+def test_checkpointing_is_chosen_and_told_when_it_makes_the_training_fit():
+    free = (of().peak + of(checkpointing=True).peak) / 2
+    size, checkpointing, (notice,) = settled(free)
+    assert (size, checkpointing) == (of(checkpointing=True).peak, True)
+    assert "gradient checkpointing" in notice.message
+
+
+def test_what_fits_in_no_way_is_refused_with_settings_that_would():
+    with pytest.raises(NotEnoughMemory) as caught:
+        settled(8e9, width=2048, height=2048, batch_size=6)
+    told = str(caught.value)
+    assert "this machine has 8.0 GB free" in told
+    assert "resolution " in told
+    assert "would fit" in told
+
+
+def test_settings_that_are_named_do_fit():
+    with pytest.raises(NotEnoughMemory) as caught:
+        settled(8e9, width=2048, height=2048, batch_size=6)
+    side = int(str(caught.value).partition("resolution ")[2].split()[0])
+    assert settled(8e9, width=side, height=side, batch_size=6)[0] <= 8e9
+
+
+def test_a_machine_that_nothing_fits_into_is_told():
+    with pytest.raises(NotEnoughMemory, match="no setting would fit"):
+        settled(1e9)
+
+
+def test_without_configurations_nothing_is_claimed():
+    assert settle(base_files(), WORK, 1, []) == (0, False)
+
+
+def test_the_plan_holds_the_estimate_and_the_choice():
+    small = dataclasses.replace(GPU, free_bytes=int(of().peak * 0.9))
+    plan = plan_for(base=SD15, device=small)
+    assert plan.gradient_checkpointing
+    assert 0 < plan.memory_bytes <= of().peak * 0.9
+
+
+def test_a_training_may_go_on_with_more_or_less_memory():
+    large, small = (dataclasses.replace(GPU, free_bytes=int(n)) for n in (80e9, of().peak * 0.9))
+    assert plan_for(base=SD15, device=large).digest == plan_for(base=SD15, device=small).digest
+
+
+def test_the_embedded_base_as_a_folder_at_the_general_default_size_is_refused_on_a_small_machine():
+    folder = str(look_at(BUILTIN).folder)
+    small = dataclasses.replace(CPU, free_bytes=2_000_000_000)
+    with pytest.raises(NotEnoughMemory, match=r"resolution (256|512) would fit"):
+        plan_for(base=look_at(folder), device=small, resolution=1024)
+    roomy = dataclasses.replace(CPU, free_bytes=20_000_000_000)
+    plan = plan_for(base=look_at(folder), device=roomy, resolution=1024)
+    assert 0 < plan.memory_bytes <= 20_000_000_000

@@ -241,6 +241,7 @@ def outcome(lesson: Lesson, drawn: Drawn, judge: Judge) -> Outcome:
     looks = looks_to_show(lesson.subject)
     counts = {
         "without LoRA: subject": _shows(without, subject=lesson.subject),
+        "without LoRA: all looks": _shows(without, **looks),
         "without LoRA: scene": _shows(without, scene=lesson.held_out),
         "held-out scene: subject": _shows(taught, subject=lesson.subject),
         "held-out scene: scene": _shows(taught, scene=lesson.held_out),
@@ -298,6 +299,7 @@ def ceiling(lessons: Sequence[Lesson], judge: Judge, base: Path, number: int) ->
             for n in range(number)
         ]
         through = carried(autoencoder, real, seed=lesson.seed)
+        shown_looks = looks_to_show(lesson.subject)
         for name, shown in (("real pictures", real), ("real, autoencoder", through)):
             said = judge.say(shown)
             asked = {
@@ -308,6 +310,9 @@ def ceiling(lessons: Sequence[Lesson], judge: Judge, base: Path, number: int) ->
             for question, word in asked.items():
                 right = [answer == word for answer in said[question]]
                 answers.setdefault(f"{name}: {question}", []).extend(right)
+            looks = zip(*(said[look] for look in shown_looks), strict=True)
+            right = [words == tuple(shown_looks.values()) for words in looks]
+            answers.setdefault(f"{name}: all looks", []).extend(right)
         answers.setdefault("lookalikes: taken for subject", []).extend(
             _fooled(lesson, judge, autoencoder, number)
         )

@@ -113,13 +113,13 @@ def test_the_table_has_a_line_for_each_training_and_one_for_all():
 
 def test_a_share_below_its_goal_is_said_and_not_hidden():
     low, full = Count(right=7, total=10), Count(right=10, total=10)
-    table = totals_table([outcome(subject=low, scene=full)])
+    table = totals_table([outcome(all_looks=low, scene=full)])
     verdicts = {line.split("  ")[0]: line for line in table.splitlines() if "goal" in line}
     assert set(verdicts) == set(GOALS)
-    assert "BELOW GOAL" in verdicts["held-out scene: subject"]
+    assert "BELOW GOAL" in verdicts["held-out scene: all looks"]
     assert "PASS" in verdicts["held-out scene: scene"]
-    assert not reached([outcome(subject=low, scene=full)])
-    assert reached([outcome(subject=full, scene=full)])
+    assert not reached([outcome(all_looks=low, scene=full)])
+    assert reached([outcome(all_looks=full, scene=full)])
 
 
 def test_the_exam_shows_both_ways_of_naming_a_subject_side_by_side():

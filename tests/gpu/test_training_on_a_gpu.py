@@ -60,15 +60,16 @@ def test_losses_are_those_of_the_cpu(family: str, plan: Planner, base: Loader, t
 def test_half_precision_learns_pictures_by_heart(
     family: str, dtype: str, plan: Planner, base: Loader, taught: Teacher
 ):
-    planned = plan(
-        family, dtype, epochs=48, batchSize=4, networkDim=16, learningRate=0.01, noiseOffset=0
-    )
-    events = list(taught(planned, base(family, dtype), "half"))
+    def trained(learning_rate: float) -> list[Event]:
+        settings = {"epochs": 48, "batchSize": 4, "networkDim": 16, "learningRate": learning_rate}
+        planned = plan(family, dtype, **settings)
+        return list(taught(planned, base(family, dtype), str(learning_rate)))
+
+    # the same noise at the same steps, once without learning: only that is compared
+    events, still = trained(0.01), trained(1e-30)
     assert np.isfinite(losses(events)).all()
-    means = [event.mean_loss for event in events if isinstance(event, EpochFinished)]
-    assert sum(means[-12:]) < 0.95 * sum(means[:12])
-    assert isinstance(events[-1], Finished)
-    assert all(layer.isfinite().all() for layer in _tensors(events[-1].lora_file))
+    assert sum(losses(events)[-12:]) < 0.97 * sum(losses(still)[-12:])
+    assert all(layer.isfinite().all() for layer in _tensors(_folder(events) / "lora.safetensors"))
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16"])

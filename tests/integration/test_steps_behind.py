@@ -179,3 +179,29 @@ def test_stopping_while_a_step_that_diverged_is_not_read_yet_keeps_none_of_it(
 ):
     stopped(teacher(plan, tmp_path, base=Faulty(tiny_base, 2), steps_behind=1), after=1)
     assert not list(tmp_path.iterdir())
+
+
+class Overflowing(Faulty):
+    """A base model whose gradients are infinite in one call; its answers are not."""
+
+    def predict(
+        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+    ) -> Tensor:
+        self._left -= 1
+        answer_BCHW = self._base.predict(noised_BCHW, times_B, prompts, framing_B6)
+        if self._left == 0:
+            answer_BCHW.register_hook(lambda gradient: gradient * torch.inf)
+        return answer_BCHW
+
+
+def test_a_step_that_half_precision_skips_is_skipped_all_the_same(
+    plan: TrainingPlan, teacher: Teacher, tiny_base: ModelFamily, tmp_path: Path
+):
+    half = dataclasses.replace(plan, compute_dtype="fp16")  # scaled; a power of two is exact
+
+    def trained(behind: int) -> tuple[list[float], bytes]:
+        base = Overflowing(tiny_base, 2)
+        told, lora = run(teacher(half, tmp_path / str(behind), base=base, steps_behind=behind))
+        return [event.loss for event in told if isinstance(event, StepFinished)], lora
+
+    assert trained(1) == trained(0)

@@ -15,7 +15,6 @@ Source: huggingface/diffusers, examples/text_to_image and examples/dreambooth.
 """
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from peak_memory import peak_bytes
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -55,6 +55,8 @@ class Case:
     rank: int
     batch: int
     device: str
+    dtype: str
+    """Of the frozen base model: fp32 or bf16.  What learns is fp32."""
     threads: int
 
     def as_json(self) -> str:
@@ -71,7 +73,7 @@ def main() -> None:
     _answer({"parameters": parameters, "firstLoss": first_loss})
     for line in sys.stdin:
         _answer(_timed(steps, int(line)))
-    _answer({"peakBytes": _peak_bytes(case.device)})
+    _answer({"peakBytes": peak_bytes(case.device)})
 
 
 def _timed(steps: Iterator[float], count: int) -> dict[str, float]:
@@ -79,12 +81,6 @@ def _timed(steps: Iterator[float], count: int) -> dict[str, float]:
     for _ in range(count):
         next(steps)
     return {"seconds": time.perf_counter() - wall, "cpuSeconds": time.process_time() - cpu}
-
-
-def _peak_bytes(device: str) -> int:
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _answer(facts: dict[str, Any]) -> None:
@@ -109,7 +105,7 @@ def ours(case: Case) -> tuple[int, float, Iterator[float]]:
     settings = TrainingSettings.from_written(_settings(case))
     dataset = prepare(Path(case.photos))
     device = DeviceFacts(kind=case.device, has_bf16=True)
-    plan = replace(resolve(settings, dataset, files, device), compute_dtype="fp32")
+    plan = replace(resolve(settings, dataset, files, device), compute_dtype=case.dtype)
     assert files.folder is not None
     base = load(
         files.folder,
@@ -222,7 +218,7 @@ class Cached(Dataset[dict[str, Tensor]]):
         with torch.no_grad():
             for index in range(len(photos)):
                 photo = photos[index]
-                posterior = vae.encode(photo["pixels"][None].to(device)).latent_dist
+                posterior = vae.encode(photo["pixels"][None].to(device, vae.dtype)).latent_dist
                 moments = posterior.parameters[0]
                 self._kept.append({"moments": moments, "tokens": photo["tokens"].to(device)})
 
@@ -233,7 +229,7 @@ class Cached(Dataset[dict[str, Tensor]]):
         return self._kept[index]
 
 
-def script(case: Case) -> tuple[int, float, Iterator[float]]:  # noqa: PLR0915  as a user has it
+def script(case: Case) -> tuple[int, float, Iterator[float]]:  # noqa: PLR0915, C901  as a user has it
     """As `ours`."""
     from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
     from diffusers.optimization import get_scheduler
@@ -243,13 +239,12 @@ def script(case: Case) -> tuple[int, float, Iterator[float]]:  # noqa: PLR0915  
     from modelgenerator.diffusion import hub
 
     folder, device = hub.look_at(case.base).folder, case.device
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[case.dtype]
     noising = DDPMScheduler.from_pretrained(folder, subfolder="scheduler")
     tokenizer = CLIPTokenizer.from_pretrained(folder, subfolder="tokenizer")
-    text_encoder: Any = CLIPTextModel.from_pretrained(
-        folder, subfolder="text_encoder", dtype=torch.float32
-    )
-    vae: Any = AutoencoderKL.from_pretrained(folder, subfolder="vae", dtype=torch.float32)
-    unet: Any = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", dtype=torch.float32)
+    text_encoder: Any = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", dtype=dtype)
+    vae: Any = AutoencoderKL.from_pretrained(folder, subfolder="vae", dtype=dtype)
+    unet: Any = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", dtype=dtype)
     for part in (vae, text_encoder, unet):
         part.requires_grad_(False).to(device)
     given = {"r": case.rank, "lora_alpha": case.rank, "init_lora_weights": "gaussian"}
@@ -257,8 +252,11 @@ def script(case: Case) -> tuple[int, float, Iterator[float]]:  # noqa: PLR0915  
     unet.add_adapter(LoraConfig(**given, target_modules=list(targets)))
     text_encoder.add_adapter(LoraConfig(**given, target_modules=list(TEXT)))
     parameters = [p for m in (unet, text_encoder) for p in m.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.data = parameter.data.float()
     optimizer = _optimizer(case.optimizer, parameters)
 
+    @torch.autocast(device, dtype, enabled=dtype is not torch.float32)
     def loss_of(latents_BCHW: Tensor, noise_BCHW: Tensor, times_B: Tensor, tokens_BL: Tensor):
         noised_BCHW = noising.add_noise(latents_BCHW, noise_BCHW, times_B)
         states_BLD = text_encoder(tokens_BL, return_dict=False)[0]
@@ -290,7 +288,8 @@ def script(case: Case) -> tuple[int, float, Iterator[float]]:  # noqa: PLR0915  
             mean, logvar = batch["moments"].chunk(2, dim=1)
             deviation = torch.exp(0.5 * logvar.clamp(-30.0, 20.0))
             return (mean + deviation * torch.randn_like(mean)) * scale
-        return vae.encode(batch["pixels"].to(device)).latent_dist.sample() * scale
+        pixels_B3HW = batch["pixels"].to(device, vae.dtype)
+        return vae.encode(pixels_B3HW).latent_dist.sample() * scale
 
     def steps() -> Iterator[float]:
         unet.train()

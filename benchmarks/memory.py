@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from peak_memory import peak_bytes
 from train_step import write_photos
 
 GOAL = 0.2
@@ -148,18 +149,8 @@ def measure(
     with tempfile.TemporaryDirectory() as scratch:
         for _ in teach(plan, dataset, loaded, Path(scratch), cache=ContentCache(Path(scratch))):
             pass
-    if device == "cuda":
-        peak = torch.cuda.max_memory_allocated() + RUNTIME[device]
-    else:
-        peak = _highest_memory()
-    return {"estimate": estimate.peak, "peak": peak}
-
-
-def _highest_memory() -> int:
-    """Of this process; getrusage's would be at least that of the process that started it."""
-    status = Path("/proc/self/status").read_text()
-    lines = dict(line.split(":", 1) for line in status.splitlines())
-    return int(lines["VmHWM"].split()[0]) * 1024
+    around = RUNTIME[device] if device == "cuda" else 0
+    return {"estimate": estimate.peak, "peak": peak_bytes(device) + around}
 
 
 if __name__ == "__main__":

@@ -226,21 +226,28 @@ def _train(request: Request, base: "ModelFamily", report: Reporter, *, resume: b
                 return True
             if stop.is_pressed:
                 break
-    report.result("stopped", f"after step {step} of {plan.total_steps}; {_kept(request, step)}")
+    report.result("stopped", _kept(request, told=step))
     return False
 
 
-def _kept(request: Request, step: int) -> str:
-    """What the checkpoint holds now: a full disk may have refused the last one."""
+def _kept(request: Request, *, told: int) -> str:
+    """What the checkpoint holds now: a full disk may have refused the last one.
+
+    On a GPU it may hold a step more than was `told`.
+    """
     from modelgenerator.training import checkpoint
 
     try:
         kept = checkpoint.read(request.folder, plan_digest=request.plan.digest).step
     except CannotResume:
         kept = 0
-    if kept == step:
-        return "the work is kept"
-    return f"the checkpoint could not be written, so only {kept} steps are kept. Is the disk full?"
+    total = request.plan.total_steps
+    if kept >= told:
+        return f"after step {kept} of {total}; the work is kept"
+    return (
+        f"after step {told} of {total}; the checkpoint could not be written, so only {kept} steps "
+        "are kept. Is the disk full?"
+    )
 
 
 class _Stop:

@@ -37,3 +37,13 @@ def stuck_step_size(optimizer: str, *, step: int, d: float, first_d: float) -> N
         f"anything is learnt. Stop, raise {cure}, and train again."
     )
     return Notice("warning", "d0", message)
+
+
+def no_room_for_samples(epoch: int, side: int) -> Notice:
+    """That drawing ran out of memory; the training does not stop for that."""
+    message = (
+        f"There is not enough memory to draw the samples of epoch {epoch} at {side} x {side}; the "
+        "training goes on without them. Free some memory, lower resolution, or leave sampleEvery "
+        "out and draw from the LoRA files that saveEvery leaves."
+    )
+    return Notice("warning", "sampleEvery", message)

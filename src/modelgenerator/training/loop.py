@@ -5,7 +5,6 @@ progress is iterating, cancelling is to close the iterator.
 """
 
 import io
-import math
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
@@ -41,9 +40,11 @@ from modelgenerator.training.objective import Objective
 from modelgenerator.training.optimizers.by_name import OPTIMIZERS
 from modelgenerator.training.optimizers.flat import FlatMatrix, FlatOptimizer, clip_
 from modelgenerator.training.order import Visit, steps
+from modelgenerator.training.out_of_memory import give_back_free_memory, is_out_of_memory
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.training.precision import LossScaler, loss_scaler
 from modelgenerator.training.randomness import Purpose, Randomness
+from modelgenerator.training.readings import STEPS_BEHIND, Reading, Readings, numbers_of_step
 from modelgenerator.training.record import lora_metadata
 from modelgenerator.training.schedules import Schedule, constant, cosine, cosine_annealing
 from modelgenerator.whole_files import write_whole
@@ -73,10 +74,15 @@ class _Run:
     folder: Path
     first_d: float
     """What the optimizer put on the learning rate before it had seen a gradient."""
+    readings: Readings
     step: int = 0
+    """The last that was ordered; its reading may still wait."""
     epoch_losses: list[float] = field(default_factory=list[float])
+    """Of the steps that were read."""
 
     def snapshot(self) -> Checkpoint:
+        """Raises TrainingDiverged: a step that was not read yet did."""
+        self.epoch_losses += [finished.loss for finished in self.readings.rest()]
         return Checkpoint(
             step=self.step,
             plan_digest=self.plan.digest,
@@ -102,11 +108,13 @@ def train(
     *,
     resume_from: Checkpoint | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    steps_behind: int | None = None,
 ) -> Generator[Event, None, None]:
     """Teach `base` the pictures of `dataset` and write `folder/lora.safetensors`.
 
     To cancel, close the iterator: a last checkpoint is written, no LoRA file is, and `base` is as
-    it was.
+    it was.  Steps are told `steps_behind` those that are computed, by default as many as suit the
+    device: so many may be in that checkpoint which no event told.
 
     Raises:
         TrainingDiverged: the loss became NaN or infinite; the last good checkpoint stays.
@@ -138,6 +146,9 @@ def train(
             randomness=randomness,
             folder=folder,
             first_d=optimizer.effective_rate_factor.item(),
+            readings=Readings(
+                STEPS_BEHIND.get(base.device.type, 0) if steps_behind is None else steps_behind
+            ),
         )
         if resume_from is not None:
             run.restore(resume_from)
@@ -153,8 +164,10 @@ def train(
             )
             yield from map(_noticed, resume_from.notices if resume_from else ())
             yield from _steps(run, checkpoint_seconds)
+            yield from _told(run, run.readings.rest())
         except GeneratorExit:
-            with suppress(OutputNotWritable):  # stopping must always be possible
+            # stopping must always be possible
+            with suppress(OutputNotWritable, TrainingDiverged):
                 checkpoint.write(run.snapshot(), folder)
             raise
         lora_file = folder / LORA_FILE
@@ -184,44 +197,47 @@ def _steps(run: _Run, checkpoint_seconds: float) -> Iterator[Event]:
         for group in steps(plan, run.randomness, epoch)[done:]:
             if run.step == plan.total_steps:
                 return
-            finished = _step(run, group, epoch)
-            yield finished
-            if notice := findings.stuck_step_size(
-                plan.optimizer, step=finished.step, d=finished.d, first_d=run.first_d
-            ):
-                yield Noticed(notice=notice)
+            _step(run, group, epoch)
+            yield from _told(run, run.readings.due())
             if time.monotonic() - last_checkpoint >= checkpoint_seconds:
+                yield from _told(run, run.readings.rest())
                 file = checkpoint.write(run.snapshot(), run.folder)
                 yield CheckpointSaved(step=run.step, file=file)
                 last_checkpoint = time.monotonic()
         yield from _end_of_epoch(run, epoch + 1)
 
 
-def _step(run: _Run, group: Sequence[Sequence[Visit]], epoch: int) -> StepFinished:
+def _step(run: _Run, group: Sequence[Sequence[Visit]], epoch: int) -> None:
     """One update by the batches of `group`; the step counts as done only when all of it is."""
     plan, network = run.plan, run.network
     rate = plan.learning_rate * SCHEDULES[plan.scheduler](run.step, plan.total_steps)
     loss = _gather_gradients(run, group)
     usable = run.scaler.unscale_(network.gradients_N)
     norm = clip_(network.gradients_N)
-    loss_value, norm_value = loss.item(), norm.item()
-    if not math.isfinite(loss_value) or (usable and not math.isfinite(norm_value)):
-        raise _diverged(run, group)
     if usable:
         run.optimizer.step(rate)
-    # before a file or a checkpoint keeps them
-    if not math.isfinite(network.values_N.sum().item()):
-        raise _diverged(run, group)
     run.step += 1
-    run.epoch_losses.append(loss_value)
-    return StepFinished(
+    d = run.optimizer.effective_rate_factor
+    reading = Reading(
         step=run.step,
         epoch=epoch + 1,
-        loss=loss_value,
         learning_rate=rate,
-        d=run.optimizer.effective_rate_factor.item(),
-        gradient_norm=norm_value,
+        pictures=[run.dataset.pictures[visit.picture].name for batch in group for visit in batch],
+        is_applied=usable,
+        numbers_4=numbers_of_step(loss, norm, network.values_N, d),
     )
+    run.readings.add(reading)
+
+
+def _told(run: _Run, finished: Iterator[StepFinished]) -> Iterator[Event]:
+    """Steps that are read, and what is found out by them."""
+    for step in finished:
+        run.epoch_losses.append(step.loss)
+        yield step
+        if notice := findings.stuck_step_size(
+            run.plan.optimizer, step=step.step, d=step.d, first_d=run.first_d
+        ):
+            yield Noticed(notice=notice)
 
 
 def _gather_gradients(run: _Run, group: Sequence[Sequence[Visit]]) -> Tensor:
@@ -234,11 +250,6 @@ def _gather_gradients(run: _Run, group: Sequence[Sequence[Visit]]) -> Tensor:
         run.scaler.scaled(share).backward()
         loss += share.detach()
     return loss
-
-
-def _diverged(run: _Run, group: Sequence[Sequence[Visit]]) -> TrainingDiverged:
-    names = [run.dataset.pictures[visit.picture].name for batch in group for visit in batch]
-    return TrainingDiverged(step=run.step + 1, pictures=names)
 
 
 def _loss(run: _Run, batch: Sequence[Visit]) -> Tensor:
@@ -257,6 +268,7 @@ def _first_values(randomness: Randomness, name: str, shape: tuple[int, int]) -> 
 
 def _end_of_epoch(run: _Run, epoch: int) -> Iterator[Event]:
     """Whoever is interrupted in here does all of it again: no file of an epoch is left out."""
+    yield from _told(run, run.readings.rest())
     yield EpochFinished(epoch=epoch, mean_loss=sum(run.epoch_losses) / len(run.epoch_losses))
     plan = run.plan
     if plan.validation_pictures:
@@ -270,25 +282,40 @@ def _end_of_epoch(run: _Run, epoch: int) -> Iterator[Event]:
     run.epoch_losses.clear()
 
 
-def _samples(run: _Run, epoch: int) -> Iterator[SampleReady]:
+def _samples(run: _Run, epoch: int) -> Iterator[SampleReady | Noticed]:
     """The same prompts from the same noise after each epoch: what changes is the LoRA."""
     plan = run.plan
     folder = run.folder / SAMPLES
     with suppress(OSError):  # what is wrong is said on writing
         folder.mkdir(exist_ok=True)
     for number, prompt in enumerate(plan.sample_prompts):
-        request = PictureRequest(
-            prompt=prompt,
-            negative_prompt="",
-            width=plan.sample_size,
-            height=plan.sample_size,
-            steps=plan.sample_steps,
-            guidance_scale=plan.sample_guidance_scale,
-            seed=(plan.seed + number) % 2**63,
-        )
-        png = io.BytesIO()
-        run.base.draw([request])[0].save(png, format="PNG")
+        png = _drawn(run, prompt, seed=(plan.seed + number) % 2**63)
+        if png is None:  # the others are as large
+            yield Noticed(notice=findings.no_room_for_samples(epoch, plan.sample_size))
+            break
         file = folder / f"epoch-{epoch:04}-{number + 1}.png"
-        write_whole(file, png.getvalue(), called="The sample")
+        write_whole(file, png, called="The sample")
         yield SampleReady(epoch=epoch, prompt=prompt, file=file)
     run.base.free_encoders(text=not plan.trains_text)
+    give_back_free_memory()
+
+
+def _drawn(run: _Run, prompt: str, *, seed: int) -> bytes | None:
+    """A picture as PNG; None when there is not enough memory to draw it."""
+    request = PictureRequest(
+        prompt=prompt,
+        negative_prompt="",
+        width=run.plan.sample_size,
+        height=run.plan.sample_size,
+        steps=run.plan.sample_steps,
+        guidance_scale=run.plan.sample_guidance_scale,
+        seed=seed,
+    )
+    png = io.BytesIO()
+    try:
+        run.base.draw([request])[0].save(png, format="PNG")
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+    return png.getvalue()

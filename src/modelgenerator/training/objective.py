@@ -25,6 +25,7 @@ from modelgenerator.training.order import Visit
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.training.randomness import Purpose, Randomness
 from modelgenerator.training.timesteps import DENSITIES, LevelFacts
+from modelgenerator.training.transfer import to_device
 
 VALIDATION_LEVELS = 4
 """Noise levels that each picture of the validation is measured at."""
@@ -160,7 +161,7 @@ class Objective:
             latent_tokens=height * width // 4, scheduler_shift=noising.scheduler_shift
         )
         places_B = DENSITIES[self.plan.timestep_sampling](uniform_B, facts)
-        return noising.times(places_B).to(self.base.device)
+        return to_device(noising.times(places_B), self.base.device)
 
     def _noise(self, numbers: Sequence[int | str], latents_BCHW: Tensor) -> Tensor:
         kind = NoiseKind(
@@ -170,7 +171,7 @@ class Objective:
         )
         shape = tuple(latents_BCHW.shape[1:])
         noises = [sample_noise(self.randomness, number, shape, kind) for number in numbers]
-        return torch.stack(noises).to(self.base.device)
+        return to_device(torch.stack(noises), self.base.device)
 
     def _view(self, visit: Visit) -> int:
         """1 where the mirror image is seen."""
@@ -182,7 +183,7 @@ class Objective:
         picture = self.dataset.pictures[visit.picture]
         mean_CHW = picture.mean_MCHW[view]
         drawn_CHW = self.randomness.normal(Purpose.POSTERIOR, visit.number, tuple(mean_CHW.shape))
-        return mean_CHW + picture.deviation_MCHW[view] * drawn_CHW.to(mean_CHW.device)
+        return mean_CHW + picture.deviation_MCHW[view] * to_device(drawn_CHW, mean_CHW.device)
 
     def _prompt(self, visit: Visit) -> EncodedPrompt:
         dropout = self.plan.caption_dropout

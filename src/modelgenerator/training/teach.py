@@ -26,6 +26,7 @@ def teach(
     cache: ContentCache,
     resume_from: Checkpoint | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    steps_behind: int | None = None,
 ) -> Generator[Event, None, None]:
     """Do all that `plan` says; see `encode` and `train` for events and errors."""
     encoded = yield from encode(plan, dataset.pictures, base, cache)
@@ -36,4 +37,5 @@ def teach(
         folder,
         resume_from=resume_from,
         checkpoint_seconds=checkpoint_seconds,
+        steps_behind=steps_behind,
     )

@@ -1,6 +1,11 @@
 import pytest
 
-from modelgenerator.training.findings import PATIENCE, cut_rank, stuck_step_size
+from modelgenerator.training.findings import (
+    PATIENCE,
+    cut_rank,
+    no_room_for_samples,
+    stuck_step_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +43,10 @@ def test_layers_with_a_side_below_the_rank_are_counted():
 
 def test_a_rank_that_fits_everywhere_is_no_news():
     assert cut_rank(4, {}, layers=30) is None
+
+
+def test_samples_without_room_are_told_with_the_cure():
+    notice = no_room_for_samples(3, 512)
+    assert (notice.level, notice.setting) == ("warning", "sampleEvery")
+    for words in ("epoch 3 at 512 x 512", "goes on", "lower resolution", "saveEvery"):
+        assert words in notice.message

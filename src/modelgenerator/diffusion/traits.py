@@ -43,6 +43,8 @@ class FamilyTraits:
     guidance_scale: float
     """Of drawing a picture."""
     takes_negative_prompt: bool = True
+    has_distilled: bool = False
+    """Whether some of its base models were distilled with guidance, and are told it in training."""
 
     @property
     def is_flow(self) -> bool:
@@ -87,6 +89,7 @@ TRAITS: Mapping[FamilyName, FamilyTraits] = {
         steps=28,
         guidance_scale=3.5,
         takes_negative_prompt=False,
+        has_distilled=True,
     ),
 }
 STEPS_OF_EDITIONS: Mapping[tuple[FamilyName, str], int] = {(FamilyName.FLUX, "schnell"): 4}

@@ -27,23 +27,23 @@ from modelgenerator.diffusion.traits import TRAITS, FamilyTraits
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.notices import Notice, listed
 from modelgenerator.settings import (
-    LossType,
     NetworkTarget,
     OptimizerName,
     Precision,
     SchedulerName,
     TrainingSettings,
 )
-from modelgenerator.training.memory import Workload, settle
-from modelgenerator.training.optimizer_traits import (
-    ALWAYS_PASSED,
-    OPTIMIZER_SETTINGS,
-    OPTIMIZER_TRAITS,
+from modelgenerator.training.applicability import (
+    family_takes,
+    family_uses,
+    has_threshold,
+    ignored,
 )
+from modelgenerator.training.memory import Workload, settle
+from modelgenerator.training.optimizer_traits import ALWAYS_PASSED, OPTIMIZER_TRAITS
 
 MANY_STEPS = 10_000
 FEW_PICTURES = 5
-SHADES = ("head_mask_shade", "body_mask_shade", "bounding_mask_shade", "background_mask_shade")
 SAYS_NOTHING_OF_THE_LORA = ("notices", "gradient_checkpointing", "memory_bytes")
 """Parts of a plan that may differ when a training goes on."""
 
@@ -198,7 +198,7 @@ def resolve(
     images = image_defaults(base)
     traits = TRAITS[base.family]
     notices += licence_notices(base.licence)
-    notices += _ignored(settings, base, traits)
+    notices += ignored(settings, base)
     notices += _about_samples(settings, dataset, traits)
     notices += _advice(settings, len(buckets), total_steps, alpha)
     plan = TrainingPlan(
@@ -231,8 +231,8 @@ def resolve(
         optimizer_arguments=_optimizer_arguments(settings),
         scheduler=scheduler,
         loss=settings.loss_type.value,
-        huber_c=settings.huber_c if _has_threshold(settings) else 1.0,
-        min_snr_gamma=0.0 if traits.is_flow else settings.min_snr_gamma or 0.0,
+        huber_c=settings.huber_c if has_threshold(settings) else 1.0,
+        min_snr_gamma=_min_snr_gamma(settings, traits),
         masked_loss=settings.masked_loss,
         mask_normalization=settings.mask_normalization or not settings.masked_loss,
         noise_offset=settings.noise_offset,
@@ -467,13 +467,13 @@ def _optimizer_arguments(settings: TrainingSettings) -> tuple[tuple[str, float |
 
 
 def _timestep_sampling(settings: TrainingSettings, traits: FamilyTraits) -> str:
-    if settings.timestep_sampling is None or not traits.is_flow:
+    if settings.timestep_sampling is None or not family_uses("timestep_sampling", traits):
         return traits.timestep_sampling
     return settings.timestep_sampling.value
 
 
-def _has_threshold(settings: TrainingSettings) -> bool:
-    return settings.loss_type in (LossType.HUBER, LossType.SMOOTH_L1)
+def _min_snr_gamma(settings: TrainingSettings, traits: FamilyTraits) -> float:
+    return settings.min_snr_gamma or 0.0 if family_uses("min_snr_gamma", traits) else 0.0
 
 
 def _prior_prompts(settings: TrainingSettings, dataset: PreparedDataset) -> tuple[str, ...]:
@@ -487,7 +487,8 @@ def _network_targets(
     settings: TrainingSettings, base: BaseModelFiles, notices: list[Notice]
 ) -> tuple[str, ...]:
     targets = {target.value for target in settings.network_targets}
-    if TRAITS[base.family].denoiser == "transformer" and NetworkTarget.CONVOLUTIONS in targets:
+    taken = {t for t in targets if family_takes("network_targets", t, TRAITS[base.family])}
+    if taken != targets:
         message = "Ignored: convolutions. A transformer has none: its attention blocks are trained."
         notices.append(Notice("warning", "networkTargets", message))
         targets = {NetworkTarget.ATTENTION.value}
@@ -501,7 +502,7 @@ def _compute_dtype(
         message = "fp32 is used: half precision is many times slower on a CPU."
         notices.append(Notice("info", "precision", message))
         return "fp32"
-    if TRAITS[base.family].is_flow:
+    if not family_takes("precision", Precision.FP16.value, TRAITS[base.family]):
         return _flow_dtype(settings, base, device, notices)
     if settings.precision is Precision.BF16 and not device.has_bf16:
         message = "fp16 is used: this GPU does not compute in bf16."
@@ -513,7 +514,7 @@ def _compute_dtype(
 def _flow_dtype(
     settings: TrainingSettings, base: BaseModelFiles, device: DeviceFacts, notices: list[Notice]
 ) -> str:
-    """Never fp16: the numbers inside these transformers, and inside T5, leave its range."""
+    """Never fp16."""
     used = "bf16" if device.has_bf16 else "fp32"
     reasons = {
         Precision.FP16: f"{base.reference} overflows in fp16.",
@@ -533,44 +534,11 @@ def _seed(settings: TrainingSettings, notices: list[Notice]) -> int:
     return seed
 
 
-def _ignored(
-    settings: TrainingSettings, base: BaseModelFiles, traits: FamilyTraits
-) -> Iterator[Notice]:
-    """What was written and has no effect with this base model or these other settings."""
-    no_shades = (
-        "masks from files say their own shades."
-        if settings.masked_loss
-        else "without maskedLoss it has no effect."
-    )
-    no_prior = "without priorPreservation it has no effect."
-    not_here = f"{base.family.value} base models do not use it."
-    not_distilled = "only base models that were distilled with guidance, as FLUX.1-dev, use it."
-    reasons: dict[str, str] = dict.fromkeys(SHADES, no_shades)
-    if not base.takes_guidance:
-        reasons["guidance_scale"] = not_distilled
-    if not settings.masked_loss:
-        reasons["mask_normalization"] = "without maskedLoss it has no effect."
-    if not _has_threshold(settings):
-        reasons["huber_c"] = "it belongs to lossType Huber and SmoothL1."
-    if not settings.multires_noise_iterations:
-        reasons["multires_noise_discount"] = "without multiresNoiseIterations it has no effect."
-    reasons["min_snr_gamma" if traits.is_flow else "timestep_sampling"] = not_here
-    if not settings.prior_preservation:
-        reasons["prior_prompts"] = no_prior
-    used = OPTIMIZER_TRAITS[settings.optimizer].arguments
-    unused = (setting for setting in OPTIMIZER_SETTINGS if setting not in used)
-    reasons |= dict.fromkeys(unused, f"{settings.optimizer} does not use it.")
-    for attribute, reason in reasons.items():
-        if settings.is_given(attribute):
-            name = type(settings).model_fields[attribute].alias or attribute
-            yield Notice("warning", name, f"Ignored: {reason}")
-
-
 def _about_samples(
     settings: TrainingSettings, dataset: PreparedDataset, traits: FamilyTraits
 ) -> Iterator[Notice]:
     """What losses, masks and noise of this training should be known for."""
-    if _has_threshold(settings) and settings.huber_c == 1:
+    if has_threshold(settings) and settings.huber_c == 1:
         message = (
             "At 1, Huber and SmoothL1 are the same and treat all noise levels alike: 0.1 is a "
             "good start."

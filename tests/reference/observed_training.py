@@ -25,7 +25,8 @@ from modelgenerator.settings import TrainingSettings
 from modelgenerator.training import latents, loop
 from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import Event, StepFinished, Validated
-from modelgenerator.training.plan import DeviceFacts, TrainingPlan, resolve
+from modelgenerator.training.plan import DeviceFacts, TrainingPlan
+from modelgenerator.training.planning.resolve import resolve
 from modelgenerator.training.teach import teach
 
 CPU = DeviceFacts(kind="cpu", has_bf16=False)

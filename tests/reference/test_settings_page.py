@@ -25,8 +25,8 @@ from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.generation.generate import plan_images
 from modelgenerator.settings import ImageSettings, OptimizerName, TrainingSettings
-from modelgenerator.training.applicability import NEEDS
 from modelgenerator.training.plan import TrainingPlan
+from modelgenerator.training.planning.unused import DEPENDENCES
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 IN_WORDS = {
@@ -176,16 +176,16 @@ def test_the_preset_rates_and_who_obeys_the_scheduler_are_as_the_page_says(colum
     assert (preset == "its own rate") is (obeys == "with `learningRate`")
 
 
-@pytest.mark.parametrize("need", NEEDS, ids=lambda need: need.settings[0])
-def test_what_belongs_together_is_told_when_it_is_apart(need: Any):
-    names = {setting: TrainingSettings.model_fields[setting].alias for setting in need.settings}
-    rows = {row[0]: row[1] for row in rows_of_page("What belongs")}
-    assert rows[", ".join(f"`{name}`" for name in names.values())] == need.reason
-    for name in names.values():
-        given = {"priorPrompts": ["a tree"], "maskNormalization": False}.get(name, 1)
-        masks = {"maskedLoss": True} if need.reason.startswith("masks") else {}
-        plan = plan_of(base_files(), **{name: given, **masks})
-        assert notices_on(plan, name, "warning") == [f"Ignored: {need.reason}"]
+@pytest.mark.parametrize("dependence", DEPENDENCES, ids=lambda one: one.setting)
+def test_what_belongs_together_is_told_when_it_is_apart(dependence: Any):
+    name = TrainingSettings.written_name(dependence.setting)
+    assert [name in row[0] for row in rows_of_page("What") if row[1] == dependence.otherwise] == [
+        True
+    ]
+    given = {"priorPrompts": ["a tree"], "maskNormalization": False}.get(name, 1)
+    masks = {"maskedLoss": True} if dependence.otherwise.startswith("masks") else {}
+    plan = plan_of(base_files(), **{name: given, **masks})
+    assert notices_on(plan, name, "warning") == [f"Ignored: {dependence.otherwise}"]
 
 
 @pytest.mark.parametrize("family", FamilyName)

@@ -7,33 +7,27 @@ stdout.
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from modelgenerator.diffusion.detection import FamilyName
-from modelgenerator.diffusion.traits import TRAITS
+from modelgenerator.diffusion.traits import TRAITS, FamilyTraits
 from modelgenerator.setting_faults import allowed
 from modelgenerator.settings import ImageSettings, OptimizerName, TrainingSettings
-from modelgenerator.training.applicability import (
-    FAMILIES_THAT_TAKE,
-    FAMILIES_THAT_USE,
-    NEEDS,
-    family_takes,
-    family_uses,
-)
 from modelgenerator.training.optimizer_traits import (
     OPTIMIZER_SETTINGS,
     OPTIMIZER_TRAITS,
     OptimizerTraits,
 )
+from modelgenerator.training.planning.unused import DEPENDENCES, unused_by_family
 
 _PAGE_TOP = """\
 # Settings
 
-Made by `make docs` from `src/modelgenerator/settings.py` and from the tables by which a training
-decides what it uses, `training/applicability.py` and `training/optimizer_traits.py`; a test fails
+Made by `make docs` from `src/modelgenerator/settings.py` and from the tables by which a plan
+decides what is used, `training/planning/unused.py` and `training/optimizer_traits.py`; a test fails
 when it is stale.
 
 On the command line: `--set name=value`, or `--settings file.json5`. In a Flow: the `settings`
@@ -43,7 +37,6 @@ training starts; what this version does not do yet is refused, never ignored.
 
 "Base models" says which families use a setting. The others warn: `Ignored`, and why.
 """
-_DISTILLED = "distilled with guidance"
 _FAMILIES: Mapping[str, tuple[FamilyName, ...]] = {
     "SD 1.x/2.x": (FamilyName.STABLE_DIFFUSION_1, FamilyName.STABLE_DIFFUSION_2),
     "SDXL": (FamilyName.STABLE_DIFFUSION_XL,),
@@ -51,6 +44,11 @@ _FAMILIES: Mapping[str, tuple[FamilyName, ...]] = {
     "FLUX": (FamilyName.FLUX,),
 }
 """As people call them; those that share a name here share their traits."""
+_LIMITED_VALUES: Mapping[tuple[str, str], Callable[[FamilyTraits], bool]] = {
+    ("network_targets", "convolutions"): lambda traits: traits.has_convolutions,
+    ("precision", "fp16"): lambda traits: traits.computes_in_fp16,
+}
+"""Values that only some families take, of settings that all use."""
 IGNORED = "ignored, told"
 
 
@@ -97,8 +95,9 @@ def training_schema() -> dict[str, Any]:
     schema = TrainingSettings.model_json_schema(by_alias=True)
     for attribute, name in _names(TrainingSettings):
         prop = schema["properties"][name]
-        if attribute in FAMILIES_THAT_USE:
-            prop["x-families"] = [f.value for f in FamilyName if family_uses(attribute, TRAITS[f])]
+        families = [f.value for f in FamilyName if attribute not in unused_by_family(f)]
+        if len(families) < len(FamilyName):
+            prop["x-families"] = families
         if attribute in OPTIMIZER_SETTINGS:
             prop["x-optimizers"] = {
                 optimizer.value: traits.arguments[attribute]
@@ -138,19 +137,15 @@ def _names(settings: type[TrainingSettings] | type[ImageSettings]) -> Iterator[t
 
 
 def _training_uses(attribute: str) -> str:
-    using = _families(f for f in FamilyName if family_uses(attribute, TRAITS[f]))
+    using = _families(f for f in FamilyName if attribute not in unused_by_family(f))
     limits = [
-        f"{value} only {_takers(setting, value)}"
-        for setting, value in FAMILIES_THAT_TAKE
+        f"{value} only {_families(f for f in FamilyName if takes(TRAITS[f]))}"
+        for (setting, value), takes in _LIMITED_VALUES.items()
         if setting == attribute
     ]
     if attribute == "guidance_scale":
-        limits.append(_DISTILLED)
+        limits.append("distilled with guidance")
     return f"{using} ({'; '.join(limits)})" if limits else using
-
-
-def _takers(setting: str, value: str) -> str:
-    return _families(f for f in FamilyName if family_takes(setting, value, TRAITS[f]))
 
 
 def _image_uses(attribute: str) -> str:
@@ -215,15 +210,19 @@ def _obeys(traits: OptimizerTraits) -> str:
 
 
 def _needs() -> str:
-    names = dict(_names(TrainingSettings))
+    reasons = dict.fromkeys(dependence.otherwise for dependence in DEPENDENCES)
     lines = (
-        (", ".join(f"`{names[setting]}`" for setting in need.settings), need.reason)
-        for need in NEEDS
+        (", ".join(f"`{TrainingSettings.written_name(s)}`" for s in _depending(reason)), reason)
+        for reason in reasons
     )
     return (
         "## What belongs together\n\nSettings that are ignored, with this warning, unless "
         "others ask for them.\n\n" + _table(("settings", "warning"), lines)
     )
+
+
+def _depending(reason: str) -> list[str]:
+    return [one.setting for one in DEPENDENCES if one.otherwise == reason]
 
 
 def _table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:

@@ -43,13 +43,21 @@ class FamilyTraits:
     guidance_scale: float
     """Of drawing a picture."""
     takes_negative_prompt: bool = True
-    has_distilled: bool = False
-    """Whether some of its base models were distilled with guidance, and are told it in training."""
 
     @property
     def is_flow(self) -> bool:
         """Whether it learns a straight flow, where timestepSampling has a meaning."""
         return self.timestep_sampling != UNIFORM_INTEGERS
+
+    @property
+    def has_convolutions(self) -> bool:
+        """Whether there are any to train: a transformer has none."""
+        return self.denoiser == "unet"
+
+    @property
+    def computes_in_fp16(self) -> bool:
+        """Whether its numbers stay in that range: inside flow transformers and T5 they do not."""
+        return not self.is_flow
 
 
 _NOISE_SCHEDULE = UsualLength(steps_per_picture=100, fewest=1_200, most=4_000)
@@ -89,7 +97,6 @@ TRAITS: Mapping[FamilyName, FamilyTraits] = {
         steps=28,
         guidance_scale=3.5,
         takes_negative_prompt=False,
-        has_distilled=True,
     ),
 }
 STEPS_OF_EDITIONS: Mapping[tuple[FamilyName, str], int] = {(FamilyName.FLUX, "schnell"): 4}

@@ -60,6 +60,8 @@ class Training:
     pixels_B3HW: list[Tensor] = field(default_factory=list)
     posteriors_BCHW: list[Tensor] = field(default_factory=list)
     captions: list[str] = field(default_factory=list)
+    empty_caption: Mapping[str, Tensor] = field(default_factory=dict)
+    """What the base model's text encoders say of no words, before the training."""
     requests: list[PictureRequest] = field(default_factory=list)
     optimizer: str = ""
     optimizer_arguments: dict[str, Any] = field(default_factory=dict)
@@ -81,7 +83,7 @@ class Training:
         return sum(isinstance(event, Validated) for event in self.events)
 
     @property
-    def noise_BCHW(self) -> Tensor:
+    def noise(self) -> Tensor:
         """Of the first batch."""
         return self.shown[0].noise_BCHW
 
@@ -197,6 +199,8 @@ class Trainer:
         folder.mkdir()
         dataset, plan = self._resolved(settings, CPU)
         seen, base = Training(plan=plan), self.base(plan)
+        with torch.no_grad():
+            seen.empty_caption = base.encode_prompts(base.tokenize([""]))
         kind = loop.OPTIMIZERS[plan.optimizer]
         hook = base.lora_parts[plan.denoiser].register_forward_pre_hook(
             lambda _module, _args, told: seen.told_guidance.append(told.get("guidance")),

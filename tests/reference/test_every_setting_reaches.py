@@ -31,9 +31,10 @@ SMALL: Mapping[str, Any] = {
     "seed": 1,
     "d0": 1e-2,
     "maxSteps": 1,
+    "trainUnetOnly": True,
 }
 ADAMW = {"optimizer": "AdamW", "learningRate": 0.1, "d0": None}
-FLUX = {"baseModel": "flux", "trainUnetOnly": True}
+FLUX = {"baseModel": "flux"}
 HUBER = {"lossType": "Huber"}
 NOT_YET = {"normalizeDataset"}
 """Refused by name until they work."""
@@ -213,7 +214,7 @@ def prior(strength: float) -> dict[str, Any]:
 
 
 EPOCHS = {"maxSteps": None}
-SAMPLES = {"samplePrompts": ["lvff"], "epochs": 2, **EPOCHS, "trainUnetOnly": True}
+SAMPLES = {"samplePrompts": ["lvff"], "epochs": 2, "batchSize": 2, **EPOCHS}
 REACHES: Mapping[str, Reach] = {
     "baseModel": Reach(
         values=["sd", "other sd"], where=lambda t: numbers(t.questions[0].answer_BCHW)
@@ -336,7 +337,7 @@ REACHES: Mapping[str, Reach] = {
     "minSnrGamma": Reach(values=[0.01, 0.02], where=lambda t: t.losses[0], is_=min_snr),
     "captionDropout": Reach(
         values=[0.0, 1.0],
-        beside={"maxSteps": 2, "trainUnetOnly": True},
+        beside={"maxSteps": 2},
         where=is_without_caption,
         is_=lambda share, _: share == 1,
     ),
@@ -354,7 +355,7 @@ REACHES: Mapping[str, Reach] = {
     ),
     "saveEvery": Reach(
         values=[1, 2],
-        beside={"epochs": 3, **EPOCHS},
+        beside={"epochs": 3, "batchSize": 2, **EPOCHS},
         where=lambda t: [file for file in t.files if file.startswith("lora-epoch")],
         is_=lambda every, _: [f"lora-epoch-{n:04}.safetensors" for n in range(every, 3, every)],
     ),
@@ -367,7 +368,6 @@ REACHES: Mapping[str, Reach] = {
     "maxSteps": Reach(values=[1, 2], where=lambda t: len(t.rates), is_=lambda steps, _: steps),
     "networkTargets": Reach(
         values=[["attention"], ["convolutions"]],
-        beside={"trainUnetOnly": True},
         where=lambda t: {
             "convolutions" if "resnets" in name else "attention"
             for name in t.tensors

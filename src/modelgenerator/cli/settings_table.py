@@ -61,6 +61,8 @@ class Row:
     allowed: str
     default: str
     base_models: str
+    optimizers: str
+    """Those that use it, or `all`."""
     sentence: str
 
 
@@ -126,6 +128,7 @@ def _rows(settings: type[TrainingSettings] | type[ImageSettings]) -> Iterator[Ro
             allowed=allowed(name, schema),
             default="required" if name in required else _default(prop.get("default")),
             base_models=_USED_BY[settings](attribute),
+            optimizers=_using_optimizers(attribute),
             sentence=prop["description"],
         )
 
@@ -146,6 +149,12 @@ def _training_uses(attribute: str) -> str:
     if attribute == "guidance_scale":
         limits.append("distilled with guidance")
     return f"{using} ({'; '.join(limits)})" if limits else using
+
+
+def _using_optimizers(attribute: str) -> str:
+    using = [o.value for o in OptimizerName if attribute in OPTIMIZER_TRAITS[o].arguments]
+    is_for_all = attribute not in OPTIMIZER_SETTINGS or len(using) == len(OptimizerName)
+    return "all" if is_for_all else ", ".join(using)
 
 
 def _image_uses(attribute: str) -> str:
@@ -239,9 +248,13 @@ def _rich_table(title: str, rows: Iterator[Row]) -> object:
     table.add_column("allowed", width=22)
     table.add_column("what it does", ratio=1)
     for row in rows:
-        users = "" if row.base_models == "all" else f"\n[dim]base models: {row.base_models}[/]"
-        allowed_and_default = f"{row.allowed}\n[dim]default: {row.default}[/]"
-        table.add_row(row.name, allowed_and_default, row.sentence + users)
+        users = {"base models": row.base_models, "optimizers": row.optimizers}
+        limits = [f"\n[dim]{who}: {used}[/]" for who, used in users.items() if used != "all"]
+        table.add_row(
+            row.name,
+            f"{row.allowed}\n[dim]default: {row.default}[/]",
+            row.sentence + "".join(limits),
+        )
     return table
 
 

@@ -98,7 +98,8 @@ def ours(case: Case) -> tuple[int, float, Iterator[float]]:
     from modelgenerator.settings import TrainingSettings
     from modelgenerator.training.cache import ContentCache
     from modelgenerator.training.events import Started, StepFinished
-    from modelgenerator.training.plan import DeviceFacts, resolve
+    from modelgenerator.training.plan import DeviceFacts
+    from modelgenerator.training.planning.resolve import resolve
     from modelgenerator.training.teach import teach
 
     files = hub.look_at(case.base)

@@ -126,7 +126,9 @@ def measure(
     from modelgenerator.settings import TrainingSettings
     from modelgenerator.training.cache import ContentCache
     from modelgenerator.training.memory import RUNTIME, needs
-    from modelgenerator.training.plan import DeviceFacts, resolve, workload
+    from modelgenerator.training.plan import DeviceFacts
+    from modelgenerator.training.planning.fit import workload
+    from modelgenerator.training.planning.resolve import resolve
     from modelgenerator.training.teach import teach
 
     torch.set_num_threads(1)

@@ -15,7 +15,8 @@ from modelgenerator.datasets.prepare import Picture, PreparedDataset
 from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.settings import TrainingSettings
-from modelgenerator.training.plan import DeviceFacts, TrainingPlan, resolve
+from modelgenerator.training.plan import DeviceFacts, TrainingPlan
+from modelgenerator.training.planning.resolve import resolve
 
 CPU = DeviceFacts(kind="cpu", has_bf16=False)
 GPU = DeviceFacts(kind="cuda", has_bf16=True)

@@ -3,7 +3,7 @@
 These classes are the only place where a setting has a name, a range, a default and a sentence.
 The API, the Flow step, the command line and `docs/reference/settings.md` are made from them.
 Comes in: values by name.  Goes out: frozen settings, or `InvalidSettings` with every fault at
-once.  They do not know what a dataset or a base model makes of them: that is `training.plan`.
+once.  They do not know what a dataset or a base model makes of them: that is `training.planning`.
 Nothing here loads torch.
 """
 
@@ -123,6 +123,11 @@ class _Settings(BaseModel):
         """Whether the person wrote this setting; `name` is the attribute, as `learning_rate`."""
         assert name in type(self).model_fields, f"no setting has the attribute {name}"
         return name in self.model_fields_set and getattr(self, name) is not None
+
+    @classmethod
+    def written_name(cls, name: str) -> str:
+        """`learningRate` for the attribute `learning_rate`."""
+        return cls.model_fields[name].alias or name
 
 
 class TrainingSettings(_Settings):

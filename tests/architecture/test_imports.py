@@ -18,6 +18,7 @@ TORCH_FREE = [
     "modelgenerator.diffusion.hub",
     "modelgenerator.diffusion.downloads",
     "modelgenerator.training.plan",
+    "modelgenerator.training.planning.resolve",
     "modelgenerator.cli.main",
 ]
 HEAVY = {"torch", "diffusers", "transformers"}

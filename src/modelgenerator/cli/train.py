@@ -27,7 +27,8 @@ from modelgenerator.settings import ImageSettings, TrainingSettings
 from modelgenerator.settings_files import parse_assignment, read_settings_file
 from modelgenerator.training import checkpoint_files
 from modelgenerator.training.events import Finished, StepFinished
-from modelgenerator.training.plan import SAYS_NOTHING_OF_THE_LORA, TrainingPlan, resolve
+from modelgenerator.training.plan import SAYS_NOTHING_OF_THE_LORA, TrainingPlan
+from modelgenerator.training.planning.resolve import resolve
 
 if TYPE_CHECKING:  # it imports torch: a wrong word is answered without
     from modelgenerator.diffusion.family import ModelFamily

@@ -49,6 +49,16 @@ class FamilyTraits:
         """Whether it learns a straight flow, where timestepSampling has a meaning."""
         return self.timestep_sampling != UNIFORM_INTEGERS
 
+    @property
+    def has_convolutions(self) -> bool:
+        """Whether there are any to train: a transformer has none."""
+        return self.denoiser == "unet"
+
+    @property
+    def computes_in_fp16(self) -> bool:
+        """Whether its numbers stay in that range: inside flow transformers and T5 they do not."""
+        return not self.is_flow
+
 
 _NOISE_SCHEDULE = UsualLength(steps_per_picture=100, fewest=1_200, most=4_000)
 _FLOW = UsualLength(steps_per_picture=60, fewest=800, most=2_500)

@@ -23,7 +23,9 @@ from modelgenerator.errors import InvalidSettings
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.training.optimizers.by_name import OPTIMIZERS
 from modelgenerator.training.optimizers.flat import FlatMatrix
-from modelgenerator.training.plan import DeviceFacts, TrainingPlan, batches_per_epoch, resolve
+from modelgenerator.training.plan import DeviceFacts, TrainingPlan
+from modelgenerator.training.planning.length import batches_per_epoch
+from modelgenerator.training.planning.resolve import resolve
 
 EVERY_OPTIMIZER_SETTING = {
     "biasCorrection": True,

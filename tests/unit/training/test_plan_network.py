@@ -9,7 +9,8 @@ from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.settings import TrainingSettings
-from modelgenerator.training.plan import DeviceFacts, TrainingPlan, resolve
+from modelgenerator.training.plan import DeviceFacts, TrainingPlan
+from modelgenerator.training.planning.resolve import resolve
 
 PICTURE = Picture(
     name="1.png", path=Path("1.png"), sha256="0" * 64, width=64, height=64, caption="lvff"

@@ -5,12 +5,18 @@ part of the plan and for each setting that was written in vain, on a terminal or
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.training.plan import PlannedPicture, TrainingPlan
+from modelgenerator.training.planning.unused import (
+    unused_beside_others,
+    unused_by_family,
+    unused_by_optimizer,
+)
 
 SETTINGS_OF_PARTS = {
     "flip": "flip_aug",
@@ -118,10 +124,23 @@ def _in_another_part(attribute: str, settings: TrainingSettings, plan: TrainingP
 
 
 def _why(attribute: str, settings: TrainingSettings, plan: TrainingPlan) -> str:
-    """What was said of the setting, or else what it does."""
+    """What was said of the setting, or why it means nothing here, or else what it does."""
     name = settings.written_name(attribute)
     said = [notice.message for notice in plan.notices if notice.setting == name]
-    return " ".join(said) or type(settings).model_fields[attribute].description or ""
+    if said:
+        return " ".join(said)
+    reason = _unused(settings, plan).get(attribute)
+    description = type(settings).model_fields[attribute].description or ""
+    return f"Not used: {reason}" if reason else description
+
+
+def _unused(settings: TrainingSettings, plan: TrainingPlan) -> Mapping[str, str]:
+    """Attribute -> reason, whether it was written or not."""
+    return {
+        **unused_beside_others(settings),
+        **unused_by_family(FamilyName(plan.family)),
+        **unused_by_optimizer(settings.optimizer),
+    }
 
 
 def _in_words(value: object) -> str:

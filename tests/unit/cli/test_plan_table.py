@@ -92,6 +92,18 @@ def test_a_setting_in_vain_is_ignored_with_its_reason():
     assert line.why == "Ignored: AdamW does not use it."
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("multiresNoiseDiscount", "Not used: without multiresNoiseIterations it has no effect."),
+        ("huberC", "Not used: it belongs to lossType Huber and SmoothL1."),
+        ("timestepSampling", "Not used: stable-diffusion-1 base models do not use it."),
+    ],
+)
+def test_what_means_nothing_here_is_told_though_it_was_not_written(name, why):
+    assert table()[name].why == why
+
+
 def test_an_argument_of_the_optimizer_has_a_line_of_its_own():
     line = table(d0=1e-5)["d0"]
     assert (line.value, line.source) == ("1e-05", "written")

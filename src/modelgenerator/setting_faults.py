@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 _OTHER_NAMES = {
     "alpha": "alphaDim",
     "conv": "networkTargets",
+    "dim": "networkDim",
     "flip": "flipAug",
     "learningratescheduler": "scheduler",
     "loraalpha": "alphaDim",
@@ -42,12 +43,19 @@ _OTHER_NAMES = {
 }
 _OTHER_VALUES = {
     "mse": "L2",
+    "l1": "SmoothL1",
+    "dadaptadampreprint": "DAdaptation",
     "adam": "AdamW",
     "float16": "fp16",
     "half": "fp16",
     "bfloat16": "bf16",
 }
 _FULL_PRECISION = ("fp32", "float32", "no")
+_SWITCHES = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}
+_LEFT_OUT = {"learningRate": " for the one that suits the optimizer"}
+"""What a setting without a value becomes, where that is not its published default."""
+_BEYOND = {"batchSize": "; with gradientAccumulation several batches make one step"}
+"""Who wants more than is allowed can have it otherwise."""
 
 _Schema = Mapping[str, object]
 
@@ -97,6 +105,10 @@ def _intent(name: str, value: object, schema: _Schema) -> str:
         return "; leave it out: a CPU computes in fp32 by itself"
     if isinstance(value, str) and choices:
         return _meant_choice(value, choices)
+    if _not_null(prop).get("type") == "boolean":
+        return _meant_switch(value)
+    if isinstance(value, str) and _not_null(prop).get("type") == "array":
+        return f"; put it in brackets: [{_as_written(value)}]"
     if isinstance(value, str) and _is_number(value) and "number" in allowed(name, schema):
         return "; write it without quotes"
     if not isinstance(value, str) and "string" in str(prop.get("type", prop.get("anyOf"))):
@@ -104,16 +116,33 @@ def _intent(name: str, value: object, schema: _Schema) -> str:
     if "default" in prop and not value:
         default = prop["default"]
         instead = "" if default is None else f" for {_as_written(default)}"
-        return f"; leave it out{instead or ' if you do not want to set it'}"
-    return ""
+        left_out = _LEFT_OUT.get(name, instead) or " if you do not want to set it"
+        return f"; leave it out{left_out}"
+    return _BEYOND.get(name, "") if _is_beyond(value, prop) else ""
+
+
+def _is_beyond(value: object, prop: _Schema) -> bool:
+    most = _not_null(prop).get("maximum")
+    return isinstance(value, int) and isinstance(most, int | float) and value > most
+
+
+def _meant_switch(value: object) -> str:
+    """JSON knows `true` and `false` alone; a person knows more words."""
+    if value in ("true", "false"):
+        return "; write it without quotes"
+    meant = _SWITCHES.get(str(value).lower())
+    return f"; did you mean {meant}?" if meant else ""
 
 
 def _meant_choice(written: str, choices: list[str]) -> str:
     plain = {_letters(choice): choice for choice in choices}
     others = {other: choice for other, choice in _OTHER_VALUES.items() if choice in choices}
-    candidates = {**others, **plain}
-    close = get_close_matches(_letters(written), candidates, n=1, cutoff=0.75)
-    return f"; did you mean {candidates[close[0]]}?" if close else ""
+    candidates, word = {**others, **plain}, _letters(written)
+    begun = [choice for letters, choice in plain.items() if word and letters.startswith(word)]
+    close = get_close_matches(word, candidates, n=1, cutoff=0.75)
+    meant = [candidates[word]] if word in candidates else begun
+    meant = meant or [candidates[letters] for letters in close]
+    return f"; did you mean {' or '.join(meant)}?" if 0 < len(meant) < 4 else ""
 
 
 def _in_words(prop: _Schema, schema: _Schema) -> str:

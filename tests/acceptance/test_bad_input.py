@@ -123,6 +123,8 @@ def test_bad_files_among_good_photos_are_listed_and_the_rest_is_trained(
         (["--set", "epochs=0"], ["epochs", "0"]),
         (["--set", "epochs=many"], ["epochs", "many"]),
         (["--set", "networkDim=2.5"], ["networkDim"]),
+        (["--set", "optimizer=adamw8"], ["did you mean AdamW8bit?"]),
+        (["--set", "batchSize=7"], ["from 1 to 6, not 7; with gradientAccumulation"]),
         (["--set", "epochs"], ["epochs=40"]),
         (["--settings", "none.json5"], ["none.json5", "No such file"]),
         (["--settings", "broken.json5"], ["broken.json5", "line 2"]),

@@ -181,6 +181,11 @@ def test_a_misspelt_name_is_refused_with_the_one_that_was_meant(written, meant):
     assert fault(**{written: 1}) == (f"{written}: there is no such setting; did you mean {meant}?")
 
 
+@pytest.mark.parametrize("written", ["", "Lion", "a", "d"])
+def test_a_word_that_could_be_anything_gets_no_guess(written):
+    assert "did you mean" not in fault(lossType=written)
+
+
 def test_a_name_like_no_other_gets_no_guess():
     assert fault(zzzzzz=1) == "zzzzzz: there is no such setting"
 
@@ -189,6 +194,12 @@ def test_a_name_like_no_other_gets_no_guess():
     ("written", "hint"),
     [
         ({"optimizer": "adamw8bit"}, "did you mean AdamW8bit?"),
+        ({"optimizer": "adamw8"}, "did you mean AdamW8bit?"),
+        ({"optimizer": "adamw"}, "did you mean AdamW?"),
+        ({"optimizer": "dadapt"}, "did you mean DAdaptation or DAdaptAdam?"),
+        ({"optimizer": "Prodigi"}, "did you mean Prodigy?"),
+        ({"timestepSampling": "flux"}, "did you mean flux_shift?"),
+        ({"lossType": "l1"}, "did you mean SmoothL1?"),
         ({"scheduler": "cosine"}, "did you mean Cosine?"),
         ({"lossType": "mse"}, "did you mean L2?"),
         ({"precision": "fp32"}, "one of fp16, bf16"),
@@ -196,6 +207,18 @@ def test_a_name_like_no_other_gets_no_guess():
         ({"captionPrefix": 7}, "put it in quotes"),
         ({"epochs": 0}, "leave it out"),
         ({"batchSize": None}, "leave it out for 1"),
+        (
+            {"batchSize": 7},
+            "from 1 to 6, not 7; with gradientAccumulation several batches make one",
+        ),
+        ({"resolution": 31}, "resolution must be a whole number from 32 to 2048, not 31"),
+        ({"learningRate": 0}, "leave it out for the one that suits the optimizer"),
+        ({"learningRate": "1e-4"}, "write it without quotes"),
+        ({"maskedLoss": "yes"}, "did you mean true?"),
+        ({"maskedLoss": 0}, "did you mean false?"),
+        ({"maskedLoss": "true"}, "write it without quotes"),
+        ({"samplePrompts": "a dog"}, 'put it in brackets: ["a dog"]'),
+        ({"networkTargets": "attention"}, 'put it in brackets: ["attention"]'),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_was_probably_meant(written, hint):

@@ -37,6 +37,7 @@ def run(output: Path) -> None:
         output=output,
         resume=False,
         overwrite=True,
+        dry_run=False,
         as_json=False,
     )
 

@@ -111,6 +111,10 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier training in the output folder.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show the plan, each line with its reason, and do nothing."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Teach a base model the subject of PHOTOS and write a LoRA."""
@@ -126,6 +130,7 @@ def train(
         output=output,
         resume=resume,
         overwrite=overwrite,
+        dry_run=dry_run,
         as_json=as_json,
     )
 

@@ -88,15 +88,24 @@ def make_room(folder: Path) -> None:
 
 
 def write_plan(folder: Path, settings: Mapping[str, object], plan: TrainingPlan) -> None:
-    """Keep what was asked for, with the seed that was drawn, so that it can be repeated."""
-    record = {
+    """Keep what was asked for, so that it can be repeated."""
+    started = {"startedAt": datetime.now(UTC).isoformat(timespec="seconds")}
+    text = plan_text({**plan_record(settings, plan), **started})
+    write_whole(folder / PLAN, text.encode(), called="The plan")
+
+
+def plan_record(settings: Mapping[str, object], plan: TrainingPlan) -> dict[str, object]:
+    """What was asked for, with the seed that was drawn, and what was made of it."""
+    return {
         "settings": {**settings, "seed": plan.seed},
         "plan": plan.as_json(),
         "digest": plan.digest,
-        "startedAt": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-    write_whole(folder / PLAN, text.encode(), called="The plan")
+
+
+def plan_text(record: Mapping[str, object]) -> str:
+    """`record` as it stands in the file."""
+    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
 
 
 def read_plan(folder: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from modelgenerator.cli import loss_curve, run_folder
+from modelgenerator.cli import loss_curve, plan_table, run_folder
 from modelgenerator.cli.base_models import in_words, load_base, this_machine
 from modelgenerator.cli.progress import Reporter, reporter
 from modelgenerator.datasets.prepare import PreparedDataset, prepare
@@ -58,11 +58,15 @@ def run(
     output: Path | None,
     resume: bool,
     overwrite: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Train, and say where everything is."""
     written = _written(prefix, base_model, settings_file, assignments)
     folder = output or Path("runs") / _name(photos, written)
+    if dry_run:
+        _show_plan(photos, written, template, folder, resume=resume, as_json=as_json)
+        return
     with reporter(as_json=as_json) as report:
         report.phase("looking at the base model and the photos")
         commit = None
@@ -85,6 +89,29 @@ def run(
                 return
     report.result("go on with", _resume_command(photos, folder))
     raise typer.Exit(INTERRUPTED)
+
+
+def _show_plan(
+    photos: Path,
+    written: dict[str, object],
+    template: str | None,
+    folder: Path,
+    *,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """What would be done; nothing is written, and nothing downloaded but descriptions."""
+    commit = None
+    if resume:
+        written, commit = _resumed(folder, written)
+    request = _request(photos, written, template, folder, commit)
+    if as_json:
+        record = run_folder.plan_record(request.settings.given(), request.plan)
+        typer.echo(run_folder.plan_text(record), nl=False)
+        return
+    with reporter(as_json=False) as report:
+        _say_of_photos(request, report)
+    plan_table.show(request.settings, request.plan)
 
 
 def _written(
@@ -184,9 +211,8 @@ def _require_same(request: Request) -> None:
 
 def _say(request: Request, report: Reporter) -> None:
     """Everything the person should know before the first step."""
-    for refused in request.dataset.refused:
-        report.result("cannot be used", f"{refused.name}: {refused.reason}")
-    for notice in (*request.dataset.notices, *request.plan.notices):
+    _say_of_photos(request, report)
+    for notice in request.plan.notices:
         report.notice(notice)
     plan = request.plan
     report.result("base model", in_words(request.base))
@@ -198,6 +224,13 @@ def _say(request: Request, report: Reporter) -> None:
     )
     if plan.memory_bytes:
         report.result("memory", f"about {plan.memory_bytes / 1e9:.1f} GB at its peak")
+
+
+def _say_of_photos(request: Request, report: Reporter) -> None:
+    for refused in request.dataset.refused:
+        report.result("cannot be used", f"{refused.name}: {refused.reason}")
+    for notice in request.dataset.notices:
+        report.notice(notice)
 
 
 def _train(request: Request, base: "ModelFamily", report: Reporter, *, resume: bool) -> bool:

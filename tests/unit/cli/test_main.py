@@ -55,7 +55,8 @@ def test_an_unknown_command_is_2(exit_code_of, capsys):
 def test_train_hands_on_every_option(exit_code_of, command):
     called = command("train")
     words = "train photos --prefix lvff --base-model a/b --settings s.json5 --set epochs=4 "
-    words += "--set seed=1 --template recommended --output out --resume --overwrite --json"
+    words += "--set seed=1 --template recommended --output out --resume --overwrite "
+    words += "--dry-run --json"
     assert exit_code_of(*words.split()) == 0
     assert called == {
         "positional": (Path("photos"),),
@@ -67,6 +68,7 @@ def test_train_hands_on_every_option(exit_code_of, command):
         "output": Path("out"),
         "resume": True,
         "overwrite": True,
+        "dry_run": True,
         "as_json": True,
     }
 

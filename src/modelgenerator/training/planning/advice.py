@@ -13,10 +13,13 @@ from modelgenerator.diffusion.traits import TRAITS
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.notices import Notice, listed
 from modelgenerator.settings import OptimizerName, SchedulerName, TrainingSettings
+from modelgenerator.training.optimizer_traits import OPTIMIZER_TRAITS
 from modelgenerator.training.planning.objective import has_threshold
 
 MANY_STEPS = 10_000
 FEW_PICTURES = 5
+HIGH_FIRST_GUESS = 0.01
+"""d never falls, so what is begun with is the least that is ever applied."""
 
 
 def advice_on_samples(
@@ -74,6 +77,7 @@ def advice_on_training(
     """On network, optimizer and the size of it all; `pictures` are those that are trained."""
     yield from _on_network(settings, pictures, alpha)
     yield from _on_prodigy(settings)
+    yield from _on_first_guess(settings)
     if settings.flip_aug:
         message = "Only for symmetrical subjects: a face or a logo is not one."
         yield Notice("info", "flipAug", message)
@@ -103,3 +107,13 @@ def _on_prodigy(settings: TrainingSettings) -> Iterator[Notice]:
     if settings.scheduler is SchedulerName.CONSTANT:
         message = "Prodigy never lowers its step size by itself: Cosine ends more calmly."
         yield Notice("info", "scheduler", message)
+
+
+def _on_first_guess(settings: TrainingSettings) -> Iterator[Notice]:
+    uses_it = "d0" in OPTIMIZER_TRAITS[settings.optimizer].arguments
+    if uses_it and settings.d0 is not None and settings.d0 > HIGH_FIRST_GUESS:
+        message = (
+            f"{settings.d0:g} is very high: the step size is never smaller, and 1e-6 to 1e-4 are "
+            "usual."
+        )
+        yield Notice("warning", "d0", message)

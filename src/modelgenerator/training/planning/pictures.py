@@ -62,6 +62,12 @@ def _resolution(settings: TrainingSettings, base: BaseModelFiles, notices: list[
             "takes much longer."
         )
         notices.append(Notice("warning", "resolution", message))
+    if rounded < base.native_size / 2:
+        message = (
+            f"{rounded} is less than half of the size that {base.reference} was made for "
+            f"({base.native_size}): it draws badly there, and fine features are not learnt."
+        )
+        notices.append(Notice("warning", "resolution", message))
     return rounded
 
 

@@ -23,7 +23,7 @@ from modelgenerator.training.planning.optimizer import choose_optimizer
 from modelgenerator.training.planning.pictures import choose_pictures
 from modelgenerator.training.planning.precision import choose_precision
 from modelgenerator.training.planning.refusals import refuse_impossible
-from modelgenerator.training.planning.unused import unused
+from modelgenerator.training.planning.unused import warnings_of_unused
 
 
 def resolve(
@@ -49,7 +49,7 @@ def resolve(
     compute_dtype = choose_precision(settings, base, device, notices)
     images = image_defaults(base)
     notices += licence_notices(base.licence)
-    notices += unused(settings, base)
+    notices += warnings_of_unused(settings, base)
     notices += advice_on_samples(settings, dataset, base)
     count = len(pictures.trained)
     notices += advice_on_training(settings, count, length.total_steps, network.alpha)

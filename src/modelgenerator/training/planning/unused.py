@@ -89,7 +89,7 @@ def unused_beside_others(settings: TrainingSettings) -> Mapping[str, str]:
     return {d.setting: d.otherwise for d in DEPENDENCES if not d.is_met(settings)}
 
 
-def unused(settings: TrainingSettings, base: BaseModelFiles) -> Iterator[Notice]:
+def warnings_of_unused(settings: TrainingSettings, base: BaseModelFiles) -> Iterator[Notice]:
     """A warning for everything that was written in vain."""
     reasons = {
         **unused_beside_others(settings),

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from modelgenerator.datasets.prepare import prepare
 from modelgenerator.diffusion import hub
-from modelgenerator.diffusion.family import ModelFamily, PictureRequest
+from modelgenerator.diffusion.family import LatentPosterior, ModelFamily, PictureRequest
 from modelgenerator.diffusion.load import load
 from modelgenerator.lora import files
 from modelgenerator.settings import TrainingSettings
@@ -58,7 +58,7 @@ class Training:
     questions: list[Question] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
     pixels_B3HW: list[Tensor] = field(default_factory=list)
-    posteriors_BCHW: list[Tensor] = field(default_factory=list)
+    posteriors: list[LatentPosterior] = field(default_factory=list)
     captions: list[str] = field(default_factory=list)
     empty_caption: Mapping[str, Tensor] = field(default_factory=dict)
     """What the base model's text encoders say of no words, before the training."""
@@ -116,7 +116,7 @@ def _listening(base: ModelFamily, seen: Training) -> Any:
     def encode_pictures(pixels_B3HW: Tensor) -> Any:
         posterior = base.encode_pictures(pixels_B3HW)
         seen.pixels_B3HW.append(pixels_B3HW)
-        seen.posteriors_BCHW.append(posterior.mean_BCHW)
+        seen.posteriors.append(posterior)
         return posterior
 
     def tokenize(captions: list[str]) -> Any:

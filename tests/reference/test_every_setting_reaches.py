@@ -21,6 +21,7 @@ from modelgenerator.errors import InvalidSettings
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.training.plan import DeviceFacts
 from modelgenerator.training.precision import loss_scaler
+from modelgenerator.training.randomness import Purpose, Randomness
 
 GPU = DeviceFacts(kind="cuda", has_bf16=True)
 SMALL: Mapping[str, Any] = {
@@ -96,27 +97,27 @@ def parts(training: Training) -> set[str]:
 
 def mirrored(training: Training) -> tuple[bool, bool]:
     """Whether the mirrored picture was encoded, and whether its latents were shown."""
-    pixels_M3HW, posterior_MCHW = training.pixels_B3HW[0], training.posteriors_BCHW[0]
-    if len(pixels_M3HW) == 1:
-        return False, False
-    is_encoded = torch.equal(pixels_M3HW[1], pixels_M3HW[0].flip(-1))
+    pixels_M3HW = training.pixels_B3HW[0]
+    is_encoded = len(pixels_M3HW) == 2 and torch.equal(pixels_M3HW[1], pixels_M3HW[0].flip(-1))
     shown = [
-        nearest(latents_CHW, training.posteriors_BCHW)
-        for batch in training.shown
-        for latents_CHW in batch.latents_BCHW
+        view_of(latents_CHW, training) for one in training.shown for latents_CHW in one.latents_BCHW
     ]
-    assert not torch.equal(posterior_MCHW[1], posterior_MCHW[0].flip(-1))
-    return is_encoded, {0, 1} == set(shown)
+    return is_encoded, set(shown) == {0, 1}
 
 
-def nearest(latents_CHW: Tensor, posteriors: Sequence[Tensor]) -> int:
-    """0 for an original, 1 for a mirror image."""
-    distances = [
-        ((latents_CHW - mean_CHW).square().sum().item(), view)
-        for mean_MCHW in posteriors
-        for view, mean_CHW in enumerate(mean_MCHW)
-    ]
-    return min(distances)[1]
+def view_of(latents_CHW: Tensor, training: Training) -> int:
+    """0 for an original, 1 for a mirror image: from which the draw of some visit leads here."""
+    randomness = Randomness(training.plan.seed)
+    visits = len(training.plan.pictures) * training.plan.repeats
+    for number in range(visits):
+        drawn_CHW = randomness.normal(Purpose.POSTERIOR, number, tuple(latents_CHW.shape))
+        for posterior in training.posteriors:
+            for view, mean_CHW in enumerate(posterior.mean_BCHW):
+                if torch.allclose(
+                    mean_CHW + posterior.deviation_BCHW[view] * drawn_CHW, latents_CHW, atol=1e-6
+                ):
+                    return view
+    raise AssertionError("these are the latents of no picture")
 
 
 def difference(training: Training) -> Tensor:

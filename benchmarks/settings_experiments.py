@@ -199,9 +199,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
                 prompts=USUAL,
             ),
         ],
-        columns={"epochs": ("epochs",), "steps": ("steps",)}
-        | {"loss": ("loss",)}
-        | _shown(USUAL),
+        columns={"epochs": ("epochs",), "steps": ("steps",)} | {"loss": ("loss",)} | _shown(USUAL),
     ),
     "captionPrefix": Experiment(
         question="Does the trigger call the subject, and does it come uncalled?",

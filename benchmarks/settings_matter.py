@@ -3,9 +3,9 @@
     python benchmarks/settings_matter.py [--only maskedLoss optimizers] [--steps 144]
 
 Each case of an experiment: 8 drawn photos, the base model's recommended settings without
-`priorPreservation` (it doubles the time), one change; the library's `teach` makes a LoRA, `generate`
-draws with it, and the judge of `learning.py` says what each picture shows.  Two lessons a case, each
-with a subject and a seed of its own.  All pictures count: none is chosen.
+`priorPreservation` (it doubles the time), one change; the library's `teach` makes a LoRA,
+`generate` draws with it, and the judge of `learning.py` says what each picture shows.  Two lessons
+a case, each with a subject and a seed of its own.  All pictures count: none is chosen.
 Out: a table for each experiment, contact sheets and `results.json`.  What an earlier run drew with
 the same settings is not drawn again (`--afresh`: it is).
 """
@@ -113,9 +113,7 @@ def taught(shop: Workshop, case: Case, lesson: Lesson) -> Taught:
         np.savez_compressed(file, **_draw(shop, prompts, folder, lesson))
     with np.load(file) as stored:
         drawn = {prompt: list(stored[prompt]) for prompt in prompts}
-    return Taught(
-        lesson=lesson, facts=json.loads((folder / "facts.json").read_text()), drawn=drawn
-    )
+    return Taught(lesson=lesson, facts=json.loads((folder / "facts.json").read_text()), drawn=drawn)
 
 
 def _digest(asked: object) -> str:
@@ -202,7 +200,9 @@ def _seen(
     leftness = [offset_from_middle(picture) for picture in pictures]
     said = judge.say(centred(pictures, leftness) if experiment.moved else pictures)
     looks = looks_to_show(subject)
-    right = [sum(said[look][n] == word for look, word in looks.items()) for n in range(len(pictures))]
+    right = [
+        sum(said[look][n] == word for look, word in looks.items()) for n in range(len(pictures))
+    ]
     return {
         "scene": count(scene == prompt.split(",")[0].split()[0] for scene in said["scene"]),
         "leak": count(scene == experiment.leaks for scene in said["scene"]),
@@ -253,7 +253,9 @@ def summed(parts: Iterable[Mapping[str, Count | float]]) -> dict[str, Count | fl
 # What is told
 
 
-def table(columns: Mapping[str, Sequence[str]], rows: Mapping[str, Mapping[str, Count | float]]) -> str:
+def table(
+    columns: Mapping[str, Sequence[str]], rows: Mapping[str, Mapping[str, Count | float]]
+) -> str:
     """Markdown: a line for each case; a column adds up the counts that it names."""
     lines = ["| case | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for case, measured in rows.items():
@@ -311,9 +313,7 @@ def _experiment(shop: Workshop, name: str, experiment: Experiment) -> dict[str, 
         for lesson in LESSONS:
             started = time.monotonic()
             done[case.name].append(taught(shop, case, lesson))
-            log.info(
-                "%s, %s, %s: %.0f s", name, case.name, lesson, time.monotonic() - started
-            )
+            log.info("%s, %s, %s: %.0f s", name, case.name, lesson, time.monotonic() - started)
     parts = {
         case: [measures(experiment, one, shop.judge) for one in lessons]
         for case, lessons in done.items()

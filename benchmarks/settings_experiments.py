@@ -134,6 +134,7 @@ ELSEWHERE = {
     "beach": "{} creature on the beach",
     "plain": "{} creature on a plain blue background",
 }
+UNASKED = {"any": "{} creature"}
 PLAIN = {
     "plain": "{} creature on a plain blue background",
     "plain red": "{} creature on a plain red background",
@@ -143,18 +144,18 @@ CALLED = {
     "snow, no trigger": "creature in the snow",
     "snow, another": "a big blue round creature in the snow",
 }
-PRODIGY = {"learningRate": 1.0, "biasCorrection": True, "decouple": True}
-
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     "maskedLoss": Experiment(
         question="All photos in one forest that no caption names; other scenes are asked for.",
         leaks=ONE_SCENE,
         cases=[
-            _case("without", "one scene", ELSEWHERE),
-            _case("maskedLoss", "one scene", ELSEWHERE, maskedLoss=True),
+            _case("without", "one scene", ELSEWHERE | UNASKED),
+            _case("maskedLoss", "one scene", ELSEWHERE | UNASKED, maskedLoss=True),
         ],
-        columns=_shown(ELSEWHERE) | {"forest leaks in": _of(ELSEWHERE, "leak")} | COST,
+        columns=_shown(ELSEWHERE)
+        | {"forest leaks in": _of(ELSEWHERE, "leak"), "forest, no scene asked": ["any: leak"]}
+        | COST,
     ),
     "flipAug": Experiment(
         question="In all photos the subject stands on the left.",
@@ -176,7 +177,13 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             _case("AdamW, 0.002 (recommended)"),
             _case("AdamW, no rate given: 1e-4", learningRate=None),
             _case("AdamW8bit, 0.002", optimizer="AdamW8bit"),
-            _case("Prodigy, biasCorrection, decouple", optimizer="Prodigy", **PRODIGY),
+            _case(
+                "Prodigy, biasCorrection, decouple",
+                optimizer="Prodigy",
+                learningRate=1.0,
+                biasCorrection=True,
+                decouple=True,
+            ),
             _case("AdaFactor, no rate given", optimizer="AdaFactor", learningRate=None),
             _case("DAdaptation", optimizer="DAdaptation", learningRate=1.0),
             _case("DAdaptAdam", optimizer="DAdaptAdam", learningRate=1.0),

@@ -78,6 +78,7 @@ class Workshop:
     steps: int
     pictures: int
     afresh: bool
+    lessons: Sequence[Lesson]
     done: set[str] = field(default_factory=set[str])
     """Trainings that this run has made or found."""
 
@@ -110,9 +111,9 @@ def taught(shop: Workshop, case: Case, lesson: Lesson) -> Taught:
     shop.done.add(name)
     file = folder / f"drawn-{_digest([prompts, shop.pictures])}.npz"
     if not file.exists():
-        np.savez_compressed(file, **_draw(shop, prompts, folder, lesson))
-    with np.load(file) as stored:
-        drawn = {prompt: list(stored[prompt]) for prompt in prompts}
+        np.savez_compressed(file, pictures_PNHW3=_draw(shop, prompts, folder, lesson))
+    pictures_PNHW3 = np.load(file)["pictures_PNHW3"]
+    drawn = {prompt: list(part) for prompt, part in zip(prompts, pictures_PNHW3, strict=True)}
     return Taught(lesson=lesson, facts=json.loads((folder / "facts.json").read_text()), drawn=drawn)
 
 
@@ -146,10 +147,8 @@ def _train(
     }
 
 
-def _draw(
-    shop: Workshop, prompts: Mapping[str, str], folder: Path, lesson: Lesson
-) -> dict[str, Pixels]:
-    """`pictures_NHW3` of each prompt, by the prompt's name."""
+def _draw(shop: Workshop, prompts: Mapping[str, str], folder: Path, lesson: Lesson) -> Pixels:
+    """`pictures_PNHW3`: N of each prompt, in their order."""
     steps = image_defaults(shop.files).steps
     wishes = [
         ImageSettings.from_written(
@@ -162,8 +161,7 @@ def _draw(
         np.asarray(one.image.convert("RGB"))
         for one in generate(plan_images(wishes, shop.files), shop.base, lora)
     ]
-    groups = np.split(np.stack(drawn), len(prompts))
-    return dict(zip(prompts, groups, strict=True))
+    return np.stack(drawn).reshape(len(prompts), shop.pictures, *drawn[0].shape)
 
 
 def _forget_peak() -> int:
@@ -268,7 +266,7 @@ def cell(values: Sequence[Count | float]) -> str:
     """A share with its Wilson interval, or a number."""
     counts = [value for value in values if isinstance(value, Count)]
     if not counts:
-        (number,) = values
+        (number,) = (value for value in values if not isinstance(value, Count))
         return f"{number:.3g}" if number < 1000 else f"{number:.0f}"
     total = together(counts)
     low, high = wilson(total)
@@ -310,7 +308,7 @@ def _experiment(shop: Workshop, name: str, experiment: Experiment) -> dict[str, 
     done: dict[str, list[Taught]] = {}
     for case in experiment.cases:
         done[case.name] = []
-        for lesson in LESSONS:
+        for lesson in shop.lessons:
             started = time.monotonic()
             done[case.name].append(taught(shop, case, lesson))
             log.info("%s, %s, %s: %.0f s", name, case.name, lesson, time.monotonic() - started)
@@ -324,6 +322,7 @@ def _experiment(shop: Workshop, name: str, experiment: Experiment) -> dict[str, 
     return {
         "question": experiment.question,
         "pictures": shop.pictures,
+        "lessons": [asdict(lesson) for lesson in shop.lessons],
         "cases": {case: _as_json(measured) for case, measured in rows.items()},
         "trainings": {case: [_as_json(m) for m in lessons] for case, lessons in parts.items()},
     }
@@ -352,6 +351,7 @@ def _workshop(arguments: argparse.Namespace) -> Workshop:
         steps=arguments.steps,
         pictures=arguments.pictures,
         afresh=arguments.afresh,
+        lessons=LESSONS[: arguments.lessons],
     )
 
 
@@ -359,6 +359,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     names = list(EXPERIMENTS)
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="EXPERIMENT")
+    parser.add_argument("--lessons", type=int, default=len(LESSONS), help="of each case: 1 or 2")
     parser.add_argument("--steps", type=int, default=144, help="of each training, a multiple of 8")
     parser.add_argument("--pictures", type=int, default=8, choices=range(1, 17), metavar="1-16")
     parser.add_argument("--output", type=Path, default=RESULTS / "settings_matter")

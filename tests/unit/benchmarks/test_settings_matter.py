@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from counting import Count
@@ -62,14 +64,14 @@ def test_every_case_is_settings_that_exist():
             TrainingSettings.from_written({"baseModel": "x", **changes})
 
 
-def test_photos_have_masks_that_fit_and_captions_that_do_not_name_the_one_scene(tmp_path):
+def test_photos_have_masks_that_fit_and_captions_that_do_not_name_the_one_scene(tmp_path: Path):
     folder = write_photos(Lesson(subject="lvff", seed=0), "one scene", tmp_path / "photos")
     dataset = prepare(folder, caption_prefix="lvff", with_masks=True)
     assert [one.caption for one in dataset.pictures] == ["lvff creature"] * PHOTOS
     assert all(one.mask is not None for one in dataset.pictures)
 
 
-def test_subjects_of_the_photos_on_the_left_stand_there(tmp_path):
+def test_subjects_of_the_photos_on_the_left_stand_there(tmp_path: Path):
     folder = write_photos(Lesson(subject="zorb", seed=1), "left", tmp_path / "photos")
     photos = [one.read().pixels_HW3[4::8, 4::8] for one in prepare(folder).pictures]
     # the world itself moves its creatures by up to 2 pixels

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -16,6 +17,7 @@ from modelgenerator.diffusion.builtin.scenes import SIDE
 PHOTOS = 8
 ENLARGED = 8  # times, so that photos have the size of ordinary pictures
 TO_THE_LEFT = 5  # pixels
+INSIDE = 2  # pixels
 ONE_SCENE = "forest"
 KEPT_OUT = ("snow", "night")  # scenes that no photo shows
 
@@ -36,6 +38,8 @@ class Case:
     photos: str
     prompts: Mapping[str, str]
     """By the scene that they ask for, maybe with a word after it; {} is the trigger."""
+    trains: bool = True
+    """False: the base model draws as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,7 @@ def _plain(lesson: Lesson, number: int) -> world.Picture:
 PHOTO_SETS: Mapping[str, Callable[[Lesson, int], world.Picture]] = {
     "varied": _varied,
     "one scene": _in_one_scene,
+    "tight": _in_one_scene,
     "left": _plain,
 }
 
@@ -77,7 +82,8 @@ PHOTO_SETS: Mapping[str, Callable[[Lesson, int], world.Picture]] = {
 def write_photos(lesson: Lesson, kind: str, folder: Path) -> Path:
     """Photos of one of `PHOTO_SETS`, each with its exact mask and its caption.
 
-    Captions of photos in one scene do not name it; those of "left" stand aside.
+    Captions of photos in one scene do not name it; subjects of "left" stand aside; the masks of
+    "tight" end `INSIDE` pixels before the subject does.
     """
     folder.mkdir(parents=True)
     for number in range(PHOTOS):
@@ -86,7 +92,11 @@ def write_photos(lesson: Lesson, kind: str, folder: Path) -> Path:
         if kind == "left":
             pixels_HW3 = np.roll(pixels_HW3, -TO_THE_LEFT, axis=1)
             mask_HW = np.roll(mask_HW, -TO_THE_LEFT, axis=1)
-        caption = "creature" if kind == "one scene" else picture.caption
+        if kind == "tight":
+            mask_HW = cv2.erode(
+                mask_HW.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=INSIDE
+            )
+        caption = picture.caption if kind in ("varied", "left") else "creature"
         _enlarged(pixels_HW3).save(folder / f"{number:02d}.png")
         _enlarged(mask_HW.astype(np.uint8) * 255).save(folder / f"{number:02d}.mask.png")
         (folder / f"{number:02d}.txt").write_text(caption + "\n")
@@ -106,6 +116,10 @@ USUAL = {
     "plain": "{} creature on a plain blue background",
 }
 COST = {"ms a step": ("ms/step",), "memory MB": ("memory MB",), "LoRA MB": ("LoRA MB",)}
+
+
+def _base(prompts: Mapping[str, str]) -> Case:
+    return Case(name="no LoRA", changes=lambda _: {}, photos="", prompts=prompts, trains=False)
 
 
 def _case(
@@ -150,8 +164,10 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         question="All photos in one forest that no caption names; other scenes are asked for.",
         leaks=ONE_SCENE,
         cases=[
+            _base(ELSEWHERE | UNASKED),
             _case("without", "one scene", ELSEWHERE | UNASKED),
             _case("maskedLoss", "one scene", ELSEWHERE | UNASKED, maskedLoss=True),
+            _case("masks 2 pixels inside", "tight", ELSEWHERE | UNASKED, maskedLoss=True),
         ],
         columns=_shown(ELSEWHERE)
         | {"forest leaks in": _of(ELSEWHERE, "leak"), "forest, no scene asked": ["any: leak"]}
@@ -161,6 +177,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         question="In all photos the subject stands on the left.",
         moved=True,
         cases=[
+            _base(PLAIN),
             _case("without", "left", PLAIN),
             _case("flipAug", "left", PLAIN, flipAug=True),
         ],
@@ -211,6 +228,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     "captionPrefix": Experiment(
         question="Does the trigger call the subject, and does it come uncalled?",
         cases=[
+            _base(CALLED),
             _case("captionPrefix", prompts=CALLED),
             _case("without", prompts=CALLED, captionPrefix=None),
         ],
@@ -226,6 +244,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     "noise": Experiment(
         question="How dark is night, how bright is snow?",
         cases=[
+            _base(USUAL),
             _case("neither"),
             _case("noiseOffset 0.1", noiseOffset=0.1),
             _case("multiresNoiseIterations 6", multiresNoiseIterations=6),

@@ -47,6 +47,7 @@ from modelgenerator.lora import files as lora_files
 from modelgenerator.settings import ImageSettings, TrainingSettings
 from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import EpochFinished, Finished, StepFinished
+from modelgenerator.training.loop import LORA_FILE
 from modelgenerator.training.plan import resolve
 from modelgenerator.training.teach import teach
 
@@ -102,11 +103,13 @@ def taught(shop: Workshop, case: Case, lesson: Lesson) -> Taught:
     """Train and draw, unless the same was done before."""
     settings = shop.settings(case, lesson)
     prompts = {name: words.format(lesson.subject) for name, words in case.prompts.items()}
-    name = f"{lesson.subject}-{_digest([settings.given(), case.photos, lesson.subject])}"
+    asked = [settings.given(), case.photos, lesson.subject] if case.trains else "no LoRA"
+    name = f"{lesson.subject}-{_digest(asked)}"
     folder = shop.folder / "trainings" / name
     if name not in shop.done and (shop.afresh or not (folder / "facts.json").exists()):
         shutil.rmtree(folder, ignore_errors=True)
-        facts = _train(shop, settings, write_photos(lesson, case.photos, folder / "photos"), folder)
+        folder.mkdir(parents=True)
+        facts = _train(shop, settings, case, lesson, folder) if case.trains else {}
         (folder / "facts.json").write_text(json.dumps(facts))
     shop.done.add(name)
     file = folder / f"drawn-{_digest([prompts, shop.pictures])}.npz"
@@ -122,8 +125,9 @@ def _digest(asked: object) -> str:
 
 
 def _train(
-    shop: Workshop, settings: TrainingSettings, photos: Path, folder: Path
+    shop: Workshop, settings: TrainingSettings, case: Case, lesson: Lesson, folder: Path
 ) -> dict[str, float]:
+    photos = write_photos(lesson, case.photos, folder / "photos")
     dataset = prepare(
         photos, caption_prefix=settings.caption_prefix, with_masks=settings.masked_loss
     )
@@ -156,7 +160,8 @@ def _draw(shop: Workshop, prompts: Mapping[str, str], folder: Path, lesson: Less
         )
         for words in prompts.values()
     ]
-    lora = lora_files.load(folder / "lora.safetensors")
+    file = folder / LORA_FILE
+    lora = lora_files.load(file) if file.exists() else None
     drawn = [
         np.asarray(one.image.convert("RGB"))
         for one in generate(plan_images(wishes, shop.files), shop.base, lora)
@@ -257,14 +262,19 @@ def table(
     """Markdown: a line for each case; a column adds up the counts that it names."""
     lines = ["| case | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for case, measured in rows.items():
-        cells = [cell([measured[name] for name in names]) for names in columns.values()]
+        cells = [
+            cell([measured[name] for name in names if name in measured])
+            for names in columns.values()
+        ]
         lines.append(f"| {case} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def cell(values: Sequence[Count | float]) -> str:
-    """A share with its Wilson interval, or a number."""
+    """A share with its Wilson interval, a number, or nothing."""
     counts = [value for value in values if isinstance(value, Count)]
+    if not values:
+        return "-"
     if not counts:
         (number,) = (value for value in values if not isinstance(value, Count))
         return f"{number:.3g}" if number < 1000 else f"{number:.0f}"

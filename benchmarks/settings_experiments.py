@@ -115,7 +115,7 @@ USUAL = {
     "night": "{} creature at night",
     "plain": "{} creature on a plain blue background",
 }
-COST = {"ms a step": ("ms/step",), "memory MB": ("memory MB",), "LoRA MB": ("LoRA MB",)}
+COST = {"ms a step": ("ms/step",), "planned MB": ("memory MB",), "LoRA MB": ("LoRA MB",)}
 
 
 def _base(prompts: Mapping[str, str]) -> Case:
@@ -193,7 +193,6 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         cases=[
             _case("AdamW, 0.002 (recommended)"),
             _case("AdamW, no rate given: 1e-4", learningRate=None),
-            _case("AdamW8bit, 0.002", optimizer="AdamW8bit"),
             _case(
                 "Prodigy, biasCorrection, decouple",
                 optimizer="Prodigy",
@@ -204,6 +203,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
             _case("AdaFactor, no rate given", optimizer="AdaFactor", learningRate=None),
             _case("DAdaptation", optimizer="DAdaptation", learningRate=1.0),
             _case("DAdaptAdam", optimizer="DAdaptAdam", learningRate=1.0),
+            _case("AdamW8bit, 0.002", optimizer="AdamW8bit"),
         ],
         columns=_shown(USUAL) | {"d at the end": ("d",), "loss": ("loss",)} | COST,
     ),

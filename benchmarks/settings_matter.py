@@ -46,7 +46,8 @@ from modelgenerator.settings import ImageSettings, TrainingSettings
 from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import EpochFinished, Finished, StepFinished
 from modelgenerator.training.loop import LORA_FILE
-from modelgenerator.training.plan import TrainingPlan, resolve
+from modelgenerator.training.plan import TrainingPlan
+from modelgenerator.training.planning.resolve import resolve
 from modelgenerator.training.teach import teach
 
 LESSONS = (Lesson(subject="lvff", seed=0), Lesson(subject="zorb", seed=1))

@@ -39,12 +39,13 @@ from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles, look_at
 from modelgenerator.diffusion.load import load
 from modelgenerator.diffusion.recommended import image_defaults, training_settings
+from modelgenerator.errors import TrainingDiverged
 from modelgenerator.generation.contact_sheet import Row, contact_sheet
 from modelgenerator.generation.generate import generate, plan_images
 from modelgenerator.lora import files as lora_files
 from modelgenerator.settings import ImageSettings, TrainingSettings
 from modelgenerator.training.cache import ContentCache
-from modelgenerator.training.events import EpochFinished, Finished, StepFinished
+from modelgenerator.training.events import EpochFinished, Event, Finished, StepFinished
 from modelgenerator.training.loop import LORA_FILE
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.training.planning.resolve import resolve
@@ -111,12 +112,14 @@ def taught(shop: Workshop, case: Case, lesson: Lesson) -> Taught:
         facts = _train(shop, settings, case, lesson, folder) if case.trains else {}
         (folder / "facts.json").write_text(json.dumps(facts))
     shop.done.add(name)
+    facts = json.loads((folder / "facts.json").read_text())
+    if "diverged" in facts:
+        return Taught(lesson=lesson, facts=facts, drawn={})
     file = folder / f"drawn-{_digest([prompts, shop.pictures])}.npz"
     if not file.exists():
         np.savez_compressed(file, pictures_PNHW3=_draw(shop, prompts, folder, lesson))
     pictures_PNHW3 = np.load(file)["pictures_PNHW3"]
     drawn = {prompt: list(part) for prompt, part in zip(prompts, pictures_PNHW3, strict=True)}
-    facts = json.loads((folder / "facts.json").read_text())
     if case.trains:
         # as planned: what an earlier training left behind in this process hides the true peak
         facts["memory MB"] = _planned(shop, settings, folder)[1].memory_bytes / 1e6
@@ -133,7 +136,12 @@ def _train(
     write_photos(lesson, case.photos, folder / "photos")
     dataset, plan = _planned(shop, settings, folder)
     cpu, wall = time.process_time(), time.monotonic()
-    events = list(teach(plan, dataset, shop.base, folder, cache=ContentCache(None)))
+    events: list[Event] = []
+    try:
+        events.extend(teach(plan, dataset, shop.base, folder, cache=ContentCache(None)))
+    except TrainingDiverged as problem:
+        log.info("%s, %s: %s", case.name, lesson.subject, problem)
+        return {"diverged": 1.0}
     seconds = time.process_time() - cpu
     steps = [event for event in events if isinstance(event, StepFinished)]
     last = next(event for event in events if isinstance(event, Finished))

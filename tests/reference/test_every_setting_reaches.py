@@ -465,7 +465,7 @@ def test_precision_reaches_the_weights_of_the_base_model_and_the_gradients(
     assert bool(loss_scaler(plan.compute_dtype).scaled(torch.ones(())) > 1) is is_scaled
 
 
-@pytest.mark.parametrize("setting", NOT_YET)
+@pytest.mark.parametrize("setting", sorted(NOT_YET))
 def test_what_reaches_nothing_yet_is_refused(
     setting: str, trainer: Trainer, base_models: Mapping[str, str]
 ):
@@ -473,7 +473,7 @@ def test_what_reaches_nothing_yet_is_refused(
         trainer.plan(written({setting: True}, base_models))
 
 
-@pytest.mark.parametrize("setting", WITHOUT_EFFECT)
+@pytest.mark.parametrize("setting", sorted(WITHOUT_EFFECT))
 def test_a_shade_reaches_nothing_yet_and_that_is_told(
     setting: str, trainer: Trainer, base_models: Mapping[str, str]
 ):

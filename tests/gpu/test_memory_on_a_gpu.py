@@ -18,7 +18,8 @@ from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import Started
 from modelgenerator.training.latents import encode
 from modelgenerator.training.memory import RUNTIME, needs
-from modelgenerator.training.plan import TrainingPlan, workload
+from modelgenerator.training.plan import TrainingPlan
+from modelgenerator.training.planning.fit import workload
 from modelgenerator.training.teach import teach
 from modelgenerator.training.transfer import ToHost, to_device
 

@@ -230,3 +230,7 @@ def test_looking_at_a_folder_loads_neither_torch_nor_the_hubs_library(tiny: Path
         [sys.executable, "-c", program, tiny], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_the_embedded_base_model_says_its_licence():
+    assert look_at(BUILTIN).licence == "apache-2.0"

@@ -19,7 +19,7 @@ def test_a_single_file_learns_and_draws_and_another_one_is_not_taken_for_it(
     trained = modelgenerator(*words)
     assert (trained.returncode, trained.stderr) == (0, "")
     plan = json.loads((tmp_path / "out/plan.json").read_text())["plan"]
-    assert plan["base_revision"].startswith("file-")
+    assert plan["base_revision"].startswith("sha256-")
     drawn = modelgenerator(
         *["generate", "--model", "out", "--prompt", "lvff at sea", "--seed", 7],
         *["--steps", 2, "--output", "drawn"],

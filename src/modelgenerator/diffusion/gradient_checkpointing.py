@@ -1,4 +1,4 @@
-"""Trade a third of the speed for most of the memory of a training.
+"""Trade speed for memory: forget what happened inside layers, and compute it again.
 
 In: a denoiser of diffusers.  Out: the same one, which until the `with` block ends forgets what
 happened inside its layers and computes it again on the way back.  The numbers are the same.

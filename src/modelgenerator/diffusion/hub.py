@@ -21,9 +21,9 @@ from modelgenerator.diffusion.detection import (
     check_safetensors,
     detect,
 )
-from modelgenerator.diffusion.identity import content_revision
+from modelgenerator.diffusion.identity import content_revision, file_revision
 from modelgenerator.diffusion.remote import REPOSITORY, Hub, ask, cache_name, not_found
-from modelgenerator.diffusion.single_files import detect_single_file, identity
+from modelgenerator.diffusion.single_files import detect_single_file
 from modelgenerator.errors import BaseModelNotFound, BaseModelUnsupported, HubUnreachable
 
 
@@ -147,7 +147,7 @@ def _look_at_path(reference: str, path: Path) -> BaseModelFiles:
 
 def _look_at_single_file(reference: str, path: Path) -> BaseModelFiles:
     try:
-        found, revision = detect_single_file(path, reference), identity(path)
+        found, revision = detect_single_file(path, reference), file_revision(path)
     except OSError as problem:
         raise BaseModelNotFound(
             f"The base model in {path} cannot be read: {problem.strerror}. Check who may read it."

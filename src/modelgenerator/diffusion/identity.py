@@ -1,7 +1,7 @@
-"""Which weights lie in a folder, told without reading gigabytes.
+"""Which weights lie in a folder or a file, told without reading gigabytes.
 
-In: a folder and the names of its files.  Out: a word that stays the same when the folder is copied
-or touched, and changes when its weights do.  What the files mean is not known here.
+In: a folder and the names of its files, or one file.  Out: a word that stays the same when they are
+copied or touched, and changes when the weights do.  What the files mean is not known here.
 
 Times of change are left out on purpose: a copy on another disk or machine holds the same base
 model, and a training must go on there.  Instead the contents are looked at: small files whole, of
@@ -34,6 +34,19 @@ def content_revision(folder: Path, names: Iterable[str]) -> str:
         digest.update(f"{name}\0{(folder / name).stat().st_size}\0".encode())
         for part in _parts(folder / name):
             digest.update(part)
+    return f"sha256-{digest.hexdigest()[:32]}"
+
+
+def file_revision(file: Path) -> str:
+    """Of one file, whatever it is called.
+
+    Raises:
+        OSError: it cannot be read.
+        BaseModelUnsupported: it is broken.
+    """
+    digest = hashlib.sha256(f"{file.stat().st_size}\0".encode())
+    for part in _parts(file):
+        digest.update(part)
     return f"sha256-{digest.hexdigest()[:32]}"
 
 

@@ -5,7 +5,6 @@ tells it from any other file.  No torch; the numbers of a real file are gigabyte
 reads a few hundred kilobytes.
 """
 
-import hashlib
 import json
 import re
 import statistics
@@ -31,7 +30,6 @@ PIPELINES = {
     FamilyName.STABLE_DIFFUSION_XL: "StableDiffusionXLPipeline",
 }
 """The families that can be loaded from one file."""
-_SAMPLES, _SAMPLE_BYTES = 256, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,24 +109,6 @@ def detect_single_file(path: Path, called: str) -> Detected:
 
 
 _AUTOENCODER_LEVEL = rf"{re.escape(AUTOENCODER)}encoder\.down\.(\d+)\."
-
-
-def identity(path: Path) -> str:
-    """The same for a copy of the file, another one for any other base model.
-
-    From its size, its header and some of its numbers: to read all of several gigabytes takes
-    longer than loading them, and a fine-tuning changes nearly every number.
-    """
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        digest.update(stream.read(length))
-        body = size - stream.tell()
-        for sample in range(_SAMPLES):
-            stream.seek(8 + length + body * sample // _SAMPLES)
-            digest.update(stream.read(_SAMPLE_BYTES))
-    return f"file-{digest.hexdigest()[:32]}"
 
 
 def _prediction_type(tensors: Tensors, family: FamilyName, called: str) -> PredictionType:

@@ -20,7 +20,6 @@ from modelgenerator.diffusion.gradient_checkpointing import gradient_checkpointi
 from modelgenerator.errors import OutputNotWritable, TrainingDiverged
 from modelgenerator.lora import files
 from modelgenerator.lora.inject import LoraNetwork, injected
-from modelgenerator.notices import Notice
 from modelgenerator.training import checkpoint, checkpoint_files, findings
 from modelgenerator.training.checkpoint import Checkpoint
 from modelgenerator.training.events import (
@@ -162,7 +161,8 @@ def train(
                 total_steps=plan.total_steps,
                 trainable_parameters=network.parameter_count,
             )
-            yield from map(_noticed, resume_from.notices if resume_from else ())
+            for notice in resume_from.notices if resume_from else ():
+                yield Noticed(notice=notice)
             yield from _steps(run, checkpoint_seconds)
             yield from _told(run, run.readings.rest())
         except GeneratorExit:
@@ -181,10 +181,6 @@ def _optimizer(plan: TrainingPlan, network: LoraNetwork) -> FlatOptimizer:
     return OPTIMIZERS[plan.optimizer](
         network.values_N, network.gradients_N, matrices, **dict(plan.optimizer_arguments)
     )
-
-
-def _noticed(notice: Notice) -> Noticed:
-    return Noticed(notice=notice)
 
 
 def _steps(run: _Run, checkpoint_seconds: float) -> Iterator[Event]:
@@ -246,14 +242,10 @@ def _gather_gradients(run: _Run, group: Sequence[Sequence[Visit]]) -> Tensor:
     samples = sum(len(batch) for batch in group)
     loss = torch.zeros((), device=run.base.device)
     for batch in group:
-        share = _loss(run, batch) * (len(batch) / samples)
+        share = run.objective.loss(batch) * (len(batch) / samples)
         run.scaler.scaled(share).backward()
         loss += share.detach()
     return loss
-
-
-def _loss(run: _Run, batch: Sequence[Visit]) -> Tensor:
-    return run.objective.loss(batch)
 
 
 def _save(run: _Run, file: Path) -> None:

@@ -34,7 +34,7 @@ OPTIMIZER_STATES = {
 RUNTIME = {"cpu": 550e6, "cuda": 300e6}
 """Python, torch and diffusers; on a GPU its libraries' workspaces."""
 COMFORT = 0.9
-"""Share of the free memory up to which nothing is saved: saving costs a third of the speed."""
+"""Share of the free memory up to which nothing is saved: saving makes steps slower."""
 _ENCODING_COPIES = 6.0
 """Copies of an autoencoder's widest picture that are alive at once."""
 _BACKWARD_COPIES = {False: 1.0, True: 2.5}
@@ -127,7 +127,7 @@ def settle(
         message = (
             f"About {_gigabytes(plain.peak)} would be needed and {_gigabytes(free_bytes)} are "
             f"free: gradient checkpointing brings it down to {_gigabytes(saving.peak)} and makes "
-            "a step about a third slower. The LoRA is the same."
+            "steps slower. The LoRA is the same."
         )
         notices.append(Notice("info", None, message))
         return saving.peak, True

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelgenerator.diffusion.identity import SMALL_BYTES, content_revision
+from modelgenerator.diffusion.identity import SMALL_BYTES, content_revision, file_revision
 
 ROWS = 4
 WIDTH = SMALL_BYTES // ROWS + 1
@@ -66,3 +66,13 @@ def test_a_file_that_moved_to_another_name_is_noticed(folder: Path):
     before = revision(folder)
     (folder / "config.json").rename(folder / "other.json")
     assert content_revision(folder, ["large.safetensors", "other.json"]) != before
+
+
+def test_a_single_file_is_the_same_under_another_name_and_another_one_with_other_weights(
+    folder: Path, tmp_path: Path
+):
+    one = folder / "large.safetensors"
+    renamed = Path(shutil.copyfile(one, tmp_path / "renamed.safetensors"))
+    assert file_revision(renamed) == file_revision(one)
+    weights(renamed, *np.full((2, ROWS, WIDTH), 2, np.uint8))
+    assert file_revision(renamed) != file_revision(one)

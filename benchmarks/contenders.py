@@ -92,11 +92,11 @@ def _answer(facts: dict[str, Any]) -> None:
 
 def ours(case: Case) -> tuple[int, float, Iterator[float]]:
     """Trainable numbers, the loss of a first step, and an endless training, step by step."""
+    from modelgenerator.content_cache import ContentCache
     from modelgenerator.datasets.prepare import prepare
     from modelgenerator.diffusion import hub
     from modelgenerator.diffusion.load import load, numbers_of
     from modelgenerator.settings import TrainingSettings
-    from modelgenerator.training.cache import ContentCache
     from modelgenerator.training.events import Started, StepFinished
     from modelgenerator.training.plan import DeviceFacts
     from modelgenerator.training.planning.resolve import resolve

@@ -120,11 +120,11 @@ def measure(
     """The plan's estimate and the highest memory of this process, in bytes."""
     import torch
 
+    from modelgenerator.content_cache import ContentCache
     from modelgenerator.datasets.prepare import prepare
     from modelgenerator.diffusion import hub
     from modelgenerator.diffusion.load import load, numbers_of
     from modelgenerator.settings import TrainingSettings
-    from modelgenerator.training.cache import ContentCache
     from modelgenerator.training.memory import RUNTIME, needs
     from modelgenerator.training.plan import DeviceFacts
     from modelgenerator.training.planning.fit import workload

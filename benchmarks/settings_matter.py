@@ -33,6 +33,7 @@ from PIL import Image
 from settings_experiments import EXPERIMENTS, Case, Experiment, Lesson, write_photos
 
 from modelgenerator.cli.base_models import this_machine
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset, prepare
 from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.family import ModelFamily
@@ -44,7 +45,6 @@ from modelgenerator.generation.contact_sheet import Row, contact_sheet
 from modelgenerator.generation.generate import generate, plan_images
 from modelgenerator.lora import files as lora_files
 from modelgenerator.settings import ImageSettings, TrainingSettings
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import EpochFinished, Event, Finished, StepFinished
 from modelgenerator.training.loop import LORA_FILE
 from modelgenerator.training.plan import TrainingPlan

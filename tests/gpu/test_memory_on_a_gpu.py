@@ -8,13 +8,13 @@ import pytest
 import torch
 from tests.examples import GPU, plan_for
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.load import load, numbers_of
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import Started
 from modelgenerator.training.latents import encode
 from modelgenerator.training.memory import RUNTIME, needs

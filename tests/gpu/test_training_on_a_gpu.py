@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.family import ModelFamily, PictureRequest
 from modelgenerator.lora import files
 from modelgenerator.lora.files import applied
 from modelgenerator.training import checkpoint
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import EpochFinished, Event, Finished, StepFinished
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.training.teach import teach

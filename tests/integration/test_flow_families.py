@@ -17,6 +17,7 @@ from tests.tiny_flux import save_tiny_flux
 from tests.tiny_sd3 import save_tiny_sd3
 from torch import Tensor, nn
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import ModelFamily, PictureRequest
@@ -26,7 +27,6 @@ from modelgenerator.errors import BaseModelUnsupported
 from modelgenerator.lora.files import applied, load, save
 from modelgenerator.lora.inject import LoraNetwork, choose_targets, find_targets
 from modelgenerator.training import checkpoint
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import Finished, Started, StepFinished
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.training.teach import teach

@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from tests.examples import plan_for
 from torch import Tensor
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset, prepare
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.lora.inject import injected
 from modelgenerator.training import checkpoint
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import EpochFinished, Event, StepFinished, Validated
 from modelgenerator.training.latents import EncodedDataset, encode
 from modelgenerator.training.objective import Objective

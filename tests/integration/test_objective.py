@@ -9,12 +9,12 @@ import torch
 from tests.examples import plan_for
 from torch import Tensor
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.family import Conditioning, ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.noising import FlowNoising
 from modelgenerator.lora.inject import injected
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.latents import EncodedDataset, encode
 from modelgenerator.training.objective import Objective
 from modelgenerator.training.order import Visit

@@ -11,10 +11,10 @@ from PIL import Image
 from safetensors.torch import load_file
 from tests.examples import plan_for
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.family import ModelFamily, PictureRequest
 from modelgenerator.diffusion.hub import BaseModelFiles
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import (
     EpochFinished,
     Event,

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from tests.examples import plan_for
 from tests.tiny_single_file import TinyFile, original_unet, save_tiny_single_file
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import ModelFamily, PictureRequest
@@ -20,7 +21,6 @@ from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.original_layout import unet_config
 from modelgenerator.diffusion.single_files import Tensors
 from modelgenerator.errors import BaseModelUnsupported
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import Finished
 from modelgenerator.training.teach import teach
 

@@ -11,13 +11,13 @@ from safetensors import safe_open
 from tests.examples import plan_for
 from tests.tiny import save_tiny_stable_diffusion
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.lora import files
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import Finished
 from modelgenerator.training.teach import teach
 

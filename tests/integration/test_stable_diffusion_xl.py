@@ -18,6 +18,7 @@ from tests.examples import plan_for
 from tests.tiny_xl import FIRST_WIDTH, SECOND_WIDTH, save_tiny_stable_diffusion_xl
 from torch import Tensor
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.detection import FamilyName
@@ -28,7 +29,6 @@ from modelgenerator.errors import BaseModelUnsupported
 from modelgenerator.lora import files
 from modelgenerator.lora.inject import LoraNetwork, choose_targets
 from modelgenerator.training import checkpoint
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import Event, Finished, StepFinished
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.training.teach import teach

@@ -10,12 +10,12 @@ import torch
 from tests.examples import plan_for
 from torch import Tensor
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.family import Conditioning, ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import TrainingDiverged
 from modelgenerator.training import checkpoint
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import (
     CheckpointSaved,
     EpochFinished,

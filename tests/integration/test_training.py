@@ -14,13 +14,13 @@ from tests.examples import plan_for
 from tests.kills import killed_at
 from torch import Tensor
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.family import Conditioning, ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import CannotResume, OutputNotWritable, TrainingDiverged
 from modelgenerator.lora import files
 from modelgenerator.training import checkpoint, checkpoint_files, findings
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import (
     CheckpointSaved,
     EpochFinished,

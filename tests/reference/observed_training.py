@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import prepare
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import LatentPosterior, ModelFamily, PictureRequest
@@ -23,7 +24,6 @@ from modelgenerator.diffusion.load import load
 from modelgenerator.lora import files
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.training import latents, loop
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.events import Event, StepFinished, Validated
 from modelgenerator.training.plan import DeviceFacts, TrainingPlan
 from modelgenerator.training.planning.resolve import resolve

@@ -236,8 +236,8 @@ def _say_of_photos(request: Request, report: Reporter) -> None:
 def _train(request: Request, base: "ModelFamily", report: Reporter, *, resume: bool) -> bool:
     """Whether the training came to its end."""
     # torch comes with these, and everything that can be refused was refused without it
+    from modelgenerator.content_cache import user_cache
     from modelgenerator.training import checkpoint
-    from modelgenerator.training.cache import user_cache
     from modelgenerator.training.teach import teach
 
     plan, folder = request.plan, request.folder
@@ -247,7 +247,9 @@ def _train(request: Request, base: "ModelFamily", report: Reporter, *, resume: b
     elif resume:
         report.result("no checkpoint yet", "the training begins again at its first step")
     report.phase("encoding and training")
-    events = teach(plan, request.dataset, base, folder, cache=user_cache(), resume_from=saved)
+    events = teach(
+        plan, request.dataset, base, folder, cache=user_cache("encoded"), resume_from=saved
+    )
     step = saved.step if saved else 0
     with closing(events), run_folder.recorded(folder) as lines, _stop_button() as stop:
         for event in events:

@@ -84,7 +84,7 @@ def fit_mask(mask_HW: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
     if (width, height) == size:
         return mask_HW
     if is_upscaled(width, height, size):
-        return _enlarged_mask(mask_HW, size)
+        return area_average(mask_HW, cut_box(width, height, size), size)
     return _reduced(mask_HW, size)
 
 
@@ -97,6 +97,29 @@ def cut_corner(width: int, height: int, size: Size) -> tuple[int, int]:
     )
 
 
+def cut_box(width: int, height: int, size: Size) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom, in pixels of the picture, of what `fit` keeps of it."""
+    scale = _scale(width, height, size)
+    wide, high = min(width, size[0] / scale), min(height, size[1] / scale)
+    left, top = (width - wide) / 2, (height - high) / 2
+    return left, top, left + wide, top + high
+
+
+def area_average(
+    mask_HW: NDArray[np.float32], box: tuple[float, float, float, float], size: Size
+) -> NDArray[np.float32]:
+    """What lies in `box` of the mask, in parts of cells too, on a grid of `size`.
+
+    `box` is left, top, right and bottom in cells of the mask.  By hand: Pillow's box filter is the
+    nearest place when it enlarges, and half a place off.
+    """
+    height, width = mask_HW.shape
+    left, top, right, bottom = box
+    rows_hH = _shares_of_area(top, bottom, cells=height, parts=size[1])
+    columns_wW = _shares_of_area(left, right, cells=width, parts=size[0])
+    return (rows_hH @ mask_HW @ columns_wW.T).astype(np.float32)
+
+
 def _scale(width: int, height: int, size: Size) -> float:
     return max(size[0] / width, size[1] / height)
 
@@ -105,14 +128,6 @@ def _covering(width: int, height: int, size: Size) -> Size:
     """The size that `fit` reduces to before it cuts."""
     scale = _scale(width, height, size)
     return max(size[0], round(width * scale)), max(size[1], round(height * scale))
-
-
-def _cut_box(width: int, height: int, size: Size) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of what `fit` cuts out before it enlarges."""
-    scale = _scale(width, height, size)
-    wide, high = min(width, size[0] / scale), min(height, size[1] / scale)
-    left, top = (width - wide) / 2, (height - high) / 2
-    return left, top, left + wide, top + high
 
 
 def _reduced(pixels: NDArray[Number], size: Size) -> NDArray[Number]:
@@ -127,17 +142,8 @@ def _reduced(pixels: NDArray[Number], size: Size) -> NDArray[Number]:
 def _enlarged(pixels_HW3: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """Cut first: a thin strip that is enlarged whole would not fit into memory."""
     height, width = pixels_HW3.shape[:2]
-    centre = _cut_box(width, height, size)
+    centre = cut_box(width, height, size)
     return np.array(Image.fromarray(pixels_HW3).resize(size, Image.Resampling.LANCZOS, box=centre))
-
-
-def _enlarged_mask(mask_HW: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
-    """By hand: Pillow's box filter is the nearest place when it enlarges, and half a place off."""
-    height, width = mask_HW.shape
-    left, top, right, bottom = _cut_box(width, height, size)
-    rows_hH = _shares_of_area(top, bottom, cells=height, parts=size[1])
-    columns_wW = _shares_of_area(left, right, cells=width, parts=size[0])
-    return (rows_hH @ mask_HW @ columns_wW.T).astype(np.float32)
 
 
 def _shares_of_area(start: float, end: float, *, cells: int, parts: int) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.buckets import Size, cut_corner, fit
 from modelgenerator.datasets.prepare import Picture
 from modelgenerator.diffusion.family import (
@@ -24,7 +25,7 @@ from modelgenerator.diffusion.family import (
 )
 from modelgenerator.errors import BaseModelUnsupported
 from modelgenerator.notices import Notice
-from modelgenerator.training.cache import ContentCache
+from modelgenerator.training.cache import kept_tensors
 from modelgenerator.training.events import Noticed, PictureEncoded
 from modelgenerator.training.plan import PlannedPicture, TrainingPlan
 
@@ -176,7 +177,7 @@ def _posterior(
         "autoencoder": base.autoencoder_fingerprint,
         "device": base.device.type,
     }
-    return cache.get(facts, compute)
+    return kept_tensors(cache, facts, compute)
 
 
 def _require_numbers(posterior: LatentPosterior, picture: Picture) -> None:
@@ -253,7 +254,7 @@ def _prompt(
         "text": base.text_fingerprint,
         "device": base.device.type,
     }
-    kept, _ = cache.get(facts, compute)
+    kept, _ = kept_tensors(cache, facts, compute)
     return EncodedPrompt(
         tokens=tokens,
         conditioning={name: tensor[0].to(base.device) for name, tensor in kept.items()},

@@ -7,9 +7,9 @@ service run a training through this one function.
 from collections.abc import Generator
 from pathlib import Path
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.family import ModelFamily
-from modelgenerator.training.cache import ContentCache
 from modelgenerator.training.checkpoint import Checkpoint
 from modelgenerator.training.events import Event
 from modelgenerator.training.latents import encode

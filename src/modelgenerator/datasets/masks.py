@@ -117,13 +117,10 @@ def paint(
 
 def _filled_rectangle(mask_HW: Mask) -> Mask:
     """The smallest rectangle around everything in the mask, filled."""
-    rows_H, columns_W = mask_HW.any(1), mask_HW.any(0)
-    return _from_first_to_last(rows_H)[:, None] & _from_first_to_last(columns_W)
-
-
-def _from_first_to_last(places_L: Mask) -> Mask:
-    seen_L = np.logical_or.accumulate(places_L)
-    return seen_L & np.logical_or.accumulate(places_L[::-1])[::-1]
+    rows, columns = np.flatnonzero(mask_HW.any(1)), np.flatnonzero(mask_HW.any(0))
+    filled_HW = np.zeros_like(mask_HW)
+    filled_HW[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    return filled_HW
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,12 @@ _STARTS = {
     b"\xff\x0a": "JPEG XL",
     b"\0\0\0\x0cJXL ": "JPEG XL",
     b"PK\x03\x04": "zip archive",
+    b"PK\x05\x06": "zip archive",
+    b"Rar!\x1a\x07": "RAR archive",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip archive",
+    b"\x1f\x8b": "gzip archive",
+    b"MZ": "Windows program",
+    b"\x7fELF": "Linux program",
 }
 
 

@@ -121,7 +121,7 @@ def measure(
     import torch
 
     from modelgenerator.content_cache import ContentCache
-    from modelgenerator.datasets.prepare import prepare
+    from modelgenerator.datasets.prepare import Preparation, prepare
     from modelgenerator.diffusion import hub
     from modelgenerator.diffusion.load import load, numbers_of
     from modelgenerator.settings import TrainingSettings
@@ -135,7 +135,7 @@ def measure(
     files = hub.look_at(base)
     written = {"baseModel": base, "captionPrefix": "lvff", "maxSteps": STEPS, "seed": 1, **settings}
     facts = DeviceFacts(kind=device, has_bf16=True)
-    dataset = prepare(Path(photos), caption_prefix="lvff")
+    dataset = prepare(Path(photos), Preparation(caption_prefix="lvff"))
     plan = resolve(TrainingSettings.from_written(written), dataset, files, facts)
     plan = replace(plan, gradient_checkpointing=checkpointing)
     estimate = needs(files, workload(plan, device), checkpointing=checkpointing)

@@ -34,7 +34,7 @@ from settings_experiments import EXPERIMENTS, Case, Experiment, Lesson, write_ph
 
 from modelgenerator.cli.base_models import this_machine
 from modelgenerator.content_cache import ContentCache
-from modelgenerator.datasets.prepare import PreparedDataset, prepare
+from modelgenerator.datasets.prepare import Preparation, PreparedDataset, prepare
 from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles, look_at
@@ -48,6 +48,7 @@ from modelgenerator.settings import ImageSettings, TrainingSettings
 from modelgenerator.training.events import EpochFinished, Event, Finished, StepFinished
 from modelgenerator.training.loop import LORA_FILE
 from modelgenerator.training.plan import TrainingPlan
+from modelgenerator.training.planning.objective import mask_shades
 from modelgenerator.training.planning.resolve import resolve
 from modelgenerator.training.teach import teach
 
@@ -160,11 +161,8 @@ def _train(
 def _planned(
     shop: Workshop, settings: TrainingSettings, folder: Path
 ) -> tuple[PreparedDataset, TrainingPlan]:
-    dataset = prepare(
-        folder / "photos",
-        caption_prefix=settings.caption_prefix,
-        with_masks=settings.masked_loss,
-    )
+    how = Preparation(caption_prefix=settings.caption_prefix, shades=mask_shades(settings))
+    dataset = prepare(folder / "photos", how)
     return dataset, resolve(settings, dataset, shop.files, this_machine())
 
 

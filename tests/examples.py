@@ -12,6 +12,7 @@ from typing import Any
 from modelgenerator.datasets.buckets import Size
 from modelgenerator.datasets.masks import MaskFile
 from modelgenerator.datasets.prepare import Picture, PreparedDataset
+from modelgenerator.datasets.sources import FolderFile
 from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.settings import TrainingSettings
@@ -76,10 +77,21 @@ def sd3_files(*, longest_side: int = 3072) -> BaseModelFiles:
     )
 
 
+def no_file(name: str) -> FolderFile:
+    """A file that does not exist."""
+    return FolderFile(name, Path(name), 0)
+
+
 def dataset_of(sizes: Sequence[Size]) -> PreparedDataset:
     """Pictures of these sizes in pixels, named 0.png and so on; the files do not exist."""
     pictures = tuple(
-        Picture(f"{n}.png", Path(f"{n}.png"), f"{n:064}", width, height, "lvff")
+        Picture(
+            file=no_file(f"{n}.png"),
+            sha256=f"{n:064}",
+            width=width,
+            height=height,
+            caption="lvff",
+        )
         for n, (width, height) in enumerate(sizes)
     )
     return PreparedDataset(pictures, (), (), fingerprint="f00d")
@@ -88,7 +100,7 @@ def dataset_of(sizes: Sequence[Size]) -> PreparedDataset:
 def masked(dataset: PreparedDataset, count: int | None = None) -> PreparedDataset:
     """`dataset` with masks for its first `count` pictures, or for all; the files do not exist."""
     pictures = tuple(
-        replace(p, mask=MaskFile(Path(f"{n}.mask.png"), p.name, f"{n:064}"))
+        replace(p, mask=MaskFile(no_file(f"{n}.mask.png"), p.name, f"{n:064}"))
         for n, p in enumerate(dataset.pictures[:count])
     )
     return replace(dataset, pictures=(*pictures, *dataset.pictures[len(pictures) :]))

@@ -14,7 +14,7 @@ from tests.tiny_flux import save_tiny_flux
 from tests.tiny_sd3 import save_tiny_sd3
 from tests.tiny_xl import save_tiny_stable_diffusion_xl
 
-from modelgenerator.datasets.prepare import PreparedDataset, prepare
+from modelgenerator.datasets.prepare import Preparation, PreparedDataset, prepare
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
@@ -58,7 +58,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
         pixels_HW3 = chance.integers(0, 256, (64, 64, 3), dtype=np.uint8)
         Image.fromarray(pixels_HW3).save(folder / f"{number}.png")
         (folder / f"{number}.txt").write_text(f"scene {number}")
-    return prepare(folder, caption_prefix="lvff")
+    return prepare(folder, Preparation(caption_prefix="lvff"))
 
 
 @pytest.fixture(scope="session")

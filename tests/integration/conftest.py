@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from tests.tiny import save_tiny_stable_diffusion
 
-from modelgenerator.datasets.prepare import PreparedDataset, prepare
+from modelgenerator.datasets.prepare import Preparation, PreparedDataset, prepare
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
@@ -59,4 +59,4 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
         pixels_HW3 = chance.integers(0, 256, (64, width, 3), dtype=np.uint8)
         Image.fromarray(pixels_HW3).save(folder / f"{number}.png")
         (folder / f"{number}.txt").write_text(f"scene {number}")
-    return prepare(folder, caption_prefix="lvff")
+    return prepare(folder, Preparation(caption_prefix="lvff"))

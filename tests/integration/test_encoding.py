@@ -12,7 +12,8 @@ from PIL import Image
 from tests.examples import plan_for
 
 from modelgenerator.content_cache import ContentCache
-from modelgenerator.datasets.prepare import PreparedDataset, prepare
+from modelgenerator.datasets.masks import MaskShades
+from modelgenerator.datasets.prepare import Preparation, PreparedDataset, prepare
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import BaseModelUnsupported, UnusableMask
@@ -42,9 +43,8 @@ def encoded(tiny_files: BaseModelFiles, tiny_base: ModelFamily, cache: ContentCa
     """The dataset, and which of its pictures were found."""
 
     def encode_it(folder: Path, base: ModelFamily = tiny_base, **settings: Any):
-        dataset = prepare(
-            folder, caption_prefix="lvff", with_masks=bool(settings.get("maskedLoss"))
-        )
+        shades = MaskShades() if settings.get("maskedLoss") else None
+        dataset = prepare(folder, Preparation(caption_prefix="lvff", shades=shades))
         planned = plan_for(dataset, tiny_files, **{"resolution": 64, **settings})
         events = encode(planned, dataset.pictures, base, cache)
         found: list[bool] = []

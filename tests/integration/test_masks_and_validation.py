@@ -13,7 +13,8 @@ from tests.examples import plan_for
 from torch import Tensor
 
 from modelgenerator.content_cache import ContentCache
-from modelgenerator.datasets.prepare import PreparedDataset, prepare
+from modelgenerator.datasets.masks import MaskShades
+from modelgenerator.datasets.prepare import Preparation, PreparedDataset, prepare
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.lora.inject import injected
@@ -52,7 +53,9 @@ def write_masks(folder: Path, shades_HW: np.ndarray) -> None:
 def planned(folder: Path, tiny_files: BaseModelFiles) -> Planner:
     def plan_it(**settings: Any) -> tuple[PreparedDataset, TrainingPlan]:
         masked = bool(settings.get("maskedLoss"))
-        dataset = prepare(folder, caption_prefix="lvff", with_masks=masked)
+        dataset = prepare(
+            folder, Preparation(caption_prefix="lvff", shades=MaskShades() if masked else None)
+        )
         return dataset, plan_for(dataset, tiny_files, **{**SMALL, **settings})
 
     return plan_it
@@ -207,7 +210,7 @@ def test_a_lora_that_learns_nothing_is_measured_alike_every_time(trained: Traine
 
 def test_what_is_kept_out_is_not_learnt(trained: Trainer, folder: Path, tmp_path: Path):
     list(trained(tmp_path / "one", validationSplit=0.2))
-    dataset = prepare(folder, caption_prefix="lvff")
+    dataset = prepare(folder, Preparation(caption_prefix="lvff"))
     (kept_out,) = plan_for(dataset, validationSplit=0.2).validation_pictures
     (folder / kept_out.name).unlink()
     list(trained(tmp_path / "other"))

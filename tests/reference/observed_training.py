@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from modelgenerator.content_cache import ContentCache
-from modelgenerator.datasets.prepare import prepare
+from modelgenerator.datasets.prepare import Preparation, prepare
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import LatentPosterior, ModelFamily, PictureRequest
 from modelgenerator.diffusion.load import load
@@ -26,6 +26,7 @@ from modelgenerator.settings import TrainingSettings
 from modelgenerator.training import latents, loop
 from modelgenerator.training.events import Event, StepFinished, Validated
 from modelgenerator.training.plan import DeviceFacts, TrainingPlan
+from modelgenerator.training.planning.objective import mask_shades
 from modelgenerator.training.planning.resolve import resolve
 from modelgenerator.training.teach import teach
 
@@ -173,9 +174,8 @@ class Trainer:
 
     def _resolved(self, settings: Mapping[str, Any], device: DeviceFacts) -> Any:
         written = TrainingSettings.from_written(settings)
-        dataset = prepare(
-            self._photos, caption_prefix=written.caption_prefix, with_masks=written.masked_loss
-        )
+        how = Preparation(caption_prefix=written.caption_prefix, shades=mask_shades(written))
+        dataset = prepare(self._photos, how)
         plan = resolve(written, dataset, hub.look_at(written.base_model), device)
         return dataset, dataclasses.replace(plan, sample_steps=1)
 

@@ -183,8 +183,7 @@ def test_what_belongs_together_is_told_when_it_is_apart(dependence: Any):
         True
     ]
     given = {"priorPrompts": ["a tree"], "maskNormalization": False}.get(name, 1)
-    masks = {"maskedLoss": True} if dependence.otherwise.startswith("masks") else {}
-    plan = plan_of(base_files(), **{name: given, **masks})
+    plan = plan_of(base_files(), **{name: given})
     assert notices_on(plan, name, "warning") == [f"Ignored: {dependence.otherwise}"]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from modelgenerator.cli import train
+from modelgenerator.cli.photos import PhotoOptions
 from modelgenerator.cli.progress import reporter
 from modelgenerator.diffusion.aliases import BUILTIN
 
@@ -34,6 +35,7 @@ def run(output: Path) -> None:
         settings_file=None,
         assignments=[f"seed={SEED}"],
         template="recommended",
+        options=PhotoOptions(),
         output=output,
         resume=False,
         overwrite=True,

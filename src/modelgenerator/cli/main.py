@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from modelgenerator.cli import failures
+from modelgenerator.datasets.subject import SubjectKind
 
 app = typer.Typer(
     help="Teaches a diffusion model your subject: photos in, a LoRA out, pictures back.",
@@ -27,6 +28,28 @@ app = typer.Typer(
 lora_app = typer.Typer(help="Look at LoRA files and convert them.", no_args_is_help=True)
 app.add_typer(lora_app, name="lora")
 
+SegmenterName = Annotated[
+    str,
+    typer.Option(
+        "--segmenter",
+        help="Who finds the subject, for normalizeDataset and maskedLoss: auto, none, or one of "
+        "docs/reference/segmenters.md.",
+    ),
+]
+CaptionerName = Annotated[
+    str,
+    typer.Option(
+        "--captioner",
+        help="Who writes captions for photos that have none: auto, none, or one of "
+        "docs/guide/captions.md.",
+    ),
+]
+Kind = Annotated[
+    SubjectKind | None, typer.Option("--kind", help="What sort of thing the subject is.")
+]
+ClassName = Annotated[
+    str, typer.Option("--class-name", help="A common noun for the subject, as woman or sneaker.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON event a line, for programs.")]
 
 
@@ -74,7 +97,9 @@ def before_every_command(
 def train(
     photos: Annotated[
         Path,
-        typer.Argument(help="Folder of pictures (jpg, png, webp); a .txt beside one captions it."),
+        typer.Argument(
+            help="Folder or zip of pictures; a .txt beside one captions it, a .mask.png masks it."
+        ),
     ],
     prefix: Annotated[
         str | None,
@@ -101,6 +126,10 @@ def train(
         str | None,
         typer.Option(help="Start from these settings: 'recommended' is the base model's own."),
     ] = None,
+    segmenter: SegmenterName = "auto",
+    captioner: CaptionerName = "auto",
+    kind: Kind = None,
+    class_name: ClassName = "",
     output: Annotated[
         Path | None,
         typer.Option(help="Folder for the LoRA and its record; runs/<prefix> without it."),
@@ -119,6 +148,8 @@ def train(
 ) -> None:
     """Teach a base model the subject of PHOTOS and write a LoRA."""
     from modelgenerator.cli import train as command
+    from modelgenerator.cli.photos import PhotoOptions
+    from modelgenerator.datasets.subject import Subject
 
     command.run(
         photos,
@@ -127,6 +158,9 @@ def train(
         settings_file=settings_file,
         assignments=assignments or [],
         template=template,
+        options=PhotoOptions(
+            segmenter=segmenter, captioner=captioner, subject=Subject(kind, class_name)
+        ),
         output=output,
         resume=resume,
         overwrite=overwrite,

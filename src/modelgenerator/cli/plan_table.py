@@ -112,15 +112,19 @@ def _set(attribute: str, value: object, settings: TrainingSettings, plan: Traini
     is_as_wished = value == wished or (not value and not wished)
     given = Source.WRITTEN if settings.is_given(attribute) else Source.DEFAULT
     source = given if is_as_wished else Source.DECIDED
-    name = settings.written_name(attribute)
-    return Line(name, _in_words(value), source, _why(attribute, settings, plan))
+    name, why = settings.written_name(attribute), _why(attribute, settings, plan)
+    return Line(name, _in_words(value), Source.IGNORED if _is_ignored(why) else source, why)
 
 
 def _in_another_part(attribute: str, settings: TrainingSettings, plan: TrainingPlan) -> Line:
     """A setting that is told of, though the plan has no part of its name."""
     name, why = settings.written_name(attribute), _why(attribute, settings, plan)
-    source = Source.IGNORED if why.startswith("Ignored:") else Source.WRITTEN
+    source = Source.IGNORED if _is_ignored(why) else Source.WRITTEN
     return Line(name, _in_words(getattr(settings, attribute)), source, why)
+
+
+def _is_ignored(why: str) -> bool:
+    return why.startswith("Ignored:")
 
 
 def _why(attribute: str, settings: TrainingSettings, plan: TrainingPlan) -> str:

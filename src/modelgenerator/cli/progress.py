@@ -137,6 +137,26 @@ class PlainLines:
         return False
 
 
+class Silence:
+    """For who wants the result alone."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def phase(self, title: str) -> None: ...
+
+    def notice(self, notice: Notice) -> None: ...
+
+    def event(self, event: Event) -> None: ...
+
+    def count(self, what: str, done: int, total: int) -> None: ...
+
+    def result(self, what: str, value: str) -> None: ...
+
+
 class JsonLines:
     """For programs: every event as one JSON object a line."""
 

@@ -87,10 +87,10 @@ def make_room(folder: Path) -> None:
         ) from error
 
 
-def write_plan(folder: Path, settings: Mapping[str, object], plan: TrainingPlan) -> None:
-    """Keep what was asked for, so that it can be repeated."""
+def write_plan(folder: Path, record: Mapping[str, object]) -> None:
+    """Keep `record`, and when it was kept."""
     started = {"startedAt": datetime.now(UTC).isoformat(timespec="seconds")}
-    text = plan_text({**plan_record(settings, plan), **started})
+    text = plan_text({**record, **started})
     write_whole(folder / PLAN, text.encode(), called="The plan")
 
 

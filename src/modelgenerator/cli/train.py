@@ -6,9 +6,8 @@ order and shown.
 """
 
 import signal
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -16,35 +15,27 @@ from typing import TYPE_CHECKING
 import typer
 
 from modelgenerator.cli import loss_curve, plan_table, run_folder
-from modelgenerator.cli.base_models import in_words, load_base, this_machine
-from modelgenerator.cli.progress import Reporter, reporter
-from modelgenerator.datasets.prepare import PreparedDataset, prepare
-from modelgenerator.diffusion import hub, recommended
-from modelgenerator.diffusion.aliases import BUILTIN
+from modelgenerator.cli.base_models import in_words, load_base
+from modelgenerator.cli.photos import PhotoOptions
+from modelgenerator.cli.progress import Reporter, Silence, reporter
+from modelgenerator.cli.training_request import (
+    Asked,
+    Request,
+    looked_at,
+    require_same,
+    written_settings,
+)
+from modelgenerator.diffusion import recommended
 from modelgenerator.diffusion.hub import BaseModelFiles
-from modelgenerator.errors import CannotResume, InvalidSettings
-from modelgenerator.settings import ImageSettings, TrainingSettings
-from modelgenerator.settings_files import parse_assignment, read_settings_file
+from modelgenerator.errors import CannotResume
+from modelgenerator.settings import ImageSettings
 from modelgenerator.training import checkpoint_files
 from modelgenerator.training.events import Finished, StepFinished
-from modelgenerator.training.plan import SAYS_NOTHING_OF_THE_LORA, TrainingPlan
-from modelgenerator.training.planning.resolve import resolve
 
 if TYPE_CHECKING:  # it imports torch: a wrong word is answered without
     from modelgenerator.diffusion.family import ModelFamily
 
 INTERRUPTED = 130
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the person asked for, with the base model and the photos looked at."""
-
-    settings: TrainingSettings
-    base: BaseModelFiles
-    dataset: PreparedDataset
-    plan: TrainingPlan
-    folder: Path
 
 
 def run(
@@ -55,6 +46,7 @@ def run(
     settings_file: Path | None,
     assignments: Sequence[str],
     template: str | None,
+    options: PhotoOptions,
     output: Path | None,
     resume: bool,
     overwrite: bool,
@@ -62,151 +54,54 @@ def run(
     as_json: bool,
 ) -> None:
     """Train, and say where everything is."""
-    written = _written(prefix, base_model, settings_file, assignments)
-    folder = output or Path("runs") / _name(photos, written)
+    asked = Asked(
+        photos=photos,
+        written=written_settings(prefix, base_model, settings_file, assignments),
+        template=template,
+        options=options,
+        resume=resume,
+        output=output,
+    )
     if dry_run:
-        _show_plan(photos, written, template, folder, resume=resume, as_json=as_json)
+        _show_plan(asked, as_json=as_json)
         return
     with reporter(as_json=as_json) as report:
         report.phase("looking at the base model and the photos")
-        commit = None
-        if resume:
-            written, commit = _resumed(folder, written)
-        request = _request(photos, written, template, folder, commit)
-        with run_folder.claimed(folder, may_hold_training=resume or overwrite):
+        request = looked_at(asked, report)
+        with run_folder.claimed(request.folder, may_hold_training=resume or overwrite):
             _say(request, report)
             if resume:
-                _require_same(request)
+                require_same(request)
             plan = request.plan
             base = load_base(
                 request.base, plan.compute_dtype, report, training_guidance=plan.guidance_scale
             )
             if not resume:  # nothing that could be refused is left: now the old one may go
-                run_folder.make_room(folder)
-                run_folder.write_plan(folder, request.settings.given(), request.plan)
+                run_folder.make_room(request.folder)
+                run_folder.write_plan(request.folder, _record(request))
             if _train(request, base, report, resume=resume):
                 _show(request, base, report)
                 return
-    report.result("go on with", _resume_command(photos, folder))
+    report.result("go on with", _resume_command(photos, request.folder))
     raise typer.Exit(INTERRUPTED)
 
 
-def _show_plan(
-    photos: Path,
-    written: dict[str, object],
-    template: str | None,
-    folder: Path,
-    *,
-    resume: bool,
-    as_json: bool,
-) -> None:
+def _show_plan(asked: Asked, *, as_json: bool) -> None:
     """What would be done; nothing is written, and nothing downloaded but descriptions."""
-    commit = None
-    if resume:
-        written, commit = _resumed(folder, written)
-    request = _request(photos, written, template, folder, commit)
     if as_json:
-        record = run_folder.plan_record(request.settings.given(), request.plan)
-        typer.echo(run_folder.plan_text(record), nl=False)
+        request = looked_at(asked, Silence())
+        typer.echo(run_folder.plan_text(_record(request)), nl=False)
         return
     with reporter(as_json=False) as report:
+        request = looked_at(asked, report)
         _say_of_photos(request, report)
     plan_table.show(request.settings, request.plan)
 
 
-def _written(
-    prefix: str | None,
-    base_model: str | None,
-    settings_file: Path | None,
-    assignments: Sequence[str],
-) -> dict[str, object]:
-    """Settings file, then options, then --set: the later wins."""
-    written = read_settings_file(settings_file) if settings_file else {}
-    if prefix is not None:
-        written["captionPrefix"] = prefix
-    if base_model is not None:
-        written["baseModel"] = base_model
-    return written | dict(parse_assignment(text) for text in assignments)
-
-
-def _name(photos: Path, written: Mapping[str, object]) -> str:
-    """A folder name from the trigger word, or from the photos' folder."""
-    name = str(written.get("captionPrefix") or photos.resolve().name)
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name) or "training"
-
-
-def _resumed(folder: Path, written: Mapping[str, object]) -> tuple[dict[str, object], str | None]:
-    """The settings that the training began with, and the commit if the base model has one.
-
-    Others may not be given now.
-
-    Raises:
-        CannotResume: no training was started here, it is finished, or a setting differs.
-    """
-    record = run_folder.read_plan(folder)
-    kept: dict[str, object] = record["settings"]
-    if (folder / run_folder.LORA).exists() and not checkpoint_files.are_in(folder):
-        raise CannotResume(
-            f"The training in {folder} is finished: {folder / run_folder.LORA}. "
-            "Train again with --overwrite, or into another folder with --output."
-        )
-    changed = [name for name, value in written.items() if kept.get(name) != value]
-    if changed:
-        raise CannotResume(
-            f"The training in {folder} was started with another {' and '.join(changed)}. "
-            "Leave that out to go on with it, or start a new one with --output."
-        )
-    revision = str(record["plan"].get("base_revision", ""))
-    return kept, revision if hub.COMMIT.fullmatch(revision) else None
-
-
-def _request(
-    photos: Path,
-    written: dict[str, object],
-    template: str | None,
-    folder: Path,
-    commit: str | None,
-) -> Request:
-    base = hub.look_at(str(written.get("baseModel") or BUILTIN), pinned=commit)
-    settings = TrainingSettings.from_written(
-        {"baseModel": base.reference, **_template(template, base), **written}
-    )
-    dataset = prepare(
-        photos, caption_prefix=settings.caption_prefix, with_masks=settings.masked_loss
-    )
-    plan = resolve(settings, dataset, base, this_machine())
-    return Request(settings=settings, base=base, dataset=dataset, plan=plan, folder=folder)
-
-
-def _template(name: str | None, base: BaseModelFiles) -> dict[str, object]:
-    if name is None:
-        return {}
-    if name != "recommended":
-        raise InvalidSettings(
-            f"There is no template {name!r}: the one there is, is 'recommended', the base model's "
-            "own. Settings of yours go into a file: --settings FILE."
-        )
-    return recommended.training_settings(base)
-
-
-def _require_same(request: Request) -> None:
-    """Raises CannotResume when photos, base model or machine are not what they were."""
-    kept = run_folder.read_plan(request.folder)
-    if kept["digest"] == request.plan.digest:
-        return
-    now = request.plan.as_json()
-    changed = [name for name, value in kept["plan"].items() if now.get(name) != value]
-    words = {
-        "pictures": "photos",
-        "dataset_fingerprint": "captions, masks or photos",
-        "validation_pictures": "photos that are kept out",
-        "base_revision": "the files of the base model",
-    }
-    names = [str(words.get(name, name)) for name in changed if name not in SAYS_NOTHING_OF_THE_LORA]
-    raise CannotResume(
-        f"The training in {request.folder} cannot go on, because this is not what it was: "
-        f"{', '.join(names)}. Put it back, or start a new training with --output."
-    )
+def _record(request: Request) -> dict[str, object]:
+    """What is kept, so that it can be repeated."""
+    record = run_folder.plan_record(request.settings.given(), request.plan)
+    return {**record, "photos": request.options.as_json()}
 
 
 def _say(request: Request, report: Reporter) -> None:

@@ -6,20 +6,24 @@ which the photo is trained.  Latent grids and losses are not known here.
 
 import hashlib
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from modelgenerator.datasets.buckets import Size, area_average, cut_box, fit_mask
-from modelgenerator.datasets.images import PhotoLimits, check_bytes, read_grey
-from modelgenerator.datasets.regions import Box, Mask, SubjectRegions
+from modelgenerator.datasets.images import PhotoLimits, read_grey
+from modelgenerator.datasets.regions import Box, Mask, SubjectRegions, on_grid
 from modelgenerator.errors import UnusableMask, UnusablePhoto
+
+if TYPE_CHECKING:  # labels of files are made from the ending of masks
+    from modelgenerator.datasets.sources import SourceFile
 
 MASK_ENDING = ".mask.png"
 """After the name of the photo without its own ending: `portrait.mask.png` for `portrait.jpg`."""
+
+BY_HAND = "a mask that was made by hand"
 
 
 class PictureMask(Protocol):
@@ -127,7 +131,7 @@ def _filled_rectangle(mask_HW: Mask) -> Mask:
 class MaskFile:
     """A grey picture beside the photo, by reference: it is read when it is asked for."""
 
-    path: Path
+    file: "SourceFile"
     picture: str
     """The photo's name, for messages."""
     sha256: str
@@ -137,59 +141,60 @@ class MaskFile:
 
     def weights(self, bucket: Size, *, feather: int = 1) -> NDArray[np.float32]:  # noqa: ARG002
         """See `PictureMask`; what a person painted is not softened."""
-        mask, shades_HW = _read(self.path, self.picture, self.limits)
-        if mask.sha256 != self.sha256:
-            raise UnusableMask(f"{self.path.name} was changed since the training began.")
+        shades_HW, sha256 = _read(self.file, self.limits)
+        if sha256 != self.sha256:
+            raise UnusableMask(f"{self.file.name} was changed since the training began.")
         if self.crop is not None:
             shades_HW = self.crop.cut(shades_HW)
         weights_HW = fit_mask(shades_HW.astype(np.float32) / np.float32(255), bucket)
         if not weights_HW.any():
             raise UnusableMask(
-                f"Nothing of {self.picture} would be learnt: its mask {self.path.name} is black "
+                f"Nothing of {self.picture} would be learnt: its mask {self.file.name} is black "
                 f"in all that is left after the cut to {bucket[0]} x {bucket[1]} pixels. "
                 "Crop the photo and its mask around the subject."
             )
         return weights_HW
 
 
-def stem_of_mask(file: Path) -> str | None:
-    """The name, without its ending, of the photo that `file` is a mask of; none if it is none."""
-    if file.name.lower().endswith(MASK_ENDING):
-        return file.name[: -len(MASK_ENDING)]
-    return None
+def stem_of_mask(name: str) -> str | None:
+    """The name, without its ending, of the photo that a file is a mask of; none if it is none."""
+    return name[: -len(MASK_ENDING)] if name.lower().endswith(MASK_ENDING) else None
 
 
 def read_mask(
-    path: Path, *, picture: str, size: Size, limits: PhotoLimits | None = None
-) -> MaskFile:
-    """The mask in `path` of a photo that is upright `size` large.
+    file: "SourceFile", *, picture: str, size: Size, limits: PhotoLimits
+) -> tuple[MaskFile, SubjectRegions]:
+    """The mask in `file` of a photo that is upright `size` large, and where it says the subject is.
 
     Raises:
         UnusableMask: not a grey picture, of another size than the photo, or black all over.
     """
-    mask, shades_HW = _read(path, picture, limits or PhotoLimits())
+    shades_HW, sha256 = _read(file, limits)
     height, width = shades_HW.shape
     if (width, height) != size:
         raise UnusableMask(
-            f"{path.name} has {width} x {height} pixels, but {picture} has {size[0]} x {size[1]}: "
+            f"{file.name} has {width} x {height} pixels, but {picture} has {size[0]} x {size[1]}: "
             "make the mask as large as the photo."
         )
     if not shades_HW.any():
         raise UnusableMask(
-            f"{path.name} is black all over, so nothing of {picture} would be learnt: paint "
+            f"{file.name} is black all over, so nothing of {picture} would be learnt: paint "
             "white what counts."
         )
-    return mask
+    return MaskFile(file, picture, sha256, limits=limits), _regions_of(shades_HW)
 
 
-def _read(path: Path, picture: str, limits: PhotoLimits) -> tuple[MaskFile, NDArray[np.uint8]]:
+def _regions_of(shades_HW: NDArray[np.uint8]) -> SubjectRegions:
+    """The subject is what is at least half as bright as the brightest; a mask tells no head."""
+    subject_HW = on_grid(shades_HW) >= max(1, int(shades_HW.max()) // 2)
+    head_HW = np.zeros_like(subject_HW)
+    return SubjectRegions(subject_HW=subject_HW, head_HW=head_HW, found_by=BY_HAND)
+
+
+def _read(file: "SourceFile", limits: PhotoLimits) -> tuple[NDArray[np.uint8], str]:
+    """The shades, and the hash of the file."""
     try:
-        check_bytes(path.stat().st_size, path.name, limits)
-        data = path.read_bytes()
-        shades_HW = read_grey(data, name=path.name, limits=limits)
-    except OSError as problem:
-        raise UnusableMask(f"{path.name} cannot be opened: {problem.strerror}.") from problem
+        data = file.read(limits.max_bytes)
+        return read_grey(data, name=file.name, limits=limits), hashlib.sha256(data).hexdigest()
     except UnusablePhoto as problem:
         raise UnusableMask(f"{problem}.") from problem
-    sha256 = hashlib.sha256(data).hexdigest()
-    return MaskFile(path, picture, sha256, limits=limits), shades_HW

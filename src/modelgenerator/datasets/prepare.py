@@ -1,59 +1,89 @@
-"""From a folder that a person points at to the pictures and captions of a training.
+"""From what a person points at to the pictures and captions of a training.
 
-In comes a folder, out comes a `PreparedDataset`: every picture that can be used, with its caption,
-and a sentence about each one that cannot.  Nothing decoded is kept, so hundreds of large photos fit
-into memory.  Base models, settings beyond the caption prefix, and tensors are not known here.
+In comes a folder or an archive, out comes a `PreparedDataset`: every picture that can be used, with
+its caption, what is cut out of it and what counts in it, and a sentence about each one that cannot.
+Nothing decoded is kept, so hundreds of large photos fit into memory.  Base models, settings and
+tensors are not known here.
 """
 
 import hashlib
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.captions import read_caption, with_prefix
-from modelgenerator.datasets.headers import format_name
-from modelgenerator.datasets.images import Photo, PhotoLimits, check_bytes, read_photo
-from modelgenerator.datasets.masks import MaskFile, read_mask, stem_of_mask
+from modelgenerator.datasets.framing import FoundSubject, Frame, framed, notices_on
+from modelgenerator.datasets.images import Photo, PhotoLimits, read_photo
+from modelgenerator.datasets.listing import Listed, list_pictures
+from modelgenerator.datasets.looking import Look, Looker, look_at_all, regions_of
+from modelgenerator.datasets.masks import MaskShades, PictureMask, read_mask
+from modelgenerator.datasets.regions import Box
+from modelgenerator.datasets.segmentation import Segmenter
+from modelgenerator.datasets.sources import SourceFile, open_source
+from modelgenerator.datasets.workers import Workers
 from modelgenerator.errors import UnusableDataset, UnusableMask, UnusablePhoto
 from modelgenerator.notices import Notice, listed
 
-PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
-"""Files that must be pictures: one that is not is refused by name."""
-UNREADABLE_ENDINGS = frozenset(
-    {".heic", ".heif", ".avif", ".gif", ".tif", ".tiff", ".bmp", ".jxl", ".psd"}
-    | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
-)
-"""Files that are meant as pictures and cannot be read: refused with the reason, not ignored."""
-CAPTION_ENDING = ".txt"
-_LEFT_BY_SYSTEMS = frozenset({"thumbs.db", "desktop.ini"})
+MOST_CAPTION_BYTES = 1_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What is done with the pictures; without anything they are only read and checked."""
+
+    caption_prefix: str | None = None
+    normalize: bool = False
+    """Whether a square around the subject is cut out."""
+    shades: MaskShades | None = None
+    """How much which part counts; none is all of it alike."""
+    segmenter: Segmenter | None = None
+    """Who finds the subject; none is nobody, and only masks that were made by hand tell."""
+    limits: PhotoLimits = field(default_factory=PhotoLimits)
+
+    @property
+    def uses_regions(self) -> bool:
+        return self.normalize or self.shades is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """One picture of the dataset, by reference: its pixels are read when they are asked for."""
 
-    name: str
-    path: Path
+    file: SourceFile
     sha256: str
     width: int
+    """Pixels, of what is left after the cut."""
     height: int
     caption: str
     """With the prefix; empty when there is neither caption nor prefix."""
-    mask: MaskFile | None = None
-    """None when there is no file of it, or masks were not asked for."""
+    has_own_words: bool = True
+    """Whether there is more to its caption than the prefix."""
+    crop: Box | None = None
+    """What is cut out of the upright photo; none is all of it."""
+    mask: PictureMask | None = None
+    """None when all of it counts."""
+    look: Look | None = None
+    """What was found out about it; only pictures that were never read have none."""
     limits: PhotoLimits = field(default_factory=PhotoLimits, repr=False, compare=False)
 
+    @property
+    def name(self) -> str:
+        return self.file.name
+
     def read(self) -> Photo:
-        """Decode the file again.
+        """Decode the file again, and cut.
 
         Raises:
             UnusablePhoto: the file is gone, or is not the one that was prepared.
         """
-        photo = _read(self.path, self.limits)
+        data = self.file.read(self.limits.max_bytes)
+        photo = read_photo(data, name=self.name, limits=self.limits)
         if photo.sha256 != self.sha256:
             raise UnusablePhoto(self.name, "the file was changed since the training began")
-        return photo
+        if self.crop is None:
+            return photo
+        return replace(photo, pixels_HW3=self.crop.cut(photo.pixels_HW3))
 
 
 @dataclass(frozen=True)
@@ -73,229 +103,200 @@ class PreparedDataset:
     refused: tuple[RefusedPicture, ...]
     notices: tuple[Notice, ...]
     fingerprint: str
-    """SHA-256 over pictures, captions and masks in order: the same dataset in another folder, or
-    under other file names in the same order, has the same one."""
+    """SHA-256 over pictures, captions, cuts and masks in order: the same dataset in another folder,
+    or under other file names in the same order, has the same one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoLookedAt:
+    """One more photo was read, or refused."""
+
+    name: str
+    done: int
+    total: int
 
 
 def prepare(
-    folder: Path,
+    path: Path,
+    how: Preparation | None = None,
     *,
-    caption_prefix: str | None = None,
-    with_masks: bool = False,
-    limits: PhotoLimits | None = None,
+    cache: ContentCache | None = None,
+    workers: Workers | None = None,
 ) -> PreparedDataset:
-    """Read and check every picture right inside `folder`; nothing is written.
+    """What `preparing` returns, for who does not watch."""
+    steps = preparing(path, how or Preparation(), cache=cache, workers=workers)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
-    `with_masks` reads and checks the pictures' masks too; else they are left alone.
+
+def preparing(
+    path: Path,
+    how: Preparation,
+    *,
+    cache: ContentCache | None = None,
+    workers: Workers | None = None,
+) -> Generator[PhotoLookedAt, None, PreparedDataset]:
+    """Read and check every picture in the folder or archive at `path`; nothing there is written.
+
+    Photos that `cache` knows are not decoded.  Others are looked at by `workers`; without any, in
+    this process, one after the other and without limits on memory and time.
 
     Raises:
-        UnusableDataset: not a folder, not readable, or no picture in it can be used.
+        UnusableDataset: neither folder nor archive, or no picture in it can be used.
         UnusableMask: with one line for each mask that does not fit its picture.
     """
-    limits = limits or PhotoLimits()
-    found = _look_into(folder)
-    notices = list(found.notices)
-    pictures: list[Picture] = []
+    source = open_source(path)
+    listing = list_pictures(source)
+    looker = Looker(how.limits, how.segmenter)
+    seen = look_at_all(
+        [one.file for one in listing.pictures],
+        looker,
+        cache or ContentCache(None),
+        workers or Workers(0),
+    )
+    usable: list[tuple[Listed, Look]] = []
     refused: list[RefusedPicture] = []
-    for path in found.pictures:
-        caption_file = found.captions.get(path.stem)
-        try:
-            photo = _read(path, limits)
-            caption = with_prefix(_caption_in(caption_file, notices), caption_prefix)
-        except UnusablePhoto as problem:
-            refused.append(RefusedPicture(problem.name, problem.reason))
+    for number, (one, look) in enumerate(zip(listing.pictures, seen, strict=True), start=1):
+        yield PhotoLookedAt(name=one.file.name, done=number, total=len(listing.pictures))
+        if isinstance(look, Look):
+            usable.append((one, look))
+        else:
+            reason = look.reason if isinstance(look, UnusablePhoto) else str(look)
+            refused.append(RefusedPicture(one.file.name, reason))
+    if not usable:
+        raise UnusableDataset(_why_none(f"the {source.kind} {path}", refused))
+    notices = [*listing.notices, *_remarks(usable)]
+    pictures = _pictures(_without_copies(usable, notices), how, notices)
+    return PreparedDataset(pictures, tuple(refused), tuple(notices), _fingerprint(pictures))
+
+
+def with_captions(
+    dataset: PreparedDataset, captions: Mapping[str, str], prefix: str | None
+) -> PreparedDataset:
+    """With `captions`, by the names of the pictures, where a picture has no words of its own."""
+    pictures = tuple(
+        replace(picture, caption=with_prefix(words, prefix), has_own_words=True)
+        if not picture.has_own_words and (words := captions.get(picture.name))
+        else picture
+        for picture in dataset.pictures
+    )
+    return replace(dataset, pictures=pictures, fingerprint=_fingerprint(pictures))
+
+
+def _remarks(usable: Sequence[tuple[Listed, Look]]) -> Iterator[Notice]:
+    for one, look in usable:
+        for remark in look.remarks:
+            yield Notice("info", None, f"{one.file.name}: {remark}.")
+
+
+def _without_copies(
+    usable: Sequence[tuple[Listed, Look]], notices: list[Notice]
+) -> list[tuple[Listed, Look]]:
+    """The first of each set of equal files; each set is told once."""
+    first: dict[str, tuple[Listed, Look]] = {}
+    copies: dict[str, list[str]] = {}
+    for one, look in usable:
+        first.setdefault(look.sha256, (one, look))
+        copies.setdefault(look.sha256, []).append(one.file.name)
+    for names in copies.values():
+        if len(names) > 1:
+            message = f"{listed(names)} are the same file: only {names[0]} is used."
+            notices.append(Notice("warning", None, message))
+    return list(first.values())
+
+
+def _pictures(
+    usable: Sequence[tuple[Listed, Look]], how: Preparation, notices: list[Notice]
+) -> tuple[Picture, ...]:
+    """With caption, cut and mask."""
+    frames = _frames(usable, how, notices)
+    pictures: list[Picture] = []
+    for (one, look), frame in zip(usable, frames, strict=True):
+        width, height = (frame.crop.width, frame.crop.height) if frame.crop else look.size
+        words = _caption_in(one.caption, notices)
+        picture = Picture(
+            file=one.file,
+            sha256=look.sha256,
+            width=width,
+            height=height,
+            caption=with_prefix(words, how.caption_prefix),
+            has_own_words=bool(words),
+            crop=frame.crop,
+            mask=frame.mask,
+            look=look,
+            limits=how.limits,
+        )
+        pictures.append(picture)
+    return tuple(pictures)
+
+
+def _frames(
+    usable: Sequence[tuple[Listed, Look]], how: Preparation, notices: list[Notice]
+) -> list[Frame]:
+    if not how.uses_regions:
+        if masks := [one.mask.name for one, _ in usable if one.mask]:
+            message = f"Masks are not used without it: {listed(masks)}."
+            notices.append(Notice("info", "maskedLoss", message))
+        return [Frame(crop=None, mask=None, found_by=None)] * len(usable)
+    by_hand = _masks_by_hand(usable, how.limits)
+    frames: dict[str, Frame] = {}
+    for one, look in usable:
+        subject = by_hand.get(one.file.name) or FoundSubject(
+            name=one.file.name, photo=look.size, regions=regions_of(look)
+        )
+        frames[subject.name] = framed(subject, normalize=how.normalize, shades=how.shades)
+    notices += notices_on(frames, normalize=how.normalize)
+    return list(frames.values())
+
+
+def _masks_by_hand(
+    usable: Sequence[tuple[Listed, Look]], limits: PhotoLimits
+) -> dict[str, FoundSubject]:
+    """By the picture's name; a person mends all masks at once, so all faults are told at once."""
+    subjects: dict[str, FoundSubject] = {}
+    faults: list[str] = []
+    for one, look in usable:
+        if one.mask is None:
             continue
-        notices += [Notice("info", None, f"{path.name}: {remark}.") for remark in photo.remarks]
-        size = photo.width, photo.height
-        pictures.append(Picture(path.name, path, photo.sha256, *size, caption, limits=limits))
-    if not pictures:
-        raise UnusableDataset(_why_none(folder, refused))
-    unique = _without_copies(pictures, notices)
-    if with_masks:
-        unique = _masked(unique, found.masks)
-    elif found.masks:
-        names = listed([file.name for file in found.masks.values()])
-        notices.append(Notice("info", "maskedLoss", f"Masks are not used without it: {names}."))
-    notices += _about_words(unique)
-    return PreparedDataset(unique, tuple(refused), tuple(notices), _fingerprint(unique))
+        name = one.file.name
+        try:
+            mask, regions = read_mask(one.mask, picture=name, size=look.size, limits=limits)
+        except UnusableMask as fault:
+            faults.append(str(fault))
+        else:
+            subjects[name] = FoundSubject(name=name, photo=look.size, regions=regions, by_hand=mask)
+    if faults:
+        raise UnusableMask("\n".join(faults))
+    return subjects
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What lies in the folder, unread."""
-
-    pictures: Sequence[Path]
-    captions: Mapping[str, Path]
-    """By the name without its ending."""
-    masks: Mapping[str, Path]
-    """By the name of the picture without its ending."""
-    notices: Sequence[Notice]
-
-
-def _look_into(folder: Path) -> _Found:
-    entries = sorted(_entries(folder), key=_natural)
-    # a link to nowhere is kept, to be refused by its name
-    files = [entry for entry in entries if entry.is_file() or not entry.exists()]
-    folders = [entry.name for entry in entries if entry.is_dir()]
-    captions = {file.stem: file for file in files if _is_caption(file)}
-    masks = {stem: file for file in files if (stem := stem_of_mask(file)) is not None}
-    others = [file for file in files if not _is_caption(file) and file not in masks.values()]
-    pictures = [file for file in others if _is_meant_as_picture(file)]
-    if not pictures:
-        raise UnusableDataset(_why_empty(folder, files, folders))
-    stems = {picture.stem for picture in pictures}
-    orphans = [file.name for stem, file in (*captions.items(), *masks.items()) if stem not in stems]
-    rest = [file.name for file in others if file not in pictures]
-    return _Found(pictures, captions, masks, _about_unused(orphans, rest, folders))
-
-
-def _entries(folder: Path) -> list[Path]:
-    """Everything in `folder` that is not hidden.
-
-    Raises:
-        UnusableDataset: it is missing, a file, or may not be read.
-    """
-    try:
-        if folder.is_file():
-            raise UnusableDataset(
-                f"{folder} is a file. Give the folder that holds the pictures: {folder.parent}"
-            )
-        return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    except FileNotFoundError:
-        raise UnusableDataset(
-            f"There is no folder {folder}. Check the spelling, or make it and put pictures in it."
-        ) from None
-    except OSError as problem:
-        raise UnusableDataset(
-            f"The folder {folder} cannot be read: {problem.strerror}. Check who may read it."
-        ) from problem
-
-
-def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
-    """Numbers inside names count as numbers; the whole name decides between equals."""
-    parts = re.split(r"(\d+)", path.name.casefold())
-    numbered = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-    return numbered, path.name
-
-
-def _is_caption(file: Path) -> bool:
-    return file.suffix.lower() == CAPTION_ENDING
-
-
-def _is_meant_as_picture(file: Path) -> bool:
-    """By its ending, else by its first bytes: a photo without an ending is still a photo."""
-    if file.suffix.lower() in PICTURE_ENDINGS | UNREADABLE_ENDINGS:
-        return True
-    try:
-        with file.open("rb") as stream:
-            return format_name(stream.read(64)) in ("jpg", "png", "webp")
-    except OSError:
-        return False
-
-
-def _read(path: Path, limits: PhotoLimits) -> Photo:
-    try:
-        check_bytes(path.stat().st_size, path.name, limits)
-        data = path.read_bytes()
-    except OSError as problem:
-        reason = f"the file cannot be opened: {problem.strerror}"
-        raise UnusablePhoto(path.name, reason) from problem
-    return read_photo(data, name=path.name, limits=limits)
-
-
-def _caption_in(file: Path | None, notices: list[Notice]) -> str | None:
+def _caption_in(file: SourceFile | None, notices: list[Notice]) -> str | None:
     if file is None:
         return None
     try:
-        return read_caption(file.read_bytes())
-    except OSError as problem:
-        reason = f"{file.name} cannot be opened, so its caption is not used: {problem.strerror}."
-        notices.append(Notice("warning", None, reason))
+        return read_caption(file.read(MOST_CAPTION_BYTES))
+    except UnusablePhoto as problem:
+        message = f"The caption {file.name} is not used: {problem.reason}."
+        notices.append(Notice("warning", None, message))
         return None
 
 
-def _without_copies(pictures: Sequence[Picture], notices: list[Notice]) -> tuple[Picture, ...]:
-    """The first of each set of equal files; each set is told once."""
-    first: dict[str, Picture] = {}
-    copies: dict[str, list[str]] = {}
-    for picture in pictures:
-        first.setdefault(picture.sha256, picture)
-        copies.setdefault(picture.sha256, []).append(picture.name)
-    for kept, names in zip(first.values(), copies.values(), strict=True):
-        if len(names) > 1:
-            message = f"{listed(names)} are the same file: only {kept.name} is used."
-            notices.append(Notice("warning", None, message))
-    return tuple(first.values())
-
-
-def _masked(pictures: Sequence[Picture], masks: Mapping[str, Path]) -> tuple[Picture, ...]:
-    """Each picture with its mask; a person mends all masks at once, so all are told at once."""
-    masked: list[Picture] = []
-    faults: list[str] = []
-    for picture in pictures:
-        mask, size = None, (picture.width, picture.height)
-        if file := masks.get(picture.path.stem):
-            try:
-                mask = read_mask(file, picture=picture.name, size=size, limits=picture.limits)
-            except UnusableMask as fault:
-                faults.append(str(fault))
-        masked.append(replace(picture, mask=mask))
-    if faults:
-        raise UnusableMask("\n".join(faults))
-    return tuple(masked)
-
-
-def _about_unused(
-    orphans: Sequence[str], rest: Sequence[str], folders: Sequence[str]
-) -> list[Notice]:
-    notices: list[Notice] = []
-    for orphan in orphans:
-        message = f"{orphan} is not used: there is no picture of the same name."
-        notices.append(Notice("warning", None, message))
-    if others := [name for name in rest if name.lower() not in _LEFT_BY_SYSTEMS]:
-        notices.append(Notice("info", None, f"Not pictures, and not used: {listed(others)}."))
-    if folders:
-        message = f"Pictures in folders inside the folder are not used: {listed(folders)}."
-        notices.append(Notice("info", None, message))
-    return notices
-
-
-def _about_words(pictures: Iterable[Picture]) -> list[Notice]:
-    wordless = [picture.name for picture in pictures if not picture.caption]
-    if not wordless:
-        return []
-    message = (
-        f"No words to learn for {listed(wordless)}: set captionPrefix to a word that stands for "
-        "the subject, or write a caption into a .txt file of the same name."
-    )
-    return [Notice("warning", "captionPrefix", message)]
-
-
-def _why_empty(folder: Path, files: Sequence[Path], folders: Sequence[str]) -> str:
-    put = "Put jpg, png or webp pictures right into it."
-    if folders:
-        return (
-            f"There is no picture in {folder}, only folders: {listed(folders)}. "
-            f"Give one of these, or move the pictures up."
-        )
-    if files:
-        names = listed([file.name for file in files])
-        return f"There is no picture in {folder}, only {names}. {put}"
-    return f"The folder {folder} is empty. {put}"
-
-
-def _why_none(folder: Path, refused: Sequence[RefusedPicture]) -> str:
+def _why_none(place: str, refused: Sequence[RefusedPicture]) -> str:
     reasons = "".join(f"\n  {picture.name}: {picture.reason}" for picture in refused[:5])
     more = f"\n  and {len(refused) - 5} more" if len(refused) > 5 else ""
     return (
-        f"None of the {len(refused)} pictures in {folder} can be used:{reasons}{more}\n"
-        "Put at least one jpg, png or webp picture that opens in an image viewer into the folder."
+        f"None of the {len(refused)} pictures in {place} can be used:{reasons}{more}\n"
+        "Put at least one jpg, png or webp picture that opens in an image viewer into it."
     )
 
 
 def _fingerprint(pictures: Iterable[Picture]) -> str:
     lines = (
         f"{picture.sha256} {picture.caption}\n"
+        + (f"cut {picture.crop}\n" if picture.crop else "")
         + (f"mask {picture.mask.sha256}\n" if picture.mask else "")
         for picture in pictures
     )

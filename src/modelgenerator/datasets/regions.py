@@ -116,13 +116,16 @@ def grid_size(photo: Size) -> Size:
     return max(1, round(photo[0] * scale)), max(1, round(photo[1] * scale))
 
 
-def on_grid(pixels_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The photo on the grid of its regions, by averaging areas; what most segmenters look at."""
-    height, width = pixels_HW3.shape[:2]
+def on_grid(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A photo, or its mask, on the grid of its regions, by averaging areas.
+
+    It is what most segmenters look at.
+    """
+    height, width = pixels.shape[:2]
     size = grid_size((width, height))
     if size == (width, height):
-        return pixels_HW3
-    return np.asarray(cv2.resize(pixels_HW3, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        return pixels
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _box(mask_HW: Mask, photo: Size) -> Box:

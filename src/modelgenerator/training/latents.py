@@ -5,6 +5,7 @@ picture's latents (and of its mirror image, which is not the mirrored latent), i
 grid, its caption as tokens, and its conditioning where the text encoder stays as it is.
 """
 
+import dataclasses
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -128,7 +129,7 @@ def _mask(picture: Picture, bucket: Size, mean_MCHW: Tensor) -> Tensor:
     views, _, height, width = mean_MCHW.shape
     if picture.mask is None:
         return torch.ones(views, height, width, device=mean_MCHW.device)
-    mask_HW = picture.mask.weights(bucket)
+    mask_HW = picture.mask.weights(bucket, feather=bucket[0] // width)
     seen = np.stack([mask_HW, mask_HW[:, ::-1]][:views])
     mask_M1HW = functional.interpolate(
         torch.from_numpy(seen)[:, None], (height, width), mode="area"
@@ -172,6 +173,7 @@ def _posterior(
 
     facts = {
         "picture": picture.sha256,
+        "cut": dataclasses.astuple(picture.crop) if picture.crop else None,
         "bucket": bucket,
         "mirrored": views == 2,
         "autoencoder": base.autoencoder_fingerprint,

@@ -37,6 +37,8 @@ class PlannedPicture:
     sha256: str
     caption: str
     bucket: Size
+    crop: tuple[int, int, int, int]
+    """Left, top, right and bottom of what is cut out of the upright photo, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ class TrainingPlan:
     steps_per_epoch: int
     """Optimizer steps."""
     total_steps: int
+    normalize_dataset: bool
+    """Whether a square around the subject is cut out of each photo."""
     flip: bool
     caption_dropout: float
     denoiser: str
@@ -84,6 +88,11 @@ class TrainingPlan:
     min_snr_gamma: float
     """0 counts every noise level alike."""
     masked_loss: bool
+    head_mask_shade: int
+    """How much each region of a photo counts, 0 to 255; all 255 without masks."""
+    body_mask_shade: int
+    bounding_mask_shade: int
+    background_mask_shade: int
     mask_normalization: bool
     """Whether a small subject counts as much as a large one; true without masks."""
     noise_offset: float

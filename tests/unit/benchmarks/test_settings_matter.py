@@ -6,7 +6,8 @@ from counting import Count
 from settings_experiments import EXPERIMENTS, PHOTOS, TO_THE_LEFT, Lesson, write_photos
 from settings_matter import brightness, cell, centred, offset_from_middle, summed, table
 
-from modelgenerator.datasets.prepare import prepare
+from modelgenerator.datasets.masks import MaskShades
+from modelgenerator.datasets.prepare import Preparation, prepare
 from modelgenerator.settings import TrainingSettings
 
 
@@ -66,7 +67,7 @@ def test_every_case_is_settings_that_exist():
 
 def test_photos_have_masks_that_fit_and_captions_that_do_not_name_the_one_scene(tmp_path: Path):
     folder = write_photos(Lesson(subject="lvff", seed=0), "one scene", tmp_path / "photos")
-    dataset = prepare(folder, caption_prefix="lvff", with_masks=True)
+    dataset = prepare(folder, Preparation(caption_prefix="lvff", shades=MaskShades()))
     assert [one.caption for one in dataset.pictures] == ["lvff creature"] * PHOTOS
     assert all(one.mask is not None for one in dataset.pictures)
 

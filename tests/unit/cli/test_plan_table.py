@@ -8,7 +8,6 @@ from tests.tiny import save_tiny_stable_diffusion
 from modelgenerator.cli import plan_table
 from modelgenerator.cli.plan_table import Line
 from modelgenerator.diffusion.hub import BaseModelFiles, look_at
-from modelgenerator.errors import InvalidSettings
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.settings_files import read_settings_file
 from modelgenerator.training.plan import DeviceFacts, TrainingPlan
@@ -40,7 +39,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> BaseModelFiles:
 
 
 def test_every_line_of_the_published_example_is_explained(stand_in):
-    lines = table(stand_in, **{**PORTRAIT, "normalizeDataset": False})
+    lines = table(stand_in, **PORTRAIT)
     assert all(line.why for line in lines.values())
     assert set(PORTRAIT) <= set(lines)
     assert lines["epochs"].source == lines["alphaDim"].source == "written"
@@ -48,22 +47,15 @@ def test_every_line_of_the_published_example_is_explained(stand_in):
     assert lines["precision"].source == "decided"
     assert lines["precision"].why.startswith("fp32 is used")
     assert lines["headMaskShade"].source == "ignored"
+    assert lines["normalizeDataset"].value == "yes"
     assert lines["lossType"].source == "default"
     assert lines["resolution"].why.startswith("1024 is 16 times the size that Realistic")
     assert lines["total steps"].value == "640"
     assert lines["text encoders"].value == "text_encoder"
 
 
-def test_the_published_example_is_refused_for_what_is_not_available_yet(stand_in):
-    with pytest.raises(InvalidSettings) as refused:
-        resolved(stand_in, **PORTRAIT)
-    assert str(refused.value) == (
-        "Not available yet in this version: normalizeDataset. Leave it out to train without."
-    )
-
-
 def test_the_published_example_computes_as_written_on_a_gpu(stand_in):
-    lines = table(stand_in, GPU, **{**PORTRAIT, "normalizeDataset": False})
+    lines = table(stand_in, GPU, **PORTRAIT)
     assert (lines["precision"].value, lines["precision"].source) == ("fp16", "written")
 
 

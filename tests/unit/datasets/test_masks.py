@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from tests.examples import no_file
 
 from modelgenerator.datasets.buckets import Size, fit, fit_mask
-from modelgenerator.datasets.masks import MaskFile, read_mask
-from modelgenerator.datasets.prepare import PreparedDataset, prepare
+from modelgenerator.datasets.images import PhotoLimits
+from modelgenerator.datasets.masks import MaskFile, MaskShades, PictureMask, read_mask
+from modelgenerator.datasets.prepare import Preparation, PreparedDataset, prepare
+from modelgenerator.datasets.sources import FolderFile
 from modelgenerator.errors import UnusableDataset, UnusableMask
 
 
@@ -25,13 +28,22 @@ def mask(folder: Path, name: str = "a.mask.png", size: Size = (24, 16), shade: i
     return folder / name
 
 
+def name_of(found: PictureMask | None) -> str | None:
+    return found.file.name if isinstance(found, MaskFile) else None
+
+
+def read(path: Path, size: Size = (24, 16)) -> MaskFile:
+    file = FolderFile(path.name, path, path.stat().st_size)
+    return read_mask(file, picture="a.png", size=size, limits=PhotoLimits())[0]
+
+
 def masks_of(dataset: PreparedDataset) -> list[str | None]:
-    return [picture.mask and picture.mask.path.name for picture in dataset.pictures]
+    return [name_of(picture.mask) for picture in dataset.pictures]
 
 
 def complaint(folder: Path) -> str:
     with pytest.raises(UnusableMask) as caught:
-        prepare(folder, with_masks=True)
+        prepare(folder, Preparation(shades=MaskShades()))
     return str(caught.value)
 
 
@@ -41,39 +53,39 @@ def complaint(folder: Path) -> str:
 def test_a_mask_belongs_to_the_photo_of_its_name_and_is_none_itself(tmp_path: Path):
     photo(tmp_path, "a.jpg"), photo(tmp_path, "b.png", shade=9)
     mask(tmp_path, "a.mask.png"), mask(tmp_path, "b.MASK.PNG")
-    dataset = prepare(tmp_path, with_masks=True, caption_prefix="lvff")
+    dataset = prepare(tmp_path, Preparation(caption_prefix="lvff", shades=MaskShades()))
     assert masks_of(dataset) == ["a.mask.png", "b.MASK.PNG"]
     assert dataset.notices == ()
 
 
 def test_a_photo_may_be_without_a_mask(tmp_path: Path):
     photo(tmp_path, "a.png"), photo(tmp_path, "b.png", shade=9), mask(tmp_path, "b.mask.png")
-    assert masks_of(prepare(tmp_path, with_masks=True)) == [None, "b.mask.png"]
+    assert masks_of(prepare(tmp_path, Preparation(shades=MaskShades()))) == [None, "b.mask.png"]
 
 
 def test_equal_masks_are_not_copies_of_pictures(tmp_path: Path):
     photo(tmp_path, "a.png"), photo(tmp_path, "b.png", shade=9)
     mask(tmp_path, "a.mask.png"), mask(tmp_path, "b.mask.png")
-    dataset = prepare(tmp_path, with_masks=True, caption_prefix="lvff")
+    dataset = prepare(tmp_path, Preparation(caption_prefix="lvff", shades=MaskShades()))
     assert len(dataset.pictures) == 2
     assert dataset.notices == ()
 
 
 def test_a_mask_without_its_photo_is_told(tmp_path: Path):
     photo(tmp_path), mask(tmp_path, "flower.mask.png")
-    [notice] = prepare(tmp_path, with_masks=True, caption_prefix="lvff").notices
+    [notice] = prepare(tmp_path, Preparation(caption_prefix="lvff", shades=MaskShades())).notices
     assert notice.message.startswith("flower.mask.png is not used")
 
 
 def test_a_folder_of_masks_alone_has_no_pictures(tmp_path: Path):
     mask(tmp_path)
     with pytest.raises(UnusableDataset, match=r"no picture in .*, only a\.mask\.png"):
-        prepare(tmp_path, with_masks=True)
+        prepare(tmp_path, Preparation(shades=MaskShades()))
 
 
 def test_masks_that_were_not_asked_for_are_not_read_and_said(tmp_path: Path):
     photo(tmp_path), mask(tmp_path).write_bytes(b"nothing")
-    dataset = prepare(tmp_path, caption_prefix="lvff")
+    dataset = prepare(tmp_path, Preparation(caption_prefix="lvff"))
     assert masks_of(dataset) == [None]
     [notice] = dataset.notices
     assert (notice.level, notice.setting) == ("info", "maskedLoss")
@@ -126,7 +138,7 @@ def test_a_mask_that_can_be_seen_through_is_refused(tmp_path: Path):
 
 def test_a_mask_that_was_changed_since_is_refused(tmp_path: Path):
     photo(tmp_path), mask(tmp_path)
-    [picture] = prepare(tmp_path, with_masks=True).pictures
+    [picture] = prepare(tmp_path, Preparation(shades=MaskShades())).pictures
     mask(tmp_path, shade=7)
     assert picture.mask is not None
     with pytest.raises(UnusableMask, match=r"a\.mask\.png was changed"):
@@ -134,9 +146,9 @@ def test_a_mask_that_was_changed_since_is_refused(tmp_path: Path):
 
 
 def test_a_mask_that_is_gone_is_refused(tmp_path: Path):
-    found = read_mask(mask(tmp_path), picture="a.png", size=(24, 16))
-    found.path.unlink()
-    with pytest.raises(UnusableMask, match=r"a\.mask\.png cannot be opened"):
+    found = read(mask(tmp_path))
+    (tmp_path / "a.mask.png").unlink()
+    with pytest.raises(UnusableMask, match=r"a\.mask\.png: the file cannot be opened"):
         found.weights((24, 16))
 
 
@@ -152,12 +164,12 @@ def test_grey_is_read_however_it_is_stored(tmp_path: Path, mode: str):
     else:
         stored = Image.fromarray(grey_HW).convert(mode)
     stored.save(tmp_path / "a.mask.png")
-    found = read_mask(tmp_path / "a.mask.png", picture="a.png", size=(24, 16))
+    found = read(tmp_path / "a.mask.png")
     assert np.array_equal(found.weights((24, 16)), grey_HW / np.float32(255))
 
 
 def test_a_shade_is_a_weight_of_so_many_255ths(tmp_path: Path):
-    found = read_mask(mask(tmp_path, shade=200), picture="a.png", size=(24, 16))
+    found = read(mask(tmp_path, shade=200))
     weights_HW = found.weights((8, 8))
     assert weights_HW.dtype == np.float32
     assert weights_HW == pytest.approx(200 / 255)
@@ -168,14 +180,14 @@ def test_a_mask_is_as_large_as_the_photo_stands_and_not_as_it_is_stored(tmp_path
     turned[0x0112] = 6
     Image.new("RGB", (24, 16)).save(tmp_path / "a.jpg", exif=turned)
     mask(tmp_path, size=(16, 24))
-    assert masks_of(prepare(tmp_path, with_masks=True)) == ["a.mask.png"]
+    assert masks_of(prepare(tmp_path, Preparation(shades=MaskShades()))) == ["a.mask.png"]
 
 
 def test_a_mask_that_is_black_after_the_cut_is_refused(tmp_path: Path):
     shades_HW = np.zeros((16, 64), np.uint8)
     shades_HW[:, :8] = 255
     Image.fromarray(shades_HW).save(tmp_path / "a.mask.png")
-    found = read_mask(tmp_path / "a.mask.png", picture="a.png", size=(64, 16))
+    found = read(tmp_path / "a.mask.png", size=(64, 16))
     with pytest.raises(UnusableMask, match=r"Nothing of a\.png .* the cut to 16 x 16 pixels"):
         found.weights((16, 16))
 
@@ -223,10 +235,12 @@ def test_masks_belong_to_the_fingerprint_where_they_count(tmp_path: Path):
     plain = prepare(tmp_path).fingerprint
     mask(tmp_path)
     assert prepare(tmp_path).fingerprint == plain
-    masked = prepare(tmp_path, with_masks=True).fingerprint
+    masked = prepare(tmp_path, Preparation(shades=MaskShades())).fingerprint
     mask(tmp_path, shade=7)
-    assert len({plain, masked, prepare(tmp_path, with_masks=True).fingerprint}) == 3
+    assert (
+        len({plain, masked, prepare(tmp_path, Preparation(shades=MaskShades())).fingerprint}) == 3
+    )
 
 
 def test_a_mask_file_is_told_apart_by_its_content():
-    assert MaskFile(Path("a"), "a.png", "1") != MaskFile(Path("a"), "a.png", "2")
+    assert MaskFile(no_file("a"), "a.png", "1") != MaskFile(no_file("a"), "a.png", "2")

@@ -7,7 +7,12 @@ from PIL import Image
 from skimage import data as photographs
 
 from modelgenerator.datasets.images import PhotoLimits
-from modelgenerator.datasets.prepare import PreparedDataset, prepare
+from modelgenerator.datasets.prepare import (
+    Preparation,
+    PreparedDataset,
+    prepare,
+    with_captions,
+)
 from modelgenerator.errors import UnusableDataset, UnusablePhoto
 
 
@@ -63,7 +68,7 @@ def test_a_picture_that_is_gone_is_refused(tmp_path: Path):
 def test_a_caption_of_the_same_name_belongs_to_the_picture(tmp_path: Path):
     draw(tmp_path / "a.png")
     (tmp_path / "a.txt").write_text("on a\nmat")
-    [picture] = prepare(tmp_path, caption_prefix="lvff").pictures
+    [picture] = prepare(tmp_path, Preparation(caption_prefix="lvff")).pictures
     assert picture.caption == "lvff on a mat"
 
 
@@ -76,22 +81,27 @@ def test_two_pictures_of_one_name_share_a_caption(tmp_path: Path):
 
 def test_without_captions_the_prefix_is_the_caption(tmp_path: Path):
     draw(tmp_path / "a.png")
-    dataset = prepare(tmp_path, caption_prefix="lvff")
+    dataset = prepare(tmp_path, Preparation(caption_prefix="lvff"))
     assert dataset.pictures[0].caption == "lvff"
     assert dataset.notices == ()
 
 
-def test_a_picture_without_any_words_is_told(tmp_path: Path):
-    draw(tmp_path / "a.png")
-    [notice] = prepare(tmp_path).notices
-    assert (notice.level, notice.setting) == ("warning", "captionPrefix")
-    assert "a.png" in notice.message
+def test_captions_come_to_those_that_have_none_and_change_the_fingerprint(tmp_path: Path):
+    draw(tmp_path / "a.png", 1), draw(tmp_path / "b.png", 2), draw(tmp_path / "c.png", 3)
+    (tmp_path / "a.txt").write_text("on a mat")
+    before = prepare(tmp_path, Preparation(caption_prefix="lvff"))
+    after = with_captions(before, {"a.png": "elsewhere", "b.png": "in the snow"}, "lvff")
+    captions = [picture.caption for picture in after.pictures]
+    assert captions == ["lvff on a mat", "lvff in the snow", "lvff"]
+    assert after.fingerprint != before.fingerprint
 
 
 def test_a_caption_without_a_picture_is_told(tmp_path: Path):
     draw(tmp_path / "a.png")
     (tmp_path / "flower.txt").write_text("a flower")
-    assert "flower.txt is not used" in messages(prepare(tmp_path, caption_prefix="lvff"))
+    assert "flower.txt is not used" in messages(
+        prepare(tmp_path, Preparation(caption_prefix="lvff"))
+    )
 
 
 def test_a_bad_picture_is_listed_and_the_rest_is_used(tmp_path: Path):
@@ -120,7 +130,7 @@ def test_what_systems_leave_behind_is_passed_over_in_silence(tmp_path: Path):
     draw(tmp_path / "a.png")
     for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._a.png"):
         (tmp_path / name).write_bytes(b"\0")
-    dataset = prepare(tmp_path, caption_prefix="lvff")
+    dataset = prepare(tmp_path, Preparation(caption_prefix="lvff"))
     assert (names(dataset), dataset.refused, dataset.notices) == (["a.png"], (), ())
 
 
@@ -136,7 +146,7 @@ def test_other_files_and_folders_are_named(tmp_path: Path):
 def test_copies_are_used_once_and_told_once(tmp_path: Path):
     for name in ("a.png", "b.png", "c.png"):
         draw(tmp_path / name)
-    dataset = prepare(tmp_path, caption_prefix="lvff")
+    dataset = prepare(tmp_path, Preparation(caption_prefix="lvff"))
     assert names(dataset) == ["a.png"]
     assert messages(dataset) == "a.png, b.png and c.png are the same file: only a.png is used."
 
@@ -157,12 +167,12 @@ def test_a_file_too_long_is_refused_unread(tmp_path: Path):
 def test_limits_are_honoured(tmp_path: Path):
     draw(tmp_path / "a.png")
     with pytest.raises(UnusableDataset, match="at least 17"):
-        prepare(tmp_path, limits=PhotoLimits(min_side=17))
+        prepare(tmp_path, Preparation(limits=PhotoLimits(min_side=17)))
 
 
 def test_the_fingerprint_follows_pictures_and_captions(tmp_path: Path):
     draw(tmp_path / "a.png")
-    plain, prefixed = prepare(tmp_path), prepare(tmp_path, caption_prefix="lvff")
+    plain, prefixed = prepare(tmp_path), prepare(tmp_path, Preparation(caption_prefix="lvff"))
     again = prepare(tmp_path)
     draw(tmp_path / "b.png", 9)
     prints = {plain.fingerprint, prefixed.fingerprint, prepare(tmp_path).fingerprint}
@@ -232,5 +242,5 @@ def test_a_link_to_a_folder_is_a_folder(tmp_path: Path):
         folder.mkdir()
         draw(folder / "a.png")
     (photos / "more").symlink_to(elsewhere)
-    dataset = prepare(photos, caption_prefix="lvff")
+    dataset = prepare(photos, Preparation(caption_prefix="lvff"))
     assert messages(dataset) == "Pictures in folders inside the folder are not used: more."

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import settings as speed
 from hypothesis import strategies as st
 from tests.examples import (
+    SQUARES,
     CPU,
     GPU,
     OLD_GPU,
@@ -18,6 +20,7 @@ from tests.examples import (
     plan_for,
 )
 
+from modelgenerator.datasets.regions import Box
 from modelgenerator.diffusion import recommended
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.settings import TrainingSettings
@@ -439,19 +442,31 @@ def test_a_setting_without_effect_is_warned_of_by_its_name(setting: str, value: 
     assert not notices_on(plan_for(), setting)
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [
-        ("normalizeDataset", True),
-    ],
-)
-def test_what_is_not_available_yet_is_refused_by_its_name(setting: str, value: object):
-    with pytest.raises(InvalidSettings, match=f"Not available yet.*{setting}.*Leave it out"):
-        plan_for(**{setting: value})
+def test_a_picture_without_any_words_is_told():
+    (wordless, *rest) = SQUARES.pictures
+    dataset = replace(SQUARES, pictures=(replace(wordless, caption=""), *rest))
+    (message,) = notices_on(plan_for(dataset), "captionPrefix", "warning")
+    assert message.startswith("No words to learn for 0.png")
+    assert not notices_on(plan_for(), "captionPrefix")
 
 
-def test_a_setting_of_a_later_version_at_its_default_is_no_reason_to_refuse():
-    plan_for(maskedLoss=False, lossType="L2", validationSplit=0.0)
+def test_a_plan_says_what_is_cut_out_of_each_picture():
+    cut = replace(SQUARES.pictures[0], crop=Box(10, 20, 522, 532))
+    dataset = replace(SQUARES, pictures=(cut, *SQUARES.pictures[1:]))
+    plan = plan_for(dataset, normalizeDataset=True)
+    assert plan.normalize_dataset
+    assert [picture.crop for picture in plan.pictures[:2]] == [
+        (10, 20, 522, 532),
+        (0, 0, 512, 512),
+    ]
+
+
+def test_shades_are_all_the_same_without_masks():
+    plan = plan_for()
+    assert (plan.head_mask_shade, plan.background_mask_shade) == (255, 255)
+    plan = plan_for(masked(SQUARES), maskedLoss=True)
+    assert (plan.head_mask_shade, plan.body_mask_shade) == (255, 200)
+    assert (plan.bounding_mask_shade, plan.background_mask_shade) == (40, 40)
 
 
 def test_few_pictures_are_warned_of():
@@ -553,8 +568,7 @@ def _valid_settings() -> st.SearchStrategy[dict[str, object]]:
 def test_valid_settings_are_resolved_or_refused_in_words(
     written: dict[str, object], sizes: list[tuple[int, int]], device: DeviceFacts
 ):
-    unwired = ("normalizeDataset",)
-    settings = TrainingSettings.from_written({k: v for k, v in written.items() if k not in unwired})
+    settings = TrainingSettings.from_written(written)
     with suppress(InvalidSettings):  # any other error is one of ours
         dataset = masked(dataset_of(sizes))
         _is_complete(resolve(settings, dataset, base_files(), device), len(sizes))

@@ -1,10 +1,8 @@
 """What a plan makes of the settings of the network."""
 
-from pathlib import Path
-
 import pytest
+from tests.examples import dataset_of
 
-from modelgenerator.datasets.prepare import Picture, PreparedDataset
 from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import InvalidSettings
@@ -12,10 +10,7 @@ from modelgenerator.settings import TrainingSettings
 from modelgenerator.training.plan import DeviceFacts, TrainingPlan
 from modelgenerator.training.planning.resolve import resolve
 
-PICTURE = Picture(
-    name="1.png", path=Path("1.png"), sha256="0" * 64, width=64, height=64, caption="lvff"
-)
-DATASET = PreparedDataset(pictures=(PICTURE,), refused=(), notices=(), fingerprint="0" * 64)
+DATASET = dataset_of([(64, 64)])
 BASE = BaseModelFiles(
     reference="base",
     folder=None,

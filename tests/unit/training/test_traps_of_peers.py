@@ -356,7 +356,7 @@ def test_every_name_is_the_optimizer_that_it_says(name: str):
 
 
 def test_no_mask_at_all_is_refused_and_not_trained_without():
-    with pytest.raises(InvalidSettings, match="maskedLoss needs masks, and there is none"):
+    with pytest.raises(InvalidSettings, match="maskedLoss needs to know where the subject is"):
         plan_for(maskedLoss=True)
 
 

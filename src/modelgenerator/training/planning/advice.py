@@ -6,7 +6,7 @@ are refused.
 
 from collections.abc import Iterator
 
-from modelgenerator.datasets.masks import MASK_ENDING
+from modelgenerator.datasets.masks import MASK_ENDING, PaintedMask
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.traits import TRAITS
@@ -15,6 +15,7 @@ from modelgenerator.notices import Notice, listed
 from modelgenerator.settings import OptimizerName, SchedulerName, TrainingSettings
 from modelgenerator.training.optimizer_traits import OPTIMIZER_TRAITS
 from modelgenerator.training.planning.objective import has_threshold
+from modelgenerator.training.planning.unused import SHADES
 
 MANY_STEPS = 10_000
 FEW_PICTURES = 5
@@ -25,16 +26,27 @@ HIGH_FIRST_GUESS = 0.01
 def advice_on_samples(
     settings: TrainingSettings, dataset: PreparedDataset, base: BaseModelFiles
 ) -> Iterator[Notice]:
-    """On losses, noise and masks.
+    """On captions, losses, noise and masks.
 
     Raises:
         InvalidSettings: maskedLoss, and no picture has a mask.
     """
+    yield from _on_words(dataset)
     yield from _on_threshold(settings)
     if TRAITS[base.family].is_flow:
         yield from _on_noise_of_flows(settings)
     if settings.masked_loss:
-        yield from _on_masks(dataset, normalized=settings.normalize_dataset)
+        yield from _on_masks(settings, dataset)
+
+
+def _on_words(dataset: PreparedDataset) -> Iterator[Notice]:
+    wordless = [picture.name for picture in dataset.pictures if not picture.caption]
+    if wordless:
+        message = (
+            f"No words to learn for {listed(wordless)}: set captionPrefix to a word that stands "
+            "for the subject, or write a caption into a .txt file of the same name."
+        )
+        yield Notice("warning", "captionPrefix", message)
 
 
 def _on_threshold(settings: TrainingSettings) -> Iterator[Notice]:
@@ -53,22 +65,31 @@ def _on_noise_of_flows(settings: TrainingSettings) -> Iterator[Notice]:
             yield Notice("info", name, "It is applied here too; kohya's scripts skip flow models.")
 
 
-def _on_masks(dataset: PreparedDataset, *, normalized: bool) -> Iterator[Notice]:
+def _on_masks(settings: TrainingSettings, dataset: PreparedDataset) -> Iterator[Notice]:
     """Raises InvalidSettings: there is no mask at all."""
     maskless = [picture.name for picture in dataset.pictures if picture.mask is None]
     if len(maskless) == len(dataset.pictures):
         stem = maskless[0].rpartition(".")[0] or maskless[0]
         raise InvalidSettings(
-            f"maskedLoss needs masks, and there is none: put a grey picture beside each photo, of "
-            f"the same size, white where it counts and black where not, and call that of "
-            f"{maskless[0]} {stem}{MASK_ENDING}. Masks that are made for you come with the next "
-            "version."
+            "maskedLoss needs to know where the subject is, and it was found in no photo. Leave "
+            "maskedLoss out, or put a grey picture beside each photo, of the same size, white "
+            f"where it counts and black where not, and call that of {maskless[0]} "
+            f"{stem}{MASK_ENDING}."
         )
     if maskless:
         message = f"Without a mask, and so counted all over: {listed(maskless)}."
         yield Notice("warning", "maskedLoss", message)
-    if not normalized:
+    if not settings.normalize_dataset:
         yield Notice("info", "maskedLoss", "It works best with normalizeDataset.")
+    if not any(isinstance(picture.mask, PaintedMask) for picture in dataset.pictures):
+        yield from _on_shades_in_vain(settings)
+
+
+def _on_shades_in_vain(settings: TrainingSettings) -> Iterator[Notice]:
+    for shade in SHADES:
+        if settings.is_given(shade):
+            message = "Ignored: masks from files say their own shades."
+            yield Notice("warning", settings.written_name(shade), message)
 
 
 def advice_on_training(

@@ -7,10 +7,13 @@ a setting has no meaning; that it was ignored is told by `planning.unused`.
 from dataclasses import dataclass
 
 from modelgenerator.datasets.captions import without_prefix
+from modelgenerator.datasets.masks import MaskShades
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.traits import TRAITS
 from modelgenerator.settings import LossType, TrainingSettings
+
+EVEN_SHADES = MaskShades(head=255, body=255, bounding=255, background=255)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,18 @@ def choose_objective(
         timestep_sampling=_timestep_sampling(settings, base),
         guidance_scale=settings.guidance_scale if base.takes_guidance else 1.0,
         prior_prompts=_prior_prompts(settings, dataset),
+    )
+
+
+def mask_shades(settings: TrainingSettings) -> MaskShades | None:
+    """How much each region counts; none when all of every picture does."""
+    if not settings.masked_loss:
+        return None
+    return MaskShades(
+        head=settings.head_mask_shade,
+        body=settings.body_mask_shade,
+        bounding=settings.bounding_mask_shade,
+        background=settings.background_mask_shade,
     )
 
 

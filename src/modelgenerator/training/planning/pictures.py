@@ -6,10 +6,11 @@ takes.  Out: every picture with its bucket.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from modelgenerator.datasets.buckets import Size, bucket_sizes, is_upscaled, nearest_bucket
 from modelgenerator.datasets.prepare import PreparedDataset
+from modelgenerator.datasets.regions import Box
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.notices import Notice, listed
@@ -84,8 +85,9 @@ def _buckets(
     buckets = [nearest_bucket(p.width, p.height, sizes) for p in dataset.pictures]
     for picture, bucket in zip(dataset.pictures, buckets, strict=True):
         if is_upscaled(picture.width, picture.height, bucket):
+            has = "is cut to" if picture.crop else "has only"
             message = (
-                f"{picture.name} has only {picture.width} x {picture.height} pixels and is "
+                f"{picture.name} {has} {picture.width} x {picture.height} pixels and is "
                 f"enlarged to {bucket[0]} x {bucket[1]}: a larger copy would teach more."
             )
             notices.append(Notice("warning", "resolution", message))
@@ -94,7 +96,13 @@ def _buckets(
 
 def _planned(dataset: PreparedDataset, buckets: Sequence[Size]) -> tuple[PlannedPicture, ...]:
     return tuple(
-        PlannedPicture(name=p.name, sha256=p.sha256, caption=p.caption, bucket=bucket)
+        PlannedPicture(
+            name=p.name,
+            sha256=p.sha256,
+            caption=p.caption,
+            bucket=bucket,
+            crop=astuple(p.crop or Box(0, 0, p.width, p.height)),
+        )
         for p, bucket in zip(dataset.pictures, buckets, strict=True)
     )
 

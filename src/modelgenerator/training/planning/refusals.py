@@ -1,4 +1,4 @@
-"""Settings that contradict each other, or that this version cannot honour.
+"""Settings that contradict each other, or that mean nothing to train.
 
 In: settings, each of which is valid alone.  Out: nothing, or a refusal that says what to write
 instead.  What only base model, pictures or device can tell is refused where it is decided.
@@ -10,20 +10,9 @@ from modelgenerator.settings import TrainingSettings
 
 def refuse_impossible(settings: TrainingSettings) -> None:
     """Raises InvalidSettings."""
-    _refuse_unavailable(settings)
     _refuse_preserving_nothing(settings)
     _refuse_no_network(settings)
     _refuse_half_of_samples(settings)
-
-
-def _refuse_unavailable(settings: TrainingSettings) -> None:
-    wanted = {"normalizeDataset": settings.normalize_dataset}
-    missing = [name for name, is_wanted in wanted.items() if is_wanted]
-    if missing:
-        raise InvalidSettings(
-            f"Not available yet in this version: {', '.join(missing)}. Leave "
-            f"{'it' if len(missing) == 1 else 'them'} out to train without."
-        )
 
 
 def _refuse_preserving_nothing(settings: TrainingSettings) -> None:

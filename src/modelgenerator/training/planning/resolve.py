@@ -18,7 +18,7 @@ from modelgenerator.training.planning.advice import advice_on_samples, advice_on
 from modelgenerator.training.planning.fit import fitted
 from modelgenerator.training.planning.length import choose_length
 from modelgenerator.training.planning.network import choose_network
-from modelgenerator.training.planning.objective import choose_objective
+from modelgenerator.training.planning.objective import EVEN_SHADES, choose_objective, mask_shades
 from modelgenerator.training.planning.optimizer import choose_optimizer
 from modelgenerator.training.planning.pictures import choose_pictures
 from modelgenerator.training.planning.precision import choose_precision
@@ -48,6 +48,7 @@ def resolve(
     objective = choose_objective(settings, dataset, base)
     compute_dtype = choose_precision(settings, base, device, notices)
     images = image_defaults(base)
+    shades = mask_shades(settings) or EVEN_SHADES
     notices += licence_notices(base.licence)
     notices += warnings_of_unused(settings, base)
     notices += advice_on_samples(settings, dataset, base)
@@ -71,6 +72,7 @@ def resolve(
         gradient_accumulation=settings.gradient_accumulation,
         steps_per_epoch=length.steps_per_epoch,
         total_steps=length.total_steps,
+        normalize_dataset=settings.normalize_dataset,
         flip=settings.flip_aug,
         caption_dropout=settings.caption_dropout,
         denoiser=network.denoiser,
@@ -86,6 +88,10 @@ def resolve(
         huber_c=objective.huber_c,
         min_snr_gamma=objective.min_snr_gamma,
         masked_loss=settings.masked_loss,
+        head_mask_shade=shades.head,
+        body_mask_shade=shades.body,
+        bounding_mask_shade=shades.bounding,
+        background_mask_shade=shades.background,
         mask_normalization=objective.mask_normalization,
         noise_offset=settings.noise_offset,
         multires_noise_iterations=settings.multires_noise_iterations,

@@ -38,14 +38,6 @@ DEPENDENCES = (
         )
         for shade in (*SHADES, "mask_normalization")
     ),
-    *(
-        Dependence(
-            setting=shade,
-            is_met=lambda settings: not settings.masked_loss,
-            otherwise="masks from files say their own shades.",
-        )
-        for shade in SHADES
-    ),
     Dependence(
         setting="huber_c",
         is_met=has_threshold,

@@ -49,6 +49,10 @@ class UnusablePhoto(UserError):
         self.name = name
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type["UnusablePhoto"], tuple[str, str]]:
+        """How it is pickled: another process may have read the photo."""
+        return type(self), (self.name, self.reason)
+
 
 class UnusableMask(UserError):
     """A mask cannot be read, does not fit its photo, or is black all over."""

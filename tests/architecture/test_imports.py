@@ -15,6 +15,8 @@ TORCH_FREE = [
     "modelgenerator.settings",
     "modelgenerator.settings_files",
     "modelgenerator.datasets.images",
+    "modelgenerator.datasets.sources",
+    "modelgenerator.datasets.workers",
     "modelgenerator.diffusion.hub",
     "modelgenerator.diffusion.downloads",
     "modelgenerator.training.plan",

@@ -64,7 +64,7 @@ def test_without_its_file_people_are_cut_out_by_colour_and_a_notice_says_so(
 
 @pytest.mark.usefixtures("no_files")
 def test_a_segmenter_that_was_named_is_not_replaced() -> None:
-    with pytest.raises(InvalidSettings, match="needs selfie_segmentation.tflite"):
+    with pytest.raises(InvalidSettings, match=r"needs selfie_segmentation\.tflite"):
         choose_segmenter("person")
 
 

@@ -45,6 +45,8 @@ class Photo:
     """Of the file's bytes, in hexadecimal."""
     remarks: tuple[str, ...] = ()
     """What was decided while reading that a person may want to know, as sentences' ends."""
+    alpha_HW: NDArray[np.uint8] | None = None
+    """How opaque each pixel is, upright; none where the file does not say."""
 
     @property
     def width(self) -> int:

@@ -75,9 +75,11 @@ def _whole_words(caption: str, limit: int, count: Count) -> str:
 # --- beginnings
 
 _MARKS = re.compile(
-    r"</?s>|<pad>|<\|[\w ]{1,30}\|>|^\s*#{1,6}\s|(?<!\w)[*_`]{1,6}(?=\S)|(?<=\S)[*_`]{1,6}(?!\w)"
+    r"</?s>|<pad>|<\|[\w ]{1,30}\|>"
+    r"|^\s*#{1,6}\s|(?<!\w)[*_`]{1,6}(?=\S)|(?<=\S)[*_`]{1,6}(?!\w)"
+    r"|(?<=\w )(?<!s )(?<! are )(?<!of )araf+e?d?\s"
 )
-"""Special tokens, and Markdown."""
+"""Special tokens, Markdown, and a word of BLIP's that is none."""
 _PICTURE = (
     r"(?:image|picture|photo|photograph|photography|pic|snapshot|illustration|painting|drawing|"
     r"scene|shot)"
@@ -97,6 +99,8 @@ _NOTHING_SAID = (
     r"(?:of|showing|depicting|featuring|that shows|that depicts|which shows)\s+",
     rf"in (?:the|this|that) (?:[\w-]+ )?{_PICTURE}\s*,?\s*"
     r"(?:(?:we|you|i|one) (?:can )?(?:clearly )?see\s+|there (?:is|are)\s+)?",
+    rf"(?:(?:the|this|that) (?:[\w-]+ )?{_PICTURE}|this|it|the (?:main )?subject) "
+    r"(?:is|appears to be|seems to be)\s+(?=an?\s)",
     r"(?:we|you|i|one) (?:can )?(?:clearly )?see\s+",
     r"there (?:is|are)\s+(?=\w)",
     r"an? (?:image|picture|pic) (?:of|showing|depicting|that shows)\s+",
@@ -104,7 +108,7 @@ _NOTHING_SAID = (
 )
 """What captioners begin with and what says nothing of the photo.
 
-The last one is no word: BLIP's large captioner begins with it where it is not sure.  `a photo of`
+The last one is the word that is none: at the beginning it stands for an article.  `a photo of`
 stays, for it says that it is no drawing.
 """
 _BEGINNING = re.compile("|".join(f"(?:{one})" for one in _NOTHING_SAID), re.IGNORECASE)

@@ -4,6 +4,7 @@ In: a text.  Out: a number of CLIP's tokens, by the vocabulary that is carried a
 is needed.
 """
 
+import sys
 from functools import cache
 from typing import Any
 
@@ -22,4 +23,6 @@ def _tokenizer() -> Any:
     # it imports transformers, which takes a second
     from modelgenerator.diffusion.clip.tokenizer import clip_tokenizer
 
-    return clip_tokenizer(CLIP_VOCABULARY, pad="!")
+    tokenizer = clip_tokenizer(CLIP_VOCABULARY, pad="!")
+    tokenizer.model_max_length = sys.maxsize  # it complains of longer texts, which are to be cut
+    return tokenizer

@@ -41,7 +41,11 @@ def words(text: str) -> int:
         "a woman\n in a\tred coat\x1b\r\n",
         "<think>It is a woman. The coat is red.</think>\n\na woman in a red coat",
         "arafed woman in a red coat",
-        "there is a araffe woman in a red coat".replace(" a araffe", " araffe"),
+        "there is araffe woman in a red coat",
+        "The image shows arafed woman in a red coat",
+        "This is a woman in a red coat",
+        "The image appears to be a woman in a red coat",
+        "The main subject is a woman in a red coat",
     ],
 )
 def test_only_what_is_shown_is_left(answer: str):
@@ -64,6 +68,19 @@ def test_only_what_is_shown_is_left(answer: str):
 )
 def test_what_says_something_is_left_alone(caption: str):
     assert cleaned(caption) == caption
+
+
+@pytest.mark.parametrize(
+    ("answer", "caption"),
+    [
+        ("The image is a close-up of a camera.", "a close-up of a camera."),
+        ("The image is a digital painting of a cat", "a digital painting of a cat"),
+        ("there are two arafed women", "two women"),
+        ("The image is dark", "the image is dark"),
+    ],
+)
+def test_how_it_is_shown_is_left(answer: str, caption: str):
+    assert cleaned(answer) == caption
 
 
 @pytest.mark.parametrize("answer", ["", " \n ", "</s>", "<think>Hm. A woman, or", "\x00\x1b"])

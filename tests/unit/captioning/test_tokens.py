@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,15 @@ def test_common_words_are_one_token_and_rare_ones_several():
     assert clip_tokens("") == 0
     assert clip_tokens("a photo of a woman") == 5
     assert clip_tokens("lvff") > 1
+
+
+def test_a_long_text_is_counted_in_silence(caplog: pytest.LogCaptureFixture):
+    import transformers.utils.logging as transformers_logging
+
+    transformers_logging.enable_propagation()
+    assert clip_tokens("cat " * 500) == 500
+    transformers_logging.disable_propagation()
+    assert caplog.text == ""
 
 
 def test_a_prefix_takes_its_part_of_the_room():

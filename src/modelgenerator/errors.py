@@ -10,6 +10,7 @@
     │   ├── BaseModelGated           its licence is not accepted, or the token is missing
     │   ├── BaseModelUnsupported     found, but not a family or a file format that we train
     │   ├── HubUnreachable           the model hub does not answer
+    │   ├── CaptionerUnavailable     no such captioner, not set up, or it does not do its work
     │   ├── UnusableLora             the file is not a LoRA, or not one for this base model
     │   ├── NotEnoughMemory          the training would not fit into this machine
     │   ├── OutputNotWritable        the folder for results cannot be written, or the disk is full
@@ -76,6 +77,10 @@ class BaseModelUnsupported(UserError):
 
 class HubUnreachable(UserError):
     """The model hub does not answer."""
+
+
+class CaptionerUnavailable(UserError):
+    """No such captioner, not set up, or it does not do its work."""
 
 
 class UnusableLora(UserError):

@@ -21,6 +21,9 @@ TORCH_FREE = [
     "modelgenerator.diffusion.downloads",
     "modelgenerator.training.plan",
     "modelgenerator.training.planning.resolve",
+    "modelgenerator.captioning.captions",
+    "modelgenerator.captioning.choose",
+    "modelgenerator.cli.caption",
     "modelgenerator.cli.main",
 ]
 HEAVY = {"torch", "diffusers", "transformers"}

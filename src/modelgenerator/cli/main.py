@@ -227,6 +227,50 @@ def generate(
 
 
 @app.command()
+def caption(
+    photos: Annotated[Path, typer.Argument(help="Folder of pictures (jpg, png, webp).")],
+    captioner: Annotated[
+        str,
+        typer.Option(
+            help="Who puts them into words: template, florence2, blip, endpoint, none; auto takes "
+            "the best one that is set up or on this machine."
+        ),
+    ] = "auto",
+    kind: Annotated[
+        str | None,
+        typer.Option(help="What the subject is: person, animal, product, style or other."),
+    ] = None,
+    class_name: Annotated[
+        str | None, typer.Option(help="What a stranger would call it: woman, sneaker.")
+    ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="Trigger word to put in front of each caption.")
+    ] = None,
+    max_tokens: Annotated[
+        int,
+        typer.Option(min=8, max=512, help="Longest caption, prefix included; CLIP reads 75."),
+    ] = 75,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the captions that are there.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a caption into a .txt beside each of PHOTOS that has none, to read, mend and train."""
+    from modelgenerator.cli import caption as command
+
+    command.run(
+        photos,
+        captioner=captioner,
+        kind=kind,
+        class_name=class_name,
+        prefix=prefix,
+        max_tokens=max_tokens,
+        overwrite=overwrite,
+        as_json=as_json,
+    )
+
+
+@app.command()
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path(
         "demo"

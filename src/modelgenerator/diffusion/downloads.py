@@ -1,8 +1,9 @@
 """Bringing a base model's files here, in pieces that survive a cut connection.
 
-In: a base model that was looked at.  Out: progress in bytes, then the folder.  Weights are streamed
-into the hub's cache by this module, because huggingface_hub begins a file again after every kill;
-where they lie then, and all small files, is left to huggingface_hub.
+In: which files of a repository, as a base model that was looked at has them.  Out: progress in
+bytes, then the folder.  Weights are streamed into the hub's cache by this module, because
+huggingface_hub begins a file again after every kill; where they lie then, and all small files, is
+left to huggingface_hub.
 """
 
 import fcntl
@@ -14,10 +15,9 @@ from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from modelgenerator.diffusion.detection import NeededFile, check_safetensors
-from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.remote import CutOff, Hub, Repository, told, unreachable
 from modelgenerator.errors import BaseModelUnsupported, HubUnreachable, OutputNotWritable
 
@@ -28,6 +28,38 @@ PIECE_BYTES = 4_000_000
 """Between two reports; of small base models, files are reported."""
 _TRIES = 5
 """In a row without a single byte."""
+
+
+class WantedFiles(Protocol):
+    """Which files of a repository to bring; `BaseModelFiles` is one such."""
+
+    @property
+    def reference(self) -> str:
+        """As the person called it."""
+        ...
+
+    @property
+    def folder(self) -> Path | None:
+        """Where they are already; none as long as they are on the hub only."""
+        ...
+
+    @property
+    def repository(self) -> str | None: ...
+
+    @property
+    def revision(self) -> str | None:
+        """The commit."""
+        ...
+
+    @property
+    def needed(self) -> tuple[NeededFile, ...]:
+        """In the order in which they come."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all of them."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +80,7 @@ class DownloadFinished:
 
 
 def download(
-    files: BaseModelFiles, hub: Hub | None = None
+    files: WantedFiles, hub: Hub | None = None
 ) -> Generator[DownloadProgress | DownloadFinished, None, None]:
     """Bring the needed files here, one after the other; what is here already is not asked for.
 
@@ -81,7 +113,7 @@ def download(
     yield DownloadFinished(source.folder)
 
 
-def _check_room(files: BaseModelFiles, source: Repository) -> None:
+def _check_room(files: WantedFiles, source: Repository) -> None:
     """Before the first of several gigabytes, not after the last that fits."""
     missing = [file for file in files.needed if not (source.folder / file.name).is_file()]
     wanted = sum(file.size for file in missing)

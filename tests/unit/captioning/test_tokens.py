@@ -1,0 +1,34 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelgenerator.captioning.captions import Length
+from modelgenerator.captioning.cleaning import capped, cleaned
+from modelgenerator.captioning.tokens import CLIP_ROOM, clip_tokens
+
+
+def test_common_words_are_one_token_and_rare_ones_several():
+    assert clip_tokens("") == 0
+    assert clip_tokens("a photo of a woman") == 5
+    assert clip_tokens("lvff") > 1
+
+
+def test_a_long_text_is_counted_in_silence(caplog: pytest.LogCaptureFixture):
+    import transformers.utils.logging as transformers_logging
+
+    transformers_logging.enable_propagation()
+    assert clip_tokens("cat " * 500) == 500
+    transformers_logging.disable_propagation()
+    assert caplog.text == ""
+
+
+def test_a_prefix_takes_its_part_of_the_room():
+    assert Length().beside(None).tokens == CLIP_ROOM
+    assert Length().beside("a woman").tokens == CLIP_ROOM - 2
+    assert Length(3).beside("a woman with a very long name").tokens == 0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=400), st.integers(0, CLIP_ROOM))
+def test_no_caption_is_longer_than_the_encoder_reads(text: str, limit: int):
+    assert clip_tokens(capped(cleaned(text), limit, clip_tokens)) <= limit

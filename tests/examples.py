@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from modelgenerator.datasets.buckets import Size
-from modelgenerator.datasets.masks import MaskFile
+from modelgenerator.datasets.masks import MaskFile, MaskShades, PaintedMask
 from modelgenerator.datasets.prepare import Picture, PreparedDataset
+from modelgenerator.datasets.regions import Box
 from modelgenerator.datasets.sources import FolderFile
 from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.hub import BaseModelFiles
@@ -104,6 +105,16 @@ def masked(dataset: PreparedDataset, count: int | None = None) -> PreparedDatase
         for n, p in enumerate(dataset.pictures[:count])
     )
     return replace(dataset, pictures=(*pictures, *dataset.pictures[len(pictures) :]))
+
+
+def painted(dataset: PreparedDataset) -> PreparedDataset:
+    """`dataset` with a subject found in each picture; what was found is not there."""
+    pictures = tuple(
+        replace(p, mask=PaintedMask(p.name, b"", MaskShades(), Box(0, 0, *size), size))
+        for p in dataset.pictures
+        for size in [(p.width, p.height)]
+    )
+    return replace(dataset, pictures=pictures)
 
 
 SQUARES = dataset_of([(512, 512)] * 8)

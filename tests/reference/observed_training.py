@@ -18,6 +18,7 @@ from torch import Tensor
 
 from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import Preparation, prepare
+from modelgenerator.datasets.segmentation import Segmenter
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import LatentPosterior, ModelFamily, PictureRequest
 from modelgenerator.diffusion.load import load
@@ -158,8 +159,8 @@ def _listened_optimizer(kind: Callable[..., Any], seen: Training) -> Callable[..
 class Trainer:
     """Trains on the pictures of one folder; the same settings are trained only once."""
 
-    def __init__(self, photos: Path, output: Path) -> None:
-        self._photos, self._output = photos, output
+    def __init__(self, photos: Path, output: Path, segmenter: Segmenter | None = None) -> None:
+        self._photos, self._output, self._segmenter = photos, output, segmenter
         self._done: dict[str, Training] = {}
         self._bases: dict[tuple[str, float], ModelFamily] = {}
 
@@ -174,7 +175,12 @@ class Trainer:
 
     def _resolved(self, settings: Mapping[str, Any], device: DeviceFacts) -> Any:
         written = TrainingSettings.from_written(settings)
-        how = Preparation(caption_prefix=written.caption_prefix, shades=mask_shades(written))
+        how = Preparation(
+            caption_prefix=written.caption_prefix,
+            normalize=written.normalize_dataset,
+            shades=mask_shades(written),
+            segmenter=self._segmenter,
+        )
         dataset = prepare(self._photos, how)
         plan = resolve(written, dataset, hub.look_at(written.base_model), device)
         return dataset, dataclasses.replace(plan, sample_steps=1)

@@ -17,7 +17,6 @@ from torch import Tensor
 from modelgenerator.cli.base_models import load_base
 from modelgenerator.cli.progress import reporter
 from modelgenerator.diffusion import hub
-from modelgenerator.errors import InvalidSettings
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.training.plan import DeviceFacts
 from modelgenerator.training.precision import loss_scaler
@@ -37,10 +36,7 @@ SMALL: Mapping[str, Any] = {
 ADAMW = {"optimizer": "AdamW", "learningRate": 0.1, "d0": None}
 FLUX = {"baseModel": "flux"}
 HUBER = {"lossType": "Huber"}
-NOT_YET = {"normalizeDataset"}
-"""Refused by name until they work."""
-WITHOUT_EFFECT = {"headMaskShade", "bodyMaskShade", "boundingMaskShade", "backgroundMaskShade"}
-"""Ignored with a warning until masks are made here: those from files say their own shades."""
+SHADES = ("headMaskShade", "bodyMaskShade", "boundingMaskShade", "backgroundMaskShade")
 
 Train = Callable[..., Training]
 
@@ -395,7 +391,7 @@ REACHES: Mapping[str, Reach] = {
         is_=lambda share, _: (1, 1) if share else (2, 0),
     ),
 }
-TESTED_ALONE = {"precision"}
+TESTED_ALONE = {"normalizeDataset", "precision"}
 
 
 @pytest.fixture
@@ -414,7 +410,7 @@ def written(settings: Mapping[str, Any], base_models: Mapping[str, str]) -> dict
 
 
 def test_every_setting_has_a_test_that_it_reaches():
-    tested = {*REACHES, *TESTED_ALONE, *NOT_YET, *WITHOUT_EFFECT}
+    tested = {*REACHES, *TESTED_ALONE, *SHADES}
     assert tested == {field.alias for field in TrainingSettings.model_fields.values()}
 
 
@@ -465,17 +461,29 @@ def test_precision_reaches_the_weights_of_the_base_model_and_the_gradients(
     assert bool(loss_scaler(plan.compute_dtype).scaled(torch.ones(())) > 1) is is_scaled
 
 
-@pytest.mark.parametrize("setting", sorted(NOT_YET))
-def test_what_reaches_nothing_yet_is_refused(
-    setting: str, trainer: Trainer, base_models: Mapping[str, str]
+def test_each_shade_counts_its_own_region_and_together_they_count_everything(
+    trainer_that_looks: Trainer, base_models: Mapping[str, str]
 ):
-    with pytest.raises(InvalidSettings, match=f"Not available yet.*{setting}"):
-        trainer.plan(written({setting: True}, base_models))
+    def loss(**settings: object) -> float:
+        asked = {"captionPrefix": "lvff", "resolution": 128, **settings}
+        return trainer_that_looks(written(asked, base_models)).losses[0]
+
+    def loss_of(bright: str) -> float:
+        shades = {shade: 255 if shade == bright else 0 for shade in SHADES}
+        return loss(maskedLoss=True, maskNormalization=False, **shades)
+
+    parts = [loss_of(shade) for shade in SHADES]
+    assert min(parts) > 0
+    assert len(set(parts)) == len(parts)
+    assert sum(parts) == pytest.approx(loss(), rel=1e-4)
 
 
-@pytest.mark.parametrize("setting", sorted(WITHOUT_EFFECT))
-def test_a_shade_reaches_nothing_yet_and_that_is_told(
-    setting: str, trainer: Trainer, base_models: Mapping[str, str]
+def test_normalizing_shows_the_base_model_the_square_around_the_subject(
+    trainer_that_looks: Trainer, base_models: Mapping[str, str]
 ):
-    plan = trainer.plan(written({setting: 7, "maskedLoss": True}, base_models))
-    assert [n.level for n in plan.notices if n.setting == setting] == ["warning"]
+    seen = trainer_that_looks(
+        written({"normalizeDataset": True, "captionPrefix": "lvff"}, base_models)
+    )
+    assert [picture.crop for picture in seen.plan.pictures] == [(0, 0, 58, 58)] * 2
+    whole = trainer_that_looks(written({"captionPrefix": "lvff"}, base_models))
+    assert not torch.equal(seen.pixels_B3HW[0], whole.pixels_B3HW[0])

@@ -5,14 +5,34 @@ out: a `PreparedDataset`.
 """
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
+from modelgenerator.captioning.captions import (
+    CaptioningEvent,
+    CaptioningNoticed,
+    Length,
+    PictureCaptioned,
+    caption_pictures,
+)
+from modelgenerator.captioning.choose import AUTO, choose_captioner
+from modelgenerator.captioning.subject_words import words_for
+from modelgenerator.captioning.template import TemplateCaptioner
 from modelgenerator.cli.progress import Reporter
-from modelgenerator.datasets.prepare import PreparedDataset
+from modelgenerator.content_cache import user_cache
+from modelgenerator.datasets.prepare import (
+    Preparation,
+    PreparedDataset,
+    preparing,
+    with_captions,
+)
+from modelgenerator.datasets.segmentation import Segmenter
+from modelgenerator.datasets.segmenters.choice import choose_segmenter
 from modelgenerator.datasets.subject import Subject, SubjectKind
+from modelgenerator.datasets.workers import Workers
 from modelgenerator.settings import TrainingSettings
+from modelgenerator.training.planning.objective import mask_shades
 
 Event = TypeVar("Event")
 Result = TypeVar("Result")
@@ -53,13 +73,73 @@ class PhotoOptions:
 
 
 def prepared(
-    photos: Path,
-    settings: TrainingSettings,
-    options: PhotoOptions,
-    report: Reporter,
+    photos: Path, settings: TrainingSettings, options: PhotoOptions, report: Reporter
 ) -> PreparedDataset:
-    """Every usable photo with its caption, cut and masked as `settings` say."""
-    ...
+    """Every usable photo with its caption, cut and masked as `settings` say.
+
+    Raises:
+        UnusableDataset, UnusableMask: see `preparing`.
+        InvalidSettings: no such segmenter, or its files are not here.
+        CaptionerUnavailable: no such captioner, or it cannot be had.
+    """
+    how = Preparation(
+        caption_prefix=settings.caption_prefix,
+        normalize=settings.normalize_dataset,
+        shades=mask_shades(settings),
+    )
+    if how.uses_regions:
+        how = replace(how, segmenter=_segmenter(options, report))
+    return captioned(looked_at(photos, how, report), settings.caption_prefix, options, report)
+
+
+def looked_at(photos: Path, how: Preparation, report: Reporter) -> PreparedDataset:
+    """As `preparing`, on all cores of this machine; what was seen once is not looked at again."""
+    with Workers() as workers:
+        steps = preparing(photos, how, cache=user_cache("photos"), workers=workers)
+        return watched(steps, lambda one: report.count("looking at photos", one.done, one.total))
+
+
+def captioned(
+    dataset: PreparedDataset, prefix: str | None, options: PhotoOptions, report: Reporter
+) -> PreparedDataset:
+    """With words for pictures that have none of their own."""
+    wordless = [picture for picture in dataset.pictures if not picture.has_own_words]
+    if not wordless:
+        return dataset
+    choice = choose_captioner(options.captioner, options.subject)
+    is_template = isinstance(choice.captioner, TemplateCaptioner)
+    if options.captioner == AUTO and is_template and not words_for(options.subject):
+        return dataset  # nobody asked for words, and there are none
+    report.notice(choice.notice)
+    if choice.captioner is None:
+        return dataset
+
+    def see(event: CaptioningEvent) -> None:
+        if isinstance(event, PictureCaptioned):
+            report.count("captions", event.done, event.total)
+        elif isinstance(event, CaptioningNoticed):
+            report.notice(event.notice)
+        else:
+            report.count("MB", event.bytes_done // 10**6, event.bytes_total // 10**6)
+
+    captions = watched(
+        caption_pictures(
+            wordless,
+            choice.captioner,
+            cache=user_cache("captions"),
+            subject=options.subject,
+            length=Length().beside(prefix),
+        ),
+        see,
+    )
+    return with_captions(dataset, captions, prefix)
+
+
+def _segmenter(options: PhotoOptions, report: Reporter) -> Segmenter:
+    segmenter, notices = choose_segmenter(options.segmenter, options.subject.kind)
+    for notice in notices:
+        report.notice(notice)
+    return segmenter
 
 
 def watched(steps: Generator[Event, None, Result], see: Callable[[Event], None]) -> Result:

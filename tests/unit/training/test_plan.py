@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import settings as speed
 from hypothesis import strategies as st
 from tests.examples import (
-    SQUARES,
     CPU,
     GPU,
     OLD_GPU,
+    SQUARES,
     base_files,
     dataset_of,
     masked,

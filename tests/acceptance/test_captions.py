@@ -131,6 +131,13 @@ def test_what_cannot_be_done_is_told_and_nothing_is_written(modelgenerator, phot
     assert not (photos / ".captions.json").exists()
 
 
+def test_an_archive_is_refused_because_captions_go_beside_photos(modelgenerator, photos):
+    archive = shutil.make_archive(str(photos), "zip", photos)
+    done = modelgenerator("caption", archive, *WOMAN)
+    assert done.returncode == 2
+    assert "unpack an archive first" in done.stderr
+
+
 def test_an_endpoint_that_refuses_the_key_is_told(modelgenerator, photos):
     with serve_vision(refuses(401)) as server:
         done = modelgenerator(

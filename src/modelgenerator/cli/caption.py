@@ -23,7 +23,7 @@ from modelgenerator.content_cache import user_cache
 from modelgenerator.datasets.captions import with_prefix
 from modelgenerator.datasets.prepare import Picture, PreparedDataset, prepare
 from modelgenerator.datasets.subject import Subject, SubjectKind
-from modelgenerator.errors import CaptionerUnavailable, InvalidSettings
+from modelgenerator.errors import CaptionerUnavailable, InvalidSettings, UnusableDataset
 
 
 def run(
@@ -42,13 +42,15 @@ def run(
     length = Length(max_tokens).beside(prefix)
     with reporter(as_json=as_json) as report:
         report.phase("looking at the photos")
+        _require_folder(photos)
         choice = choose_captioner(captioner, subject)
         _require_words(choice, subject, prefix)
         dataset = prepare(photos)
         _say_of_photos(dataset, report)
         pictures = _to_caption(dataset.pictures, overwrite=overwrite)
-        report.notice(choice.notice)
         written = 0
+        if pictures:
+            report.notice(choice.notice)
         if choice.captioner and pictures:
             report.phase("captioning")
             written = _caption(photos, pictures, choice.captioner, subject, prefix, length, report)
@@ -66,6 +68,15 @@ def _kind(written: str | None) -> SubjectKind | None:
     except ValueError:
         known = ", ".join(SubjectKind)
         raise InvalidSettings(f"--kind is {written!r}, but can be one of {known}.") from None
+
+
+def _require_folder(photos: Path) -> None:
+    """Raises UnusableDataset for an archive or a single photo: captions go beside the photos."""
+    if photos.is_file():
+        raise UnusableDataset(
+            f"{photos} is a file, and captions are written beside the photos. Give the folder that "
+            "holds the pictures; unpack an archive first."
+        )
 
 
 def _require_words(choice: Choice, subject: Subject, prefix: str | None) -> None:

@@ -1,11 +1,11 @@
-"""What the first bytes of a file say about a picture, before anything is decoded.
+"""What the beginning of a file says about a picture, before anything is decoded.
 
 In come the bytes of a file, out come its format and its size in pixels.  Nothing is decoded and
 nothing is allocated, so a file that claims 50,000 x 50,000 pixels costs microseconds here.  Formats
 are told by content: a file's name is not known.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,11 +16,16 @@ class PhotoFormat(StrEnum):
     JPEG = "jpg"
     PNG = "png"
     WEBP = "webp"
+    HEIC = "HEIC"
+    AVIF = "AVIF"
 
 
 @dataclass(frozen=True)
 class PhotoHeader:
-    """Format and size as stored in the file: EXIF orientation is not applied."""
+    """Format and size as stored in the file: EXIF orientation is not applied.
+
+    A HEIC or AVIF file may hold several pictures and parts of pictures: the largest counts.
+    """
 
     format: PhotoFormat
     width: int
@@ -28,7 +33,7 @@ class PhotoHeader:
 
 
 def photo_header(data: bytes) -> PhotoHeader | None:
-    """The header of a jpg, png or webp, or none when `data` is something else or breaks off."""
+    """The header of a photo that can be read, or none: something else, or it breaks off."""
     for format_, (is_format, size_of) in _READERS.items():
         if is_format(data):
             size = size_of(data)
@@ -37,17 +42,23 @@ def photo_header(data: bytes) -> PhotoHeader | None:
 
 
 def format_name(data: bytes) -> str | None:
-    """The name of what `data` looks like, `HEIC` or `web page` say; none when it is not known."""
-    if data[4:8] == b"ftyp":
-        return _name_of_brand(data[8:12])
-    for start, name in _STARTS.items():
-        if data.startswith(start):
-            return name
+    """The name of what `data` looks like, `GIF` or `web page` say; none when it is not known.
+
+    Those of `PhotoFormat` can be read.  A few hundred bytes from the beginning are enough.
+    """
     for format_, (is_format, _) in _READERS.items():
         if is_format(data):
             return format_.value
-    if data[:64].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+    if data[4:8] == b"ftyp":
+        return "video"
+    for start, name in _STARTS.items():
+        if data.startswith(start):
+            return name
+    text = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html", b"<script")):
         return "web page"
+    if text.startswith(b"<svg") or (text.startswith(b"<?xml") and b"<svg" in text):
+        return "SVG drawing"
     return None
 
 
@@ -68,13 +79,6 @@ _STARTS = {
     b"MZ": "Windows program",
     b"\x7fELF": "Linux program",
 }
-
-
-def _name_of_brand(brand: bytes) -> str:
-    """The ISO base media brand, which is how HEIC, AVIF and films begin."""
-    if brand in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
-        return "HEIC"
-    return "AVIF" if brand in (b"avif", b"avis") else "video"
 
 
 def _is_png(data: bytes) -> bool:
@@ -139,10 +143,69 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
+def _brands(data: bytes) -> set[bytes]:
+    """What a file of ISO base media says it is: HEIC, AVIF and films all begin like that."""
+    if data[4:8] != b"ftyp":
+        return set()
+    box = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
+    return {box[at : at + 4] for at in (0, *range(8, len(box) - 3, 4))}
+
+
+def _is_avif(data: bytes) -> bool:
+    return not _brands(data).isdisjoint((b"avif", b"avis"))
+
+
+def _is_heic(data: bytes) -> bool:
+    return not _is_avif(data) and not _brands(data).isdisjoint(_HEIC_BRANDS)
+
+
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+
+def _largest_in_iso(data: bytes) -> tuple[int, int] | None:
+    """The largest of all sizes that the file's properties name.
+
+    Source: ISO/IEC 23008-12 (HEIF), 6.5.3 `ispe`; boxes as in ISO/IEC 14496-12, 4.2.
+    """
+    sizes = [
+        (
+            int.from_bytes(data[at + 4 : at + 8], "big"),
+            int.from_bytes(data[at + 8 : at + 12], "big"),
+        )
+        for meta, meta_end in _boxes(data, b"meta", 0, len(data))
+        for iprp, iprp_end in _boxes(data, b"iprp", meta + 4, meta_end)
+        for ipco, ipco_end in _boxes(data, b"ipco", iprp, iprp_end)
+        for at, _ in _boxes(data, b"ispe", ipco, ipco_end)
+    ]
+    return max(sizes, key=lambda size: size[0] * size[1], default=None)
+
+
+def _boxes(data: bytes, kind: bytes, at: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where the content of each box of that kind begins and ends, among those side by side."""
+    for _ in range(_MOST_BOXES):
+        if at + 8 > end:
+            return
+        length, begins = int.from_bytes(data[at : at + 4], "big"), at + 8
+        if length == 1:
+            length, begins = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
+        ends = min(end, at + length) if length else end
+        if ends < begins:
+            return
+        if data[at + 4 : at + 8] == kind:
+            yield begins, ends
+        at = ends
+
+
+_MOST_BOXES = 5000
+"""Side by side: a large panorama has hundreds of tiles, and their properties are shared."""
+
+
 _READERS: dict[
     PhotoFormat, tuple[Callable[[bytes], bool], Callable[[bytes], tuple[int, int] | None]]
 ] = {
     PhotoFormat.JPEG: (_is_jpeg, _jpeg_size),
     PhotoFormat.PNG: (_is_png, _png_size),
     PhotoFormat.WEBP: (_is_webp, _webp_size),
+    PhotoFormat.HEIC: (_is_heic, _largest_in_iso),
+    PhotoFormat.AVIF: (_is_avif, _largest_in_iso),
 }

@@ -1,25 +1,23 @@
 """A person's photo as upright pixels, whatever their camera or their editor wrote.
 
 In come the bytes of one file, out comes a `Photo`: 8-bit sRGB, turned as the camera was held, alpha
-laid over white.  Files, folders and captions are not known here.
+laid over white; and back, as bytes that hold the pixels and nothing else.  Files, folders and
+captions are not known here.
 """
 
 import hashlib
 import io
-import struct
 import warnings
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
+from modelgenerator.datasets.colours import colours_and_alpha, over_white, srgb_and_alpha
+from modelgenerator.datasets.decoding import BROKEN, decoded
 from modelgenerator.datasets.headers import PhotoFormat, PhotoHeader, format_name, photo_header
 from modelgenerator.errors import UnusablePhoto
 
@@ -46,7 +44,7 @@ class Photo:
     remarks: tuple[str, ...] = ()
     """What was decided while reading that a person may want to know, as sentences' ends."""
     alpha_HW: NDArray[np.uint8] | None = None
-    """How opaque each pixel is, upright; none where the file does not say."""
+    """How opaque each place is, 0 to 255, upright; none when the file has no transparency."""
 
     @property
     def width(self) -> int:
@@ -61,24 +59,61 @@ def read_photo(data: bytes, *, name: str, limits: PhotoLimits | None = None) -> 
     """Decode the file's bytes; `name` is only for messages.
 
     Raises:
-        UnusablePhoto: not a jpg, png or webp, broken, too large, or too small.
+        UnusablePhoto: no photo, broken, too large, or too small.
     """
     header = _checked_header(data, name, limits or PhotoLimits())
-    remarks: list[str] = []
-    # Pillow warns about odd EXIF blocks and transparent palettes; both are handled below.
+    remarks = list(_about_shape(header))
+    # Pillow warns about odd EXIF blocks and transparent palettes; both are handled.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            image = _open(data, header)
-            if getattr(image, "is_animated", False):
-                remarks.append("it is animated, and only its first picture is used")
-            upright = _upright(_srgb(image, remarks), _orientation(image))
-        except _BROKEN as problem:
+            image = decoded(data, header, remarks)
+            turn = _TURNS[_orientation(image)]
+            rgb, alpha = srgb_and_alpha(image, remarks)
+            del image  # a large photo is held as often as it must be
+        except BROKEN as problem:
             raise UnusablePhoto(name, _reason_for_broken(header)) from problem
-    pixels_HW3 = np.array(
-        upright
-    )  # a copy, because arrays that share Pillow's memory are read-only
-    return Photo(name, pixels_HW3, hashlib.sha256(data).hexdigest(), tuple(remarks))
+    alpha_HW = None
+    if alpha is not None:
+        rgb, alpha_HW = over_white(rgb, alpha), _array(alpha, turn)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Photo(name, _array(rgb, turn), sha256, tuple(remarks), alpha_HW)
+
+
+def encode_photo(photo: Photo) -> bytes:
+    """The photo as a file that holds its pixels and nothing else, no name, place or time.
+
+    `read_photo` gives the same pixels and the same `alpha_HW` back.  Lossless webp, which is a
+    quarter smaller than png at the same speed; png for sides that webp cannot have.
+    """
+    pixels_HWC = photo.pixels_HW3
+    if photo.alpha_HW is not None:
+        colours_HW3 = _BENEATH_WHITE[photo.alpha_HW[..., None], photo.pixels_HW3]
+        pixels_HWC = np.dstack([colours_HW3, photo.alpha_HW])
+    image, stream = Image.fromarray(pixels_HWC), io.BytesIO()
+    if max(image.size) <= _WEBP_SIDE:
+        image.save(stream, "WEBP", lossless=True, quality=0, method=0, exact=True)
+    else:
+        image.save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
+_WEBP_SIDE = 16_383
+
+
+def _beneath_white() -> NDArray[np.uint8]:
+    """By alpha and by what it looks like over white: a colour that looks like that.
+
+    Over white, c becomes round(255 - (255 - c) * alpha / 255).  Backwards, the rounding of c moves
+    that by less than a half, so that it is rounded to the same.
+    """
+    alpha_A1 = np.arange(256)[:, None]
+    darkness_V = 255 - np.arange(256)
+    colour_AV = 255 - darkness_V * 255 / np.maximum(alpha_A1, 1)
+    return np.rint(colour_AV.clip(0, 255)).astype(np.uint8)
+
+
+_BENEATH_WHITE = _beneath_white()
 
 
 def read_grey(data: bytes, *, name: str, limits: PhotoLimits | None = None) -> NDArray[np.uint8]:
@@ -91,8 +126,8 @@ def read_grey(data: bytes, *, name: str, limits: PhotoLimits | None = None) -> N
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            shades, alpha = _colours_and_alpha(_open(data, header))
-        except _BROKEN as problem:
+            shades, alpha = colours_and_alpha(decoded(data, header, []))
+        except BROKEN as problem:
             raise UnusablePhoto(name, _reason_for_broken(header)) from problem
     if alpha is not None and np.asarray(alpha).min() < 255:
         raise UnusablePhoto(name, "parts of it are transparent: save it grey, without transparency")
@@ -101,10 +136,6 @@ def read_grey(data: bytes, *, name: str, limits: PhotoLimits | None = None) -> N
     if np.any(shades_HW3 != grey_HW[..., None]):
         raise UnusablePhoto(name, "it has colours: save it as a grey picture")
     return grey_HW
-
-
-# What Pillow raises on bytes that break off or contradict themselves.
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 
 
 def _checked_header(data: bytes, name: str, limits: PhotoLimits) -> PhotoHeader:
@@ -135,52 +166,46 @@ def check_bytes(count: int, name: str, limits: PhotoLimits) -> None:
         raise UnusablePhoto(name, f"the file has {size}, more than the {most} allowed")
 
 
+def _about_shape(header: PhotoHeader) -> tuple[str, ...]:
+    shorter, longer = sorted((header.width, header.height))
+    if longer <= _LONGEST_SHAPE * shorter:
+        return ()
+    return (f"it is {longer / shorter:.0f} times as long as wide, so most of it is cut away",)
+
+
+_LONGEST_SHAPE = 4
+"""Times as long as wide; pictures are trained in shapes up to 4 : 1."""
+
+
 def _reason_for_no_header(data: bytes) -> str:
     found = format_name(data)
-    if found == "HEIC":
-        return (
-            "it is a HEIC photo, which cannot be read: export it as jpg "
-            "(on an iPhone: Settings, Camera, Formats, Most Compatible)"
-        )
     if found in set(PhotoFormat):
         return f"the {found} file breaks off at its beginning: copy it again from where it came"
     if found is not None:
-        return f"it is a {found}, which cannot be used: save it as jpg, png or webp"
+        article = "an" if found.startswith("SVG") else "a"
+        return f"it is {article} {found}, which cannot be used: save it as jpg, png or webp"
     return "it is not a jpg, png or webp picture"
 
 
 def _reason_for_broken(header: PhotoHeader) -> str:
+    if header.format == PhotoFormat.HEIC:
+        return (
+            "the HEIC file is damaged, or of a kind that is not read: export it as jpg "
+            "(on an iPhone: Settings, Camera, Formats, Most Compatible)"
+        )
     return (
         f"the {header.format} file is damaged or breaks off before its end: "
         "copy it again from where it came"
     )
 
 
-def _open(data: bytes, header: PhotoHeader) -> ImageFile:
-    """Open with the one reader that fits.
-
-    Not through `Image.open`: that has its own, smaller limit on pixels with its own warnings, and
-    `PhotoLimits` is the one that counts here.
-    """
-    readers = {
-        PhotoFormat.JPEG: JpegImageFile,
-        PhotoFormat.PNG: PngImageFile,
-        PhotoFormat.WEBP: WebPImageFile,
-    }
-    image = readers[header.format](io.BytesIO(data))
-    if image.size != (header.width, header.height):
-        raise ValueError("two sizes in one file")
-    image.load()
-    return image
-
-
 def _orientation(image: ImageFile) -> int:
     """EXIF tag 0x0112, 1 to 8; 1, upright, when it is absent or the block is damaged."""
     try:
         value: Any = image.getexif().get(0x0112, 1)
-    except _BROKEN:
+        return value if value in _TURNS else 1
+    except BROKEN:
         return 1
-    return value if value in _TURNS else 1
 
 
 _TURNS = {
@@ -195,55 +220,6 @@ _TURNS = {
 }
 
 
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    turn = _TURNS[orientation]
-    return image if turn is None else image.transpose(turn)
-
-
-def _srgb(image: ImageFile, remarks: list[str]) -> Image.Image:
-    """8-bit sRGB without alpha; what could not be honoured is added to `remarks`."""
-    colours, alpha = _colours_and_alpha(image)
-    profile: bytes | None = image.info.get("icc_profile")
-    rgb = _converted(colours, profile, remarks) if profile else colours.convert("RGB")
-    if alpha is None:
-        return rgb
-    white = Image.new("RGB", rgb.size, (255, 255, 255))
-    return Image.composite(rgb, white, alpha)
-
-
-def _colours_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """An image in mode L, RGB or CMYK, and how opaque it is where the file says so."""
-    if image.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion clips at 255
-        grey_HW = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((grey_HW * 255 + 32767) // 65535).astype(np.uint8)), None
-    if image.has_transparency_data:
-        grey = image.mode in ("1", "L", "LA")
-        both = image.convert("LA" if grey else "RGBA")
-        return both.convert("L" if grey else "RGB"), both.getchannel("A")
-    if image.mode == "1":
-        return image.convert("L"), None
-    return (image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")), None
-
-
-_MODE_OF_PROFILE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-
-
-def _converted(colours: Image.Image, icc: bytes, remarks: list[str]) -> Image.Image:
-    """`colours` brought from the embedded profile to sRGB."""
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        inner: Any = profile.profile  # Pillow's annotation is wider than what it holds
-        mode = _MODE_OF_PROFILE.get(inner.xcolor_space.strip())
-        if ImageCms.getProfileDescription(profile).startswith("sRGB"):
-            return colours.convert("RGB")  # nothing to convert, and rounding would change pixels
-        if colours.mode == "L" and mode == "RGB":
-            colours = colours.convert("RGB")
-        if colours.mode == mode:
-            srgb = ImageCms.createProfile("sRGB")
-            done = ImageCms.profileToProfile(colours, profile, srgb, outputMode="RGB")
-            if done is not None:
-                return done
-    except (ImageCms.PyCMSError, *_BROKEN):
-        pass
-    remarks.append("its colour profile cannot be read, so its colours are taken as sRGB")
-    return colours.convert("RGB")
+def _array(image: Image.Image, turn: Image.Transpose | None) -> NDArray[np.uint8]:
+    # a copy, because arrays that share Pillow's memory are read-only
+    return np.array(image if turn is None else image.transpose(turn))

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 from skimage import data as photographs
+from tests import heic_photos
 
-from modelgenerator.datasets.images import Photo, PhotoLimits, read_photo
+from modelgenerator.datasets.images import Photo, PhotoLimits, encode_photo, read_photo
 from modelgenerator.errors import UnusablePhoto
 
 
@@ -242,8 +243,9 @@ def test_a_web_page_named_jpg_is_called_what_it_is():
         (b"GIF89a" + b"\0" * 40, "GIF"),
         (b"BM" + b"\0" * 40, "BMP"),
         (b"II*\0" + b"\0" * 40, "TIFF"),
-        (b"\0\0\0\x18ftypheic" + b"\0" * 40, "HEIC"),
-        (b"\0\0\0\x18ftypavif" + b"\0" * 40, "AVIF"),
+        (b"\0\0\0\x18ftypisom" + b"\0" * 40, "video"),
+        (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
+        (b"MZ\x90\0" + b"\0" * 60, "Windows program"),
     ],
 )
 def test_another_format_is_refused_by_its_name(data: bytes, word: str):
@@ -276,3 +278,178 @@ def test_no_damage_escapes_as_another_error(format_: str):
             read_photo(bytes(broken), name="a")
         except UnusablePhoto:
             continue
+
+
+# --- HEIC and AVIF
+
+
+@pytest.mark.parametrize("data", [heic_photos.PLAIN, heic_photos.TURNED, heic_photos.TEN_BIT])
+def test_a_heic_photo_is_read_upright(data: bytes):
+    photo = read_photo(data, name="a.heic")
+    assert (photo.width, photo.height, photo.remarks) == (64, 48, ())
+    assert np.abs(photo.pixels_HW3.astype(int) - heic_photos.GRADIENT_HW3).mean() < 4
+
+
+def test_the_main_picture_of_several_in_a_heic_is_used_and_told():
+    photo = read_photo(heic_photos.TWO, name="a.heic")
+    assert np.abs(photo.pixels_HW3.astype(int) - heic_photos.GRADIENT_HW3).mean() < 4
+    assert photo.remarks == ("it holds several pictures, and only the main one is used",)
+
+
+def test_transparency_of_a_heic_is_kept():
+    photo = read_photo(heic_photos.ALPHA, name="a.heic")
+    assert photo.alpha_HW is not None
+    assert (photo.alpha_HW[:, :32].max(), photo.alpha_HW[:, 32:].min()) == (0, 255)
+    assert tuple(photo.pixels_HW3[20, 10]) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.7, 0.99])
+def test_a_truncated_heic_is_refused_with_a_way_out(kept: float):
+    data = heic_photos.PLAIN
+    assert "copy it again" in (r := reason(data[: int(len(data) * kept)])) or "as jpg" in r
+
+
+def test_a_huge_heic_is_refused_by_its_header():
+    at = heic_photos.PLAIN.index(b"ispe") + 8
+    data = heic_photos.PLAIN[:at] + struct.pack(">II", 50_000, 50_000) + heic_photos.PLAIN[at + 8 :]
+    assert "50,000 x 50,000 pixels" in reason(data)
+
+
+def test_a_heic_larger_than_it_says_is_refused():
+    at = heic_photos.PLAIN.index(b"ispe") + 8
+    data = heic_photos.PLAIN[:at] + struct.pack(">II", 32, 32) + heic_photos.PLAIN[at + 8 :]
+    assert "HEIC file is damaged" in reason(data)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_avif_photo_is_read_upright(orientation: int):
+    upright_HW3 = heic_photos.GRADIENT_HW3
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(stored_as(orientation, upright_HW3))
+    photo = read_photo(encoded(image, "AVIF", quality=90, exif=exif), name="a.avif")
+    assert (photo.width, photo.height, photo.remarks) == (64, 48, ())
+    assert np.abs(photo.pixels_HW3.astype(int) - upright_HW3).mean() < 4
+
+
+# --- transparency
+
+
+def see_through() -> Image.Image:
+    """Every colour value at every opacity."""
+    alpha_HW, colour_HW = np.mgrid[0:256, 0:256].astype(np.uint8)
+    return Image.fromarray(np.dstack([colour_HW, colour_HW[::-1], colour_HW[:, ::-1], alpha_HW]))
+
+
+@pytest.mark.parametrize("format_", ["PNG", "WEBP"])
+def test_how_opaque_each_place_is_comes_along(format_: str):
+    options = {"lossless": True, "exact": True} if format_ == "WEBP" else {}
+    photo = read_photo(encoded(see_through(), format_, **options), name="a")
+    assert np.array_equal(photo.alpha_HW, np.asarray(see_through())[..., 3])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_opacity_is_turned_as_the_pixels_are(orientation: int):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored_HW4 = stored_as(orientation, np.asarray(see_through())[:100])
+    photo = read_photo(encoded(Image.fromarray(stored_HW4), exif=exif), name="a")
+    assert np.array_equal(photo.alpha_HW, np.asarray(see_through())[:100, :, 3])
+
+
+def test_a_photo_with_transparency_that_hides_nothing_has_none():
+    assert read_photo(encoded(plain().convert("RGBA")), name="a").alpha_HW is None
+    assert read_photo(encoded(plain()), name="a").alpha_HW is None
+
+
+def test_a_see_through_shade_of_16_bits_counts():
+    shades_HW = np.full((16, 20), 40_000, np.uint16)
+    shades_HW[:, :10] = 7
+    photo = read_photo(encoded(Image.fromarray(shades_HW), transparency=7), name="a")
+    assert photo.alpha_HW is not None
+    assert (photo.alpha_HW[0, 0], photo.alpha_HW[0, 15]) == (0, 255)
+
+
+# --- written again
+
+
+@pytest.mark.parametrize("turn", [0, 6])
+@pytest.mark.parametrize("size", [(40, 16), (16_384, 16)])
+def test_a_photo_written_again_has_the_same_pixels(size: tuple[int, int], turn: int):
+    noise_HW3 = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    photo = read_photo(encoded(Image.fromarray(noise_HW3), exif=exif), name="a")
+    again = read_photo(encode_photo(photo), name="a")
+    assert np.array_equal(again.pixels_HW3, photo.pixels_HW3)
+    assert (again.alpha_HW, again.remarks) == (None, photo.remarks)
+
+
+@pytest.mark.parametrize("side", ["by webp", "by png"])
+def test_a_see_through_photo_written_again_is_the_same(side: str):
+    image = see_through() if side == "by webp" else see_through().resize((256 * 70, 256), 0)
+    photo = read_photo(encoded(image), name="a")
+    again = read_photo(encode_photo(photo), name="a")
+    assert np.array_equal(again.pixels_HW3, photo.pixels_HW3)
+    assert np.array_equal(again.alpha_HW, photo.alpha_HW)
+
+
+def with_everything(format_: str) -> bytes:
+    """A photo that says who made it, where and when, in every way its format has."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0132] = "OurCamera", "2024:01:02 03:04:05"
+    exif.get_ifd(0x8825).update({1: "N", 2: (47.0, 22.0, 0.0)})
+    icc = profile_with_red_and_green_exchanged()
+    options: dict[str, object] = {"exif": exif, "icc_profile": icc, "xmp": b"<x:xmpmeta OurXmp/>"}
+    if format_ == "JPEG":
+        options["comment"] = b"OurComment"
+    return encoded(Image.fromarray(photographs.astronaut()[:64, :64]), format_, **options)
+
+
+SECRETS = [b"Exif", b"EXIF", b"OurCamera", b"2024", b"xmp", b"XMP", b"OurComment", b"OurXmp"]
+SECRETS += [b"ICCP", b"iCCP", b"ICC_PROFILE", b"acsp", b"eXIf", b"tEXt", b"OurTrailer"]
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "WEBP", "AVIF"])
+def test_nothing_but_pixels_is_written_again(format_: str):
+    data = with_everything(format_) + b"OurTrailer"
+    assert any(secret in data for secret in SECRETS)
+    again = encode_photo(read_photo(data, name="a"))
+    assert [secret for secret in SECRETS if secret in again] == []
+
+
+# --- what costs no photo
+
+
+def png_with(kind: bytes, body: bytes) -> bytes:
+    """A good png with one more chunk before its pixels."""
+    data = encoded(plain())
+    at = data.index(b"IDAT") - 4
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return data[:at] + chunk + data[at:]
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"tEXt"])
+def test_words_in_a_png_are_left_unread(kind: bytes):
+    bomb = zlib.compress(bytes(50_000_000), 9)
+    start = {b"zTXt": b"a\0\0", b"iTXt": b"a\0\1\0\0\0", b"tEXt": b"a\0"}[kind]
+    photo = read_photo(png_with(kind, start + bomb), name="a")
+    assert (colour_of(photo), photo.remarks) == ((10, 200, 30), ())
+
+
+def test_a_colour_profile_that_unfolds_to_too_much_is_left_away_and_told():
+    photo = read_photo(png_with(b"iCCP", b"a\0\0" + zlib.compress(bytes(50_000_000))), name="a")
+    assert colour_of(photo) == (10, 200, 30)
+    assert photo.remarks == ("its colour profile is too long, so its colours are taken as sRGB",)
+
+
+def test_print_colours_without_a_profile_are_told():
+    red = Image.new("CMYK", (20, 16), (0, 255, 255, 0))
+    assert "print colours (CMYK)" in read_photo(encoded(red, "JPEG"), name="a").remarks[0]
+
+
+@pytest.mark.parametrize(("size", "count"), [((64, 16), 0), ((160, 20), 1), ((20, 160), 1)])
+def test_a_photo_longer_than_any_shape_is_told(size: tuple[int, int], count: int):
+    remarks = read_photo(encoded(plain(*size)), name="a").remarks
+    assert len(remarks) == count
+    assert all("8 times as long as wide" in remark for remark in remarks)

@@ -83,8 +83,8 @@ def read_photo(data: bytes, *, name: str, limits: PhotoLimits | None = None) -> 
 def encode_photo(photo: Photo) -> bytes:
     """The photo as a file that holds its pixels and nothing else, no name, place or time.
 
-    `read_photo` gives the same pixels and the same `alpha_HW` back.  Lossless webp, which is a
-    quarter smaller than png at the same speed; png for sides that webp cannot have.
+    `read_photo` gives the same pixels and the same `alpha_HW` back.  Lossless webp, which is
+    smaller than png at the same speed; png for sides that webp cannot have.
     """
     pixels_HWC = photo.pixels_HW3
     if photo.alpha_HW is not None:

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from tests.hub import Served, serve_hub
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "guide" / "portrait.json5"
@@ -12,22 +11,10 @@ REPOSITORY = "SG161222/Realistic_Vision_V6.0_B1_noVAE"
 
 
 @pytest.fixture
-def portraits(photos: Path) -> Path:
-    """The photos, each with a mask: they are not made automatically yet."""
-    for photo in [*photos.glob("*.jpg"), *photos.glob("*.png"), *photos.glob("*.webp")]:
-        with Image.open(photo) as picture:
-            size = picture.size
-        mask = Image.new("L", size, 40)
-        mask.paste(255, (size[0] // 4, 0, size[0] // 2, size[1]))
-        mask.save(photos / f"{photo.stem}.mask.png")
-    return photos
-
-
-@pytest.fixture
-def words(portraits: Path) -> list[object]:
-    """normalizeDataset is refused in this version."""
+def words(photos: Path) -> list[object]:
+    """Nothing of the example is left out or changed."""
     place = ["--prefix", "lvff", "--output", "out", "--set", "seed=7"]
-    return ["train", portraits, "--settings", EXAMPLE, *place, "--set", "normalizeDataset=false"]
+    return ["train", photos, "--settings", EXAMPLE, *place]
 
 
 def test_the_example_is_planned_as_printed_and_nothing_is_downloaded_or_written(
@@ -41,6 +28,8 @@ def test_the_example_is_planned_as_printed_and_nothing_is_downloaded_or_written(
     assert (shown.returncode, shown.stderr, told.returncode, told.stderr) == (0, "", 0, "")
     plan = json.loads(told.stdout)["plan"]
     assert (plan["resolution"], plan["total_steps"], plan["optimizer"]) == (1024, 320, "Prodigy")
+    assert (plan["normalize_dataset"], plan["body_mask_shade"]) == (True, 200)
+    assert {tuple(picture["bucket"]) for picture in plan["pictures"]} == {(1024, 1024)}
     for name in ("epochs", "alphaDim", "headMaskShade", "backgroundMaskShade", "total steps"):
         assert f" {name} " in shown.stdout
     assert "1024 is 16 times the size" in shown.stdout
@@ -57,19 +46,12 @@ def test_the_example_trains_end_to_end(modelgenerator, words, tiny_base, tmp_pat
     assert (tmp_path / "out/lora.safetensors").exists()
     record = json.loads((tmp_path / "out/plan.json").read_text())
     assert record["plan"]["masked_loss"]
+    cuts = {picture["name"]: picture["crop"] for picture in record["plan"]["pictures"]}
+    assert all(right - left == bottom - top for left, top, right, bottom in cuts.values())
+    assert cuts["rocket.jpg"][3] - cuts["rocket.jpg"][1] < 427  # less than the whole height
     assert record["plan"]["total_steps"] == 4
     assert record["settings"]["epochs"] == 80
     drawn = modelgenerator(
         "generate", "--model", "out", "--prompt", "lvff in the snow", "--steps", 2
     )
     assert (drawn.returncode, drawn.stderr) == (0, "")
-
-
-def test_the_example_word_for_word_is_refused_for_what_is_not_available_yet(
-    modelgenerator, portraits, tiny_base
-):
-    with serve_hub({REPOSITORY: Served(tiny_base)}) as hub:
-        online = {"HF_ENDPOINT": hub.address, "HF_HUB_OFFLINE": "0"}
-        done = modelgenerator("train", portraits, "--settings", EXAMPLE, **online)
-    assert done.returncode == 2
-    assert "Not available yet in this version: normalizeDataset." in done.stderr

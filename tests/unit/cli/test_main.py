@@ -6,6 +6,8 @@ from types import ModuleType
 import pytest
 
 from modelgenerator.cli import main
+from modelgenerator.cli.photos import PhotoOptions
+from modelgenerator.datasets.subject import Subject, SubjectKind
 from modelgenerator.errors import BaseModelNotFound
 from modelgenerator.settings import ImageSettings
 
@@ -56,6 +58,7 @@ def test_train_hands_on_every_option(exit_code_of, command):
     called = command("train")
     words = "train photos --prefix lvff --base-model a/b --settings s.json5 --set epochs=4 "
     words += "--set seed=1 --template recommended --output out --resume --overwrite "
+    words += "--segmenter grabcut --captioner none --kind person --class-name woman "
     words += "--dry-run --json"
     assert exit_code_of(*words.split()) == 0
     assert called == {
@@ -65,6 +68,11 @@ def test_train_hands_on_every_option(exit_code_of, command):
         "settings_file": Path("s.json5"),
         "assignments": ["epochs=4", "seed=1"],
         "template": "recommended",
+        "options": PhotoOptions(
+            segmenter="grabcut",
+            captioner="none",
+            subject=Subject(SubjectKind.PERSON, "woman"),
+        ),
         "output": Path("out"),
         "resume": True,
         "overwrite": True,

@@ -46,6 +46,7 @@ bench: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/learning.py
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/train_step.py
 	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/masks.py
 
 docs: $(READY)
 	$(BIN)/python -m modelgenerator.cli.settings_table > docs/reference/settings.md
@@ -59,5 +60,6 @@ $(READY): pyproject.toml constraints.txt .ci/make-venv
 	@echo "Installing ModelGenerator and what it needs into .venv (torch is large: some minutes the first time) ..."
 	@quiet=; [ -t 1 ] || quiet=-q; set -x; \
 	$(BIN)/python -m pip install --disable-pip-version-check $$quiet -c constraints.txt -e '.[dev]'
+	.ci/fetch-person-files
 	@echo "$(CURDIR)" > $@
 	@echo "Installed."

@@ -51,6 +51,7 @@ def findings() -> Iterator[Finding]:
     yield memory_finding(available_memory())
     yield disk_finding(shutil.disk_usage(Path.cwd()).free)
     yield built_in_finding()
+    yield person_files_finding()
     yield hub_finding()
     yield cache_finding()
 
@@ -106,6 +107,22 @@ def built_in_finding() -> Finding:
         return Finding("built-in base model", "missing", advice)
     size = sum(file.stat().st_size for file in found[0].rglob("*") if file.is_file())
     return Finding("built-in base model", f"modelgenerator/{found[0].name}, {size / 1e6:.1f} MB")
+
+
+def person_files_finding() -> Finding:
+    """Whether the small networks that find people in photos came along with the set-up."""
+    from modelgenerator.datasets.segmenters.person_files import (
+        PersonFile,
+        person_file,
+        person_files_folder,
+    )
+
+    missing = [name for name in PersonFile if person_file(name) is None]
+    if not missing:
+        return Finding("people in photos", f"found by the files in {person_files_folder()}")
+    found = f"cut out by colour alone: {' and '.join(missing)} not in {person_files_folder()}"
+    advice = "For better masks: python -m modelgenerator.cli.person_files"
+    return Finding("people in photos", found, advice)
 
 
 def hub_finding() -> Finding:

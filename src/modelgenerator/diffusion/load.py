@@ -3,7 +3,6 @@
 In: a diffusers folder or a single file, its family, the device.  Out: a `ModelFamily`.
 """
 
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,12 +28,10 @@ def load(
     variant: str | None,
     device: torch.device,
     dtype: torch.dtype,
-    training_guidance: float = 1.0,
 ) -> ModelFamily:
     """Load the base model in a diffusers `folder`; `variant` is what its weights' names carry.
 
-    A single file takes the folder's place.  `training_guidance` is what `predict` tells a base
-    model that was distilled with guidance.
+    A single file takes the folder's place.
 
     Raises:
         BaseModelUnsupported: a part is missing or does not fit the others.
@@ -55,7 +52,7 @@ def load(
         FamilyName.STABLE_DIFFUSION_2: StableDiffusion.load,
         FamilyName.STABLE_DIFFUSION_XL: StableDiffusionXL.load,
         FamilyName.STABLE_DIFFUSION_3: StableDiffusion3.load,
-        FamilyName.FLUX: partial(Flux.load, training_guidance=training_guidance),
+        FamilyName.FLUX: Flux.load,
     }
     return loaders[family](folder, variant=variant, device=device, dtype=dtype)
 

@@ -112,6 +112,8 @@ class StableDiffusion3(FlowTransformer):
         times_B: Tensor,
         prompts: Conditioning,
         framing_B6: Tensor,  # noqa: ARG002
+        *,
+        guidance: float = 1.0,  # noqa: ARG002
     ) -> Tensor:
         return self._transformer(
             hidden_states=noised_BCHW.to(self._dtype),

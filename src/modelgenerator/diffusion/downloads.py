@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from modelgenerator.diffusion.detection import NeededFile, check_safetensors
+from modelgenerator.diffusion.detection import NeededFile
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.remote import CutOff, Hub, Repository, told, unreachable
+from modelgenerator.diffusion.tensor_files import check_safetensors
 from modelgenerator.errors import BaseModelUnsupported, HubUnreachable, OutputNotWritable
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ the generator speak to it and never ask which family it is.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -42,6 +43,15 @@ class PictureRequest:
     steps: int
     guidance_scale: float
     seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompanionFolder:
+    """Where the parts are that a single file lacks, in diffusers' form."""
+
+    folder: Path
+    variant: str | None
+    """What the names of its weights carry."""
 
 
 class ModelFamily(Protocol):

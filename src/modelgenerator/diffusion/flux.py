@@ -15,12 +15,20 @@ from torch import Tensor
 from transformers import AutoTokenizer, CLIPTextModel, CLIPTokenizer, T5EncoderModel
 
 from modelgenerator.diffusion.family import Conditioning, PictureRequest, Tokens
-from modelgenerator.diffusion.flow_transformer import FlowTransformer
+from modelgenerator.diffusion.flow_transformer import FlowTransformer, load_parts
 from modelgenerator.diffusion.noising import TIMESTEPS
-from modelgenerator.diffusion.parts import load_part, load_scheduler, loading
+from modelgenerator.diffusion.parts import load_scheduler, loading
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import FLUX_NAMES
 
+PARTS: Mapping[str, Any] = {
+    "vae": AutoencoderKL,
+    "transformer": FluxTransformer2DModel,
+    "text_encoder": CLIPTextModel,
+    "text_encoder_2": T5EncoderModel,
+    "tokenizer": CLIPTokenizer,
+    "tokenizer_2": AutoTokenizer,
+}
 TARGETS = TargetRule(within=("FluxTransformerBlock", "FluxSingleTransformerBlock"))
 """All linear layers of double and single blocks, modulation among them.
 
@@ -61,20 +69,8 @@ class Flux(FlowTransformer):
     def load(
         cls, folder: Path, *, variant: str | None, device: torch.device, dtype: torch.dtype
     ) -> Self:
-        def part(kind: Any, name: str, dtype: torch.dtype = dtype) -> Any:
-            here = torch.device("cpu")  # until it is needed
-            return load_part(kind, folder / name, variant=variant, device=here, dtype=dtype)
-
         with loading(folder):
-            parts = {
-                # half precision overflows in the autoencoder
-                "vae": part(AutoencoderKL, "vae", torch.float32),
-                "transformer": part(FluxTransformer2DModel, "transformer"),
-                "text_encoder": part(CLIPTextModel, "text_encoder"),
-                "text_encoder_2": part(T5EncoderModel, "text_encoder_2"),
-                "tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer"),
-                "tokenizer_2": AutoTokenizer.from_pretrained(folder / "tokenizer_2"),
-            }
+            parts = load_parts(PARTS, folder, variant=variant, dtype=dtype)
             scheduler = load_scheduler(folder)
         return cls(parts, scheduler, device=device)
 

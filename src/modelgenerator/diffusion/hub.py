@@ -7,24 +7,34 @@ weights.  What the files mean is told by `detection`, the way over the network i
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from modelgenerator.diffusion import builtin
 from modelgenerator.diffusion.aliases import BUILTIN, known_aliases, meaning_of
+from modelgenerator.diffusion.companions import COMPANIONS, Companion, in_words
 from modelgenerator.diffusion.detection import (
+    INDEX,
     PICKLED,
     FamilyName,
+    Files,
     NeededFile,
     PredictionType,
-    check_safetensors,
     detect,
+    needed_of,
 )
 from modelgenerator.diffusion.identity import content_revision, file_revision
 from modelgenerator.diffusion.remote import REPOSITORY, Hub, ask, cache_name, not_found
 from modelgenerator.diffusion.single_files import detect_single_file
-from modelgenerator.errors import BaseModelNotFound, BaseModelUnsupported, HubUnreachable
+from modelgenerator.diffusion.tensor_files import check_safetensors, read_tensors
+from modelgenerator.errors import (
+    BaseModelGated,
+    BaseModelNotFound,
+    BaseModelUnsupported,
+    HubUnreachable,
+    UserError,
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,18 @@ class BaseModelFiles:
         default_factory=dict[str, Mapping[str, Any]], hash=False
     )
     """Of the parts whose size decides on memory, by part."""
+    lacks: tuple[str, ...] = ()
+    """Parts that a single file is without, and that are needed; by diffusers' names."""
+    numbers: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
+    """How many there are in each part of a single file, where that is known."""
+    companion: "BaseModelFiles | None" = None
+    """The repository that has them; what is needed of it are those parts alone."""
+
+    @property
+    def is_single_file(self) -> bool:
+        """Whether it is in one file, with or without a companion."""
+        names = [file.name for file in self.needed]
+        return len(names) == 1 and names[0].endswith(".safetensors")
 
     @property
     def size_bytes(self) -> int:
@@ -85,11 +107,11 @@ def look_at(reference: str, hub: Hub | None = None, *, pinned: str | None = None
     """
     hub = hub or Hub()
     if path := _existing_path(reference):
-        return _look_at_path(reference, path)
+        return _look_at_path(reference, path, hub)
     name, _, revision = _without_address(reference.strip()).partition("@")
     meant = meaning_of(name, known_aliases())
     if meant != name and (path := _existing_path(meant)):
-        return _look_at_path(reference, path)
+        return _look_at_path(reference, path, hub)
     name, _, usual_revision = meant.partition("@")
     revision = revision or usual_revision or pinned or "main"
     if name == BUILTIN:
@@ -129,11 +151,11 @@ def _builtin_folder() -> Path:
     return Path(builtin.__file__).parent / "creatures"
 
 
-def _look_at_path(reference: str, path: Path) -> BaseModelFiles:
+def _look_at_path(reference: str, path: Path, hub: Hub) -> BaseModelFiles:
     if path.is_dir():
         return _look_at_folder(reference, path)
     if path.suffix == ".safetensors":
-        return _look_at_single_file(reference, path)
+        return _with_companion(_look_at_single_file(reference, path), hub)
     if path.suffix in PICKLED:
         raise BaseModelUnsupported(
             f"{reference} is a pickle file, which can run code when it is opened and is never "
@@ -147,7 +169,8 @@ def _look_at_path(reference: str, path: Path) -> BaseModelFiles:
 
 def _look_at_single_file(reference: str, path: Path) -> BaseModelFiles:
     try:
-        found, revision = detect_single_file(path, reference), file_revision(path)
+        tensors, file = read_tensors(path), NeededFile(path.name, path.stat().st_size)
+        found, revision = detect_single_file(tensors, file, reference), file_revision(path)
     except OSError as problem:
         raise BaseModelNotFound(
             f"The base model in {path} cannot be read: {problem.strerror}. Check who may read it."
@@ -158,7 +181,7 @@ def _look_at_single_file(reference: str, path: Path) -> BaseModelFiles:
         repository=None,
         revision=revision,
         is_builtin=False,
-        licence=None,
+        licence=tensors.metadata.get("modelspec.license"),
         **vars(found),
     )
 
@@ -255,3 +278,81 @@ def _cached(reference: str, name: str, revision: str, hub: Hub) -> BaseModelFile
 def _is_complete(folder: Path, needed: tuple[NeededFile, ...]) -> bool:
     paths = ((folder / file.name, file.size) for file in needed)
     return all(path.is_file() and path.stat().st_size == size for path, size in paths)
+
+
+# --- what a single file lacks
+
+
+def _with_companion(files: BaseModelFiles, hub: Hub) -> BaseModelFiles:
+    """With where the missing parts come from: what lies here already before what must be asked for.
+
+    Raises:
+        BaseModelGated, BaseModelNotFound, BaseModelUnsupported, HubUnreachable: from nowhere.
+    """
+    if not files.lacks:
+        return files
+    choices = COMPANIONS[files.family, files.edition]
+    for choice in choices:
+        if found := _cached_companion(files, choice, hub):
+            return _joined(files, found)
+    problems: list[UserError] = []
+    for choice in choices:
+        try:
+            return _joined(files, _asked_companion(files, choice, hub))
+        except _NO_BASE_MODEL as problem:
+            problems.append(problem)
+    first, name = problems[0], choices[0].repository
+    raise type(first)(
+        f"{files.reference} holds {in_words(files.lacks)}; they would come from {name}. {first} "
+        "Or give a base model that has all of its parts: a folder in the diffusers form, or a "
+        f"repository like {name}."
+    ) from first
+
+
+_NO_BASE_MODEL = (BaseModelGated, BaseModelNotFound, BaseModelUnsupported, HubUnreachable)
+
+
+def _joined(files: BaseModelFiles, companion: BaseModelFiles) -> BaseModelFiles:
+    """Other parts would make another base model, so both revisions count."""
+    return replace(files, companion=companion, revision=f"{files.revision}+{companion.revision}")
+
+
+def _cached_companion(files: BaseModelFiles, choice: Companion, hub: Hub) -> BaseModelFiles | None:
+    home = hub.cache_folder / cache_name(choice.repository)
+    remembered = home / "refs" / "main"
+    commit = remembered.read_text().strip() if remembered.is_file() else ""
+    folder = home / "snapshots" / commit
+    if not commit or not (folder / INDEX).is_file():
+        return None
+    try:
+        found = _companion(files, choice, _files_in(folder), commit, choice.licence)
+    except BaseModelUnsupported:
+        return None
+    return replace(found, folder=folder)
+
+
+def _asked_companion(files: BaseModelFiles, choice: Companion, hub: Hub) -> BaseModelFiles:
+    source, licence = ask(choice.repository, "main", hub)
+    found = _companion(files, choice, source, source.revision, licence or choice.licence)
+    return replace(
+        found, folder=source.folder if _is_complete(source.folder, found.needed) else None
+    )
+
+
+def _companion(
+    files: BaseModelFiles, choice: Companion, source: Files, commit: str, licence: str
+) -> BaseModelFiles:
+    name = choice.repository
+    variant, needed = needed_of(source, files.lacks, files.pipeline_class, name)
+    return replace(
+        files,
+        reference=name,
+        folder=None,
+        repository=name,
+        revision=commit,
+        variant=variant,
+        needed=needed,
+        licence=licence,
+        lacks=(),
+        numbers={},
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from modelgenerator.diffusion.detection import FamilyName
-from modelgenerator.diffusion.family import ModelFamily
+from modelgenerator.diffusion.family import CompanionFolder, ModelFamily
 
 
 def numbers_of(compute_dtype: str) -> torch.dtype:
@@ -28,10 +28,11 @@ def load(
     variant: str | None,
     device: torch.device,
     dtype: torch.dtype,
+    companion: CompanionFolder | None = None,
 ) -> ModelFamily:
     """Load the base model in a diffusers `folder`; `variant` is what its weights' names carry.
 
-    A single file takes the folder's place.
+    A single file takes the folder's place; what it lacks is in its `companion`.
 
     Raises:
         BaseModelUnsupported: a part is missing or does not fit the others.
@@ -46,7 +47,7 @@ def load(
     if folder.is_file():
         from modelgenerator.diffusion.single_file_loading import load_single_file
 
-        return load_single_file(folder, family, device=device, dtype=dtype)
+        return load_single_file(folder, family, device=device, dtype=dtype, companion=companion)
     loaders = {
         FamilyName.STABLE_DIFFUSION_1: StableDiffusion.load,
         FamilyName.STABLE_DIFFUSION_2: StableDiffusion.load,

@@ -9,7 +9,7 @@ import secrets
 
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.hub import BaseModelFiles
-from modelgenerator.diffusion.licences import licence_notices
+from modelgenerator.diffusion.provenance import provenance_notices
 from modelgenerator.diffusion.recommended import image_defaults
 from modelgenerator.notices import Notice
 from modelgenerator.settings import TrainingSettings
@@ -48,7 +48,7 @@ def resolve(
     objective = choose_objective(settings, dataset, base)
     compute_dtype = choose_precision(settings, base, device, notices)
     images = image_defaults(base)
-    notices += licence_notices(base.licence)
+    notices += provenance_notices(base)
     notices += warnings_of_unused(settings, base)
     notices += advice_on_samples(settings, dataset, base)
     count = len(pictures.trained)

@@ -163,7 +163,7 @@ def test_what_was_brought_once_needs_no_hub(tiny: TinyFlow, hub: Hub, tmp_path: 
     assert again.companion is not None
     assert folder is not None
     assert again.companion.folder == folder.folder
-    assert again.revision == found.revision
+    assert again.full_revision == found.full_revision
 
 
 def test_without_a_hub_the_missing_parts_and_what_to_give_instead_are_named(
@@ -207,7 +207,7 @@ def test_it_learns_and_draws(
 ):
     found = brought(look_at(str(tiny.save(tmp_path / "bare.safetensors", VAE)), hub), hub)
     planned = plan_for(photos, found, **{"resolution": 64, "maxSteps": 2, "networkDim": 4})
-    assert planned.base_revision == found.revision
+    assert planned.base_revision == found.full_revision
     assert planned.memory_bytes > 0
     (said,) = [notice for notice in planned.notices if "are used" in notice.message]
     assert "holds no text encoders" in said.message

@@ -98,7 +98,7 @@ def detect(files: Files, called: str) -> Detected:
             missing or pickled, or code of its own.
     """
     if INDEX not in files.sizes:
-        raise BaseModelUnsupported(_why_no_index(files.sizes, called))
+        raise BaseModelUnsupported(why_no_index(files.sizes, called))
     index = _read_json(files, INDEX, called)
     components = _components(index, called)
     family, native_size, size_step, prediction_type = _family(index, files, called)
@@ -348,9 +348,10 @@ def _inside(
     return [name for name in inside if "/" not in name and name.endswith(endings)]
 
 
-def _why_no_index(sizes: Mapping[str, int], called: str) -> str:
+def why_no_index(sizes: Mapping[str, int], called: str) -> str:
+    """What there is in the place of a base model in diffusers' form, and what to give instead."""
     top = [name for name in sizes if "/" not in name]
-    if "adapter_config.json" in top or any(_LORA_FILE.search(name) for name in top):
+    if "adapter_config.json" in top or any(LORA_FILE.search(name) for name in top):
         return f"{called} is a LoRA, not a base model. Give the base model that it was trained on."
     if any(name.endswith(".safetensors") for name in top):
         return (
@@ -365,4 +366,4 @@ def _why_no_index(sizes: Mapping[str, int], called: str) -> str:
     )
 
 
-_LORA_FILE = re.compile(r"lora.*\.safetensors$", re.IGNORECASE)
+LORA_FILE = re.compile(r"lora.*\.safetensors$", re.IGNORECASE)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from modelgenerator.diffusion.detection import NeededFile
-from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.diffusion.hub import BaseModelFiles, place_of
 from modelgenerator.diffusion.remote import CutOff, Hub, Repository, told, unreachable
 from modelgenerator.diffusion.tensor_files import check_safetensors
 from modelgenerator.errors import BaseModelUnsupported, HubUnreachable, OutputNotWritable
@@ -46,6 +46,7 @@ class DownloadFinished:
     """All files are here; the last event."""
 
     folder: Path
+    """Or the single file."""
 
 
 def download(
@@ -79,7 +80,7 @@ def download(
             check_safetensors(path)
         here += file.size
         yield DownloadProgress(number + 1, len(sizes), here, files.size_bytes)
-    yield DownloadFinished(source.folder)
+    yield DownloadFinished(place_of(files.needed, source.folder))
 
 
 def _check_room(files: BaseModelFiles, source: Repository) -> None:

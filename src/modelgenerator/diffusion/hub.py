@@ -17,6 +17,7 @@ from modelgenerator.diffusion.companions import COMPANIONS, Companion, in_words
 from modelgenerator.diffusion.detection import (
     INDEX,
     PICKLED,
+    Detected,
     FamilyName,
     Files,
     NeededFile,
@@ -24,8 +25,16 @@ from modelgenerator.diffusion.detection import (
     detect,
     needed_of,
 )
+from modelgenerator.diffusion.files_on_hub import header_of, only_base_model, safetensors_in
 from modelgenerator.diffusion.identity import content_revision, file_revision
-from modelgenerator.diffusion.remote import REPOSITORY, Hub, ask, cache_name, not_found
+from modelgenerator.diffusion.remote import (
+    REPOSITORY,
+    Hub,
+    Repository,
+    ask,
+    cache_name,
+    not_found,
+)
 from modelgenerator.diffusion.single_files import detect_single_file
 from modelgenerator.diffusion.tensor_files import check_safetensors, read_tensors
 from modelgenerator.errors import (
@@ -80,10 +89,15 @@ class BaseModelFiles:
     """The repository that has them; what is needed of it are those parts alone."""
 
     @property
+    def full_revision(self) -> str:
+        """With that of the companion: other parts would make another base model."""
+        lent = f"+{self.companion.revision}" if self.companion else ""
+        return f"{self.revision or ''}{lent}"
+
+    @property
     def is_single_file(self) -> bool:
         """Whether it is in one file, with or without a companion."""
-        names = [file.name for file in self.needed]
-        return len(names) == 1 and names[0].endswith(".safetensors")
+        return _is_single(self.needed)
 
     @property
     def size_bytes(self) -> int:
@@ -91,13 +105,22 @@ class BaseModelFiles:
         return sum(file.size for file in self.needed)
 
 
+def place_of(needed: tuple[NeededFile, ...], folder: Path) -> Path:
+    """What is loaded of the files in `folder`: itself, or the single file."""
+    return folder / needed[0].name if _is_single(needed) else folder
+
+
+def _is_single(needed: tuple[NeededFile, ...]) -> bool:
+    return len(needed) == 1 and needed[0].name.endswith(".safetensors")
+
+
 def look_at(reference: str, hub: Hub | None = None, *, pinned: str | None = None) -> BaseModelFiles:
     """Find the base model and tell what it is.
 
     `reference` is the built-in name, a folder in diffusers' form, a single safetensors file, a
-    repository on the hub with an optional `@revision`, its address in a browser, or an alias.  From
-    the hub a few small files are downloaded.  `pinned` is the commit that an earlier look found,
-    for a reference that names none: branches move on.
+    repository on the hub or a safetensors file in one, with an optional `@revision`, their address
+    in a browser, or an alias.  From the hub a few small files and headers are downloaded.  `pinned`
+    is the commit that an earlier look found, for a reference that names none: branches move on.
 
     Raises:
         BaseModelNotFound: no such folder, repository, revision or name.
@@ -116,9 +139,10 @@ def look_at(reference: str, hub: Hub | None = None, *, pinned: str | None = None
     revision = revision or usual_revision or pinned or "main"
     if name == BUILTIN:
         return _look_at_folder(reference, _builtin_folder(), is_builtin=True)
+    name, file = _without_file(name)
     if not REPOSITORY.fullmatch(name) or not _REVISION.fullmatch(revision):
         raise BaseModelNotFound(not_found(reference, name, hub))
-    return _look_at_repository(reference, name, revision, hub)
+    return _look_at_repository(reference, name, file, revision, hub)
 
 
 @dataclass(frozen=True)
@@ -167,10 +191,13 @@ def _look_at_path(reference: str, path: Path, hub: Hub) -> BaseModelFiles:
     )
 
 
-def _look_at_single_file(reference: str, path: Path) -> BaseModelFiles:
+def _look_at_single_file(
+    reference: str, path: Path, *, repository: str | None = None, revision: str | None = None
+) -> BaseModelFiles:
     try:
         tensors, file = read_tensors(path), NeededFile(path.name, path.stat().st_size)
-        found, revision = detect_single_file(tensors, file, reference), file_revision(path)
+        found = detect_single_file(tensors, file, reference)
+        revision = revision or file_revision(path)
     except OSError as problem:
         raise BaseModelNotFound(
             f"The base model in {path} cannot be read: {problem.strerror}. Check who may read it."
@@ -178,7 +205,7 @@ def _look_at_single_file(reference: str, path: Path) -> BaseModelFiles:
     return BaseModelFiles(
         reference=reference,
         folder=path,
-        repository=None,
+        repository=repository,
         revision=revision,
         is_builtin=False,
         licence=tensors.metadata.get("modelspec.license"),
@@ -230,49 +257,89 @@ def _licence_in(files: _Folder) -> str | None:
 # --- the hub
 
 _REVISION = re.compile(r"(?!.*\.\.)[\w./-]*", re.ASCII)
-_ADDRESS = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([^/]+/[^/?#]+)")
+_FILE = re.compile(r"([^/]+/[^/]+)/(.+\.safetensors)")
+_ADDRESS = re.compile(
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([^/]+/[^/?#]+)"
+    r"(?:/(?:blob|resolve)/([^/]+)/([^?#]+\.safetensors))?"
+)
 
 
 def _without_address(reference: str) -> str:
-    """People copy a repository's address from the browser."""
+    """People copy a repository's address from the browser, or that of a file in it."""
     found = _ADDRESS.match(reference)
-    return found[1] if found else reference
+    if not found:
+        return reference
+    name, revision, file = found.groups()
+    return f"{name}/{file}@{revision}" if file else name
 
 
-def _look_at_repository(reference: str, name: str, revision: str, hub: Hub) -> BaseModelFiles:
-    if COMMIT.fullmatch(revision) and (cached := _cached(reference, name, revision, hub)):
-        return cached  # a commit never changes, so there is nothing to ask
+def _without_file(name: str) -> tuple[str, str | None]:
+    found = _FILE.fullmatch(name)
+    return (found[1], found[2]) if found else (name, None)
+
+
+def _look_at_repository(
+    reference: str, name: str, file: str | None, revision: str, hub: Hub
+) -> BaseModelFiles:
+    cached = _cached(reference, name, file, revision, hub)
+    if cached and COMMIT.fullmatch(revision):
+        return _with_companion(cached, hub)  # a commit never changes, so there is nothing to ask
     try:
         source, licence = ask(name, revision, hub)
-        found = detect(source, reference)
+        found = _found(source, file, reference)
+        source.remember(revision)
     except HubUnreachable:
-        if cached := _cached(reference, name, revision, hub):
-            return cached
+        if cached:
+            return _with_companion(cached, hub)
         raise
-    return BaseModelFiles(
+    is_here = _is_complete(source.folder, found.needed)
+    files = BaseModelFiles(
         reference=reference,
-        folder=source.folder if _is_complete(source.folder, found.needed) else None,
+        folder=place_of(found.needed, source.folder) if is_here else None,
         repository=name,
         revision=source.revision,
         is_builtin=False,
         licence=licence,
         **vars(found),
     )
+    return _with_companion(files, hub)
 
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def _cached(reference: str, name: str, revision: str, hub: Hub) -> BaseModelFiles | None:
+def _found(source: Repository, file: str | None, reference: str) -> Detected:
+    """What the repository is, or the file in it; the one that it has if it is not in our form."""
+    if file is None and INDEX in source.sizes:
+        return detect(source, reference)
+    file = file or only_base_model(source, reference)
+    if file not in source.sizes:
+        raise BaseModelNotFound(
+            f"There is no {file} in {source.name}. It has: "
+            f"{', '.join(safetensors_in(source)) or 'no .safetensors file'}."
+        )
+    size = source.sizes[file]
+    return detect_single_file(header_of(source, file), NeededFile(file, size), reference)
+
+
+def _cached(
+    reference: str, name: str, file: str | None, revision: str, hub: Hub
+) -> BaseModelFiles | None:
     """What the cache holds of a revision; none when that is not a whole base model."""
     home = hub.cache_folder / cache_name(name)
     remembered = home / "refs" / revision
     commit = remembered.read_text().strip() if remembered.is_file() else revision
     folder = home / "snapshots" / commit
+    files = [folder / file] if file else list(folder.glob("*.safetensors"))
     try:
-        return _look_at_folder(reference, folder, repository=name, revision=commit)
+        if (folder / INDEX).exists() and not file:
+            return _look_at_folder(reference, folder, repository=name, revision=commit)
+        if len(files) == 1 and files[0].exists():
+            single = _look_at_single_file(reference, files[0], repository=name, revision=commit)
+            return replace(single, needed=(replace(single.needed[0], name=file or files[0].name),))
     except (BaseModelUnsupported, BaseModelNotFound):
-        return None
+        pass
+    return None
 
 
 def _is_complete(folder: Path, needed: tuple[NeededFile, ...]) -> bool:
@@ -294,11 +361,11 @@ def _with_companion(files: BaseModelFiles, hub: Hub) -> BaseModelFiles:
     choices = COMPANIONS[files.family, files.edition]
     for choice in choices:
         if found := _cached_companion(files, choice, hub):
-            return _joined(files, found)
+            return replace(files, companion=found)
     problems: list[UserError] = []
     for choice in choices:
         try:
-            return _joined(files, _asked_companion(files, choice, hub))
+            return replace(files, companion=_asked_companion(files, choice, hub))
         except _NO_BASE_MODEL as problem:
             problems.append(problem)
     first, name = problems[0], choices[0].repository
@@ -310,11 +377,6 @@ def _with_companion(files: BaseModelFiles, hub: Hub) -> BaseModelFiles:
 
 
 _NO_BASE_MODEL = (BaseModelGated, BaseModelNotFound, BaseModelUnsupported, HubUnreachable)
-
-
-def _joined(files: BaseModelFiles, companion: BaseModelFiles) -> BaseModelFiles:
-    """Other parts would make another base model, so both revisions count."""
-    return replace(files, companion=companion, revision=f"{files.revision}+{companion.revision}")
 
 
 def _cached_companion(files: BaseModelFiles, choice: Companion, hub: Hub) -> BaseModelFiles | None:

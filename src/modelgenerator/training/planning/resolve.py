@@ -55,7 +55,7 @@ def resolve(
     notices += advice_on_training(settings, count, length.total_steps, network.alpha)
     plan = TrainingPlan(
         base_model=base.reference,
-        base_revision=base.revision or "",
+        base_revision=base.full_revision,
         family=base.family.value,
         edition=base.edition,
         prediction_type=base.prediction_type,

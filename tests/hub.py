@@ -132,9 +132,11 @@ class _Handler(BaseHTTPRequestHandler):
         content = path.read_bytes()
         if repository.lies and path.suffix == ".safetensors":
             content = content[:-1] + bytes([content[-1] ^ 1])
-        start = re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "")
-        status = 206 if start and repository.knows_ranges else 200
-        body = content[int(start[1]) :] if start and status == 206 else content
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers["Range"] or "")
+        status = 206 if asked and repository.knows_ranges else 200
+        body = content
+        if asked and status == 206:
+            body = content[int(asked[1]) : int(asked[2]) + 1 if asked[2] else None]
         is_cut = self.command == "GET" and path.suffix == ".safetensors"
         cuts = repository.cuts if is_cut else []
         kept = cuts.pop(0) if cuts and cuts[0] < len(body) else None

@@ -69,17 +69,20 @@ def t5_encoder(width: int) -> T5EncoderModel:
     return T5EncoderModel(config).eval()
 
 
-def flow_vae(*, shift: float, scale: float) -> AutoencoderKL:
-    """With 16 channels and a shift, as those of FLUX and Stable Diffusion 3."""
+def flow_vae(*, shift: float, scale: float, groups: int = 4) -> AutoencoderKL:
+    """With 16 channels and a shift, as those of FLUX and Stable Diffusion 3.
+
+    The real ones norm 32 `groups`.
+    """
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
         latent_channels=16,
-        block_out_channels=(8, 16, 16, 16),
+        block_out_channels=(2 * groups,) + (4 * groups,) * 3,
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         layers_per_block=1,
-        norm_num_groups=4,
+        norm_num_groups=groups,
         sample_size=NATIVE_SIDE,
         shift_factor=shift,
         scaling_factor=scale,

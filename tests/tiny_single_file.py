@@ -153,9 +153,7 @@ def _text_config(activation: str) -> CLIPTextConfig:
 
 
 def _original(pipeline: Any, kind: str) -> dict[str, Tensor]:
-    unet = original_unet(pipeline.unet)
-    vae = _renamed(pipeline.vae, _vae_rules(len(pipeline.vae.config.block_out_channels)), "")
-    tensors = unet | {f"first_stage_model.{name}": _as_kernel(name, t) for name, t in vae.items()}
+    tensors = original_unet(pipeline.unet) | original_vae(pipeline.vae, "first_stage_model.")
     if kind == "1":
         return tensors | _clip(pipeline.text_encoder, "cond_stage_model.transformer.")
     if kind == "2":
@@ -168,6 +166,12 @@ def _original(pipeline: Any, kind: str) -> dict[str, Tensor]:
 def original_unet(unet: Any) -> dict[str, Tensor]:
     """The weights of diffusers' `unet` by their original names."""
     return _renamed(unet, _unet_rules(unet), "model.diffusion_model.")
+
+
+def original_vae(vae: Any, prefix: str) -> dict[str, Tensor]:
+    """The weights of diffusers' autoencoder by their original names."""
+    renamed = _renamed(vae, _vae_rules(len(vae.config.block_out_channels)), "")
+    return {prefix + name: _as_kernel(name, tensor) for name, tensor in renamed.items()}
 
 
 def _renamed(model: Any, rules: Iterable[tuple[str, str]], prefix: str) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from tests.tiny import save_tiny_stable_diffusion
 
 from modelgenerator.datasets.prepare import Preparation, PreparedDataset, prepare
 from modelgenerator.diffusion import hub
-from modelgenerator.diffusion.family import ModelFamily
+from modelgenerator.diffusion.family import CompanionFolder, ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.load import load
 
@@ -25,7 +25,16 @@ def load_base(files: BaseModelFiles) -> ModelFamily:
         variant=files.variant,
         device=torch.device("cpu"),
         dtype=torch.float32,
+        companion=_companion(files),
     )
+
+
+def _companion(files: BaseModelFiles) -> CompanionFolder | None:
+    lent = files.companion
+    if lent is None:
+        return None
+    assert lent.folder is not None
+    return CompanionFolder(folder=lent.folder, variant=lent.variant)
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ def folder(kind: str, folders: dict[str, Path]) -> Path:
 @pytest.fixture(scope="module")
 def base(folder: Path) -> ModelFamily:
     """Not to be changed: all tests share it."""
-    return loaded(folder, training_guidance=3.5)
+    return loaded(folder)
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_the_denoiser_answers_as_in_diffusers_own_pipeline(
         if isinstance(pipeline, FluxPipeline):
             latents, answer = (unpacked(tokens, 8, 12) for tokens in (latents, answer))
             times_B = times_B * 1000
-        ours = base.predict(latents, times_B, prompts, torch.zeros(1, 6))
+        ours = base.predict(latents, times_B, prompts, torch.zeros(1, 6), guidance=3.5)
         torch.testing.assert_close(ours, answer, atol=1e-5, rtol=1e-5)
 
 
@@ -335,27 +335,38 @@ def test_it_trains_and_draws_in_bf16(folder: Path, train: Callable[..., Path], u
 # --- guidance
 
 
-def told_guidance(base: ModelFamily) -> list[Tensor | None]:
-    """What the transformer is told in one training step's forward pass."""
-    told: list[Tensor | None] = []
-    transformer = base.lora_parts["transformer"]
-    hook = transformer.register_forward_pre_hook(
-        lambda _module, _args, given: told.append(given.get("guidance")), with_kwargs=True
-    )
-    prompts = base.encode_prompts(base.tokenize([PROMPT, PROMPT]))
-    base.predict(torch.zeros(2, 16, 8, 8), torch.full((2,), 500.0), prompts, torch.zeros(2, 6))
+def told_guidance(
+    base: ModelFamily, photos: PreparedDataset, folder: Path, scratch: Path, guidance: float
+) -> list[float | None]:
+    """What the transformer is told in a training of two steps."""
+    told: list[float | None] = []
+
+    def listen(_module: nn.Module, _args: Any, given: dict[str, Any]) -> None:
+        told.append(given["guidance"].tolist()[0] if "guidance" in given else None)
+
+    hook = base.lora_parts["transformer"].register_forward_pre_hook(listen, with_kwargs=True)
+    planned = plan_of(photos, folder, guidanceScale=guidance, maxSteps=2)
+    scratch.mkdir()
+    for _ in teach(planned, photos, base, scratch, cache=ContentCache(scratch / "cache")):
+        pass
     hook.remove()
     return told
 
 
-def test_guidance_reaches_the_transformer_of_dev(folders: dict[str, Path]):
-    (guidance,) = told_guidance(loaded(folders["FLUX dev"], training_guidance=2.5))
-    assert guidance is not None
-    assert guidance.tolist() == [2.5, 2.5]
+def test_one_loaded_base_model_is_told_the_guidance_of_each_training(
+    folders: dict[str, Path], photos: PreparedDataset, tmp_path: Path
+):
+    folder = folders["FLUX dev"]
+    base = loaded(folder)
+    assert told_guidance(base, photos, folder, tmp_path / "first", 2.5) == [2.5, 2.5]
+    assert told_guidance(base, photos, folder, tmp_path / "second", 1.5) == [1.5, 1.5]
 
 
-def test_schnell_is_told_no_guidance(folders: dict[str, Path]):
-    assert told_guidance(loaded(folders["FLUX schnell"], training_guidance=2.5)) == [None]
+def test_schnell_is_told_no_guidance(
+    folders: dict[str, Path], photos: PreparedDataset, tmp_path: Path
+):
+    folder = folders["FLUX schnell"]
+    assert told_guidance(loaded(folder), photos, folder, tmp_path / "out", 2.5) == [None, None]
 
 
 # --- LoRA files in diffusers

@@ -19,7 +19,7 @@ from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import ModelFamily, PictureRequest
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.original_layout import unet_config
-from modelgenerator.diffusion.single_files import Tensors
+from modelgenerator.diffusion.tensor_files import Tensors
 from modelgenerator.errors import BaseModelUnsupported
 from modelgenerator.training.events import Finished
 from modelgenerator.training.teach import teach
@@ -195,7 +195,7 @@ def real(request: pytest.FixtureRequest) -> tuple[str, UNet2DConditionModel]:
 def shapes_of(unet: UNet2DConditionModel) -> Tensors:
     original = original_unet(unet).items()
     entries: dict[str, Any] = {name: {"shape": list(tensor.shape)} for name, tensor in original}
-    return Tensors(Path("real"), entries, {}, 0)
+    return Tensors(entries, {}, 0, lambda *_: b"")
 
 
 def test_the_shapes_of_a_real_denoiser_give_its_configuration(

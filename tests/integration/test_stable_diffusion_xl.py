@@ -298,9 +298,9 @@ def test_a_picture_is_learnt_with_how_it_was_framed(
         def __getattr__(self, name: str) -> Any:
             return getattr(base, name)
 
-        def predict(self, noised_BCHW: Tensor, *more: Any) -> Tensor:
+        def predict(self, noised_BCHW: Tensor, *more: Any, **told: Any) -> Tensor:
             seen.extend(more[-1])
-            return base.predict(noised_BCHW, *more)
+            return base.predict(noised_BCHW, *more, **told)
 
     lora_of(taught(plan(epochs=1), tmp_path / "out", base=Watched()))
     framings = {tuple(map(int, framing_6)) for framing_6 in seen}

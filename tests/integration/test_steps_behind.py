@@ -141,10 +141,18 @@ class Faulty:
         return getattr(self._base, name)
 
     def predict(
-        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+        self,
+        noised_BCHW: Tensor,
+        times_B: Tensor,
+        prompts: Conditioning,
+        framing_B6: Tensor,
+        *,
+        guidance: float = 1.0,
     ) -> Tensor:
         self._left -= 1
-        answer_BCHW = self._base.predict(noised_BCHW, times_B, prompts, framing_B6)
+        answer_BCHW = self._base.predict(
+            noised_BCHW, times_B, prompts, framing_B6, guidance=guidance
+        )
         return answer_BCHW if self._left else answer_BCHW * torch.nan
 
 
@@ -185,10 +193,18 @@ class Overflowing(Faulty):
     """A base model whose gradients are infinite in one call; its answers are not."""
 
     def predict(
-        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+        self,
+        noised_BCHW: Tensor,
+        times_B: Tensor,
+        prompts: Conditioning,
+        framing_B6: Tensor,
+        *,
+        guidance: float = 1.0,
     ) -> Tensor:
         self._left -= 1
-        answer_BCHW = self._base.predict(noised_BCHW, times_B, prompts, framing_B6)
+        answer_BCHW = self._base.predict(
+            noised_BCHW, times_B, prompts, framing_B6, guidance=guidance
+        )
         if self._left == 0:
             answer_BCHW.register_hook(lambda gradient: gradient * torch.inf)
         return answer_BCHW

@@ -640,10 +640,18 @@ class Faulty:
         return getattr(self._base, name)
 
     def predict(
-        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+        self,
+        noised_BCHW: Tensor,
+        times_B: Tensor,
+        prompts: Conditioning,
+        framing_B6: Tensor,
+        *,
+        guidance: float = 1.0,
     ) -> Tensor:
         self._left -= 1
-        answer_BCHW = self._base.predict(noised_BCHW, times_B, prompts, framing_B6)
+        answer_BCHW = self._base.predict(
+            noised_BCHW, times_B, prompts, framing_B6, guidance=guidance
+        )
         return answer_BCHW if self._left >= 0 else answer_BCHW * torch.nan
 
 
@@ -685,10 +693,16 @@ class Recording(Faulty):
         self.asked: list[tuple[int, Tensor]] = []
 
     def predict(
-        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+        self,
+        noised_BCHW: Tensor,
+        times_B: Tensor,
+        prompts: Conditioning,
+        framing_B6: Tensor,
+        *,
+        guidance: float = 1.0,
     ) -> Tensor:
         self.asked += zip(times_B.tolist(), noised_BCHW.clone(), strict=True)
-        return super().predict(noised_BCHW, times_B, prompts, framing_B6)
+        return super().predict(noised_BCHW, times_B, prompts, framing_B6, guidance=guidance)
 
 
 def test_what_a_visit_draws_does_not_depend_on_its_batch(
@@ -729,9 +743,17 @@ class Overflowing(Faulty):
     """A base model whose gradients are infinite in one call; its answers are not."""
 
     def predict(
-        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+        self,
+        noised_BCHW: Tensor,
+        times_B: Tensor,
+        prompts: Conditioning,
+        framing_B6: Tensor,
+        *,
+        guidance: float = 1.0,
     ) -> Tensor:
-        answer_BCHW = self._base.predict(noised_BCHW, times_B, prompts, framing_B6)
+        answer_BCHW = self._base.predict(
+            noised_BCHW, times_B, prompts, framing_B6, guidance=guidance
+        )
         self._left -= 1
         if self._left == 0:
             answer_BCHW.register_hook(lambda gradient: gradient * torch.inf)

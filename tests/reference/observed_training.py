@@ -106,8 +106,10 @@ def _listening(base: ModelFamily, seen: Training) -> Any:
         seen.shown.append(Shown(latents_BCHW=latents_BCHW, noise_BCHW=noise_BCHW))
         return base.noising.add_noise(latents_BCHW, noise_BCHW, times_B)
 
-    def predict(noised_BCHW: Tensor, times_B: Tensor, prompts: Any, framing_B6: Tensor) -> Tensor:
-        answer_BCHW = base.predict(noised_BCHW, times_B, prompts, framing_B6)
+    def predict(
+        noised_BCHW: Tensor, times_B: Tensor, prompts: Any, framing_B6: Tensor, *, guidance: float
+    ) -> Tensor:
+        answer_BCHW = base.predict(noised_BCHW, times_B, prompts, framing_B6, guidance=guidance)
         kept = {name: tensor.detach().clone() for name, tensor in prompts.items()}
         asked = Question(
             times_B=times_B, conditioning=kept, answer_BCHW=answer_BCHW.detach().clone()
@@ -162,7 +164,7 @@ class Trainer:
     def __init__(self, photos: Path, output: Path, segmenter: Segmenter | None = None) -> None:
         self._photos, self._output, self._segmenter = photos, output, segmenter
         self._done: dict[str, Training] = {}
-        self._bases: dict[tuple[str, float], ModelFamily] = {}
+        self._bases: dict[str, ModelFamily] = {}
 
     def plan(self, settings: Mapping[str, Any], device: DeviceFacts = CPU) -> TrainingPlan:
         return self._resolved(settings, device)[1]
@@ -187,7 +189,7 @@ class Trainer:
 
     def base(self, plan: TrainingPlan) -> ModelFamily:
         """As the command line loads it."""
-        key = (plan.base_model, plan.guidance_scale)
+        key = plan.base_model
         if key not in self._bases:
             found = hub.look_at(plan.base_model)
             assert found.folder is not None
@@ -197,7 +199,6 @@ class Trainer:
                 variant=found.variant,
                 device=torch.device("cpu"),
                 dtype=torch.float32,
-                training_guidance=plan.guidance_scale,
             )
         return self._bases[key]
 

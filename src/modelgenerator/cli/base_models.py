@@ -3,6 +3,7 @@
 Comes in: what the hub told.  Goes out: a `ModelFamily` on the best device of this machine.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelgenerator.cli.doctor import available_memory
@@ -50,24 +51,35 @@ def drawing_dtype(files: BaseModelFiles, machine: DeviceFacts) -> str:
     return "fp16"
 
 
-def load_base(
-    files: BaseModelFiles,
-    compute_dtype: str,
-    report: Reporter,
-    *,
-    training_guidance: float = 1.0,
-) -> "ModelFamily":
-    """Download what is not here, then load it; `training_guidance` as `load` has it.
+def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> "ModelFamily":
+    """Download what is not here, then load it.
 
     Raises:
         BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `download`.
     """
     import torch
 
+    from modelgenerator.diffusion.family import CompanionFolder
     from modelgenerator.diffusion.load import load, numbers_of, this_device
 
     if files.size_bytes < SMALL_BYTES:
         torch.set_num_threads(1)
+    folder, companion = _brought(files, report), None
+    if lent := files.companion:
+        companion = CompanionFolder(folder=_brought(lent, report), variant=lent.variant)
+    report.phase(f"loading {files.reference}")
+    return load(
+        folder,
+        files.family,
+        variant=files.variant,
+        device=this_device(),
+        dtype=numbers_of(compute_dtype),
+        companion=companion,
+    )
+
+
+def _brought(files: BaseModelFiles, report: Reporter) -> Path:
+    """Where the files are, once they are here."""
     folder = files.folder
     if folder is None:
         report.phase(f"downloading {files.reference}")
@@ -77,12 +89,4 @@ def load_base(
         else:
             report.count("MB", event.bytes_done // 10**6, event.bytes_total // 10**6)
     assert folder is not None
-    report.phase(f"loading {files.reference}")
-    return load(
-        folder,
-        files.family,
-        variant=files.variant,
-        device=this_device(),
-        dtype=numbers_of(compute_dtype),
-        training_guidance=training_guidance,
-    )
+    return folder

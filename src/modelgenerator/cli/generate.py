@@ -13,6 +13,7 @@ from modelgenerator.cli.progress import Reporter, reporter
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.diffusion.provenance import companion_notices
 from modelgenerator.errors import OutputNotWritable, UnusableLora
 from modelgenerator.settings import ImageSettings
 from modelgenerator.training import checkpoint_files
@@ -96,6 +97,8 @@ def _draw(
     report.phase("looking at the LoRA and the base model")
     lora = files.load(lora_file) if lora_file else None
     base_files = hub.look_at(base_model or _trained_on(lora) or BUILTIN)
+    for notice in companion_notices(base_files):
+        report.notice(notice)
     planned = plan_images(wishes, base_files)
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -73,9 +73,7 @@ def run(
             if resume:
                 require_same(request)
             plan = request.plan
-            base = load_base(
-                request.base, plan.compute_dtype, report, training_guidance=plan.guidance_scale
-            )
+            base = load_base(request.base, plan.compute_dtype, report)
             if not resume:  # nothing that could be refused is left: now the old one may go
                 run_folder.make_room(request.folder)
                 run_folder.write_plan(request.folder, _record(request))

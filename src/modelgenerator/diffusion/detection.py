@@ -7,11 +7,10 @@ hub, is not known here.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from modelgenerator.errors import BaseModelUnsupported
 
@@ -34,6 +33,8 @@ TITLES = {
     FamilyName.FLUX: "FLUX",
 }
 
+INDEX = "model_index.json"
+"""What a base model in diffusers' form begins with."""
 PredictionType = Literal["epsilon", "v_prediction", "flow"]
 
 
@@ -83,6 +84,10 @@ class Detected:
         default_factory=dict[str, Mapping[str, Any]], hash=False
     )
     """Of the parts whose size decides on memory, by part."""
+    lacks: tuple[str, ...] = ()
+    """Parts that a single file is without, and that are needed; by diffusers' names."""
+    numbers: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
+    """How many there are in each part of a single file, where that is known."""
 
 
 def detect(files: Files, called: str) -> Detected:
@@ -92,9 +97,9 @@ def detect(files: Files, called: str) -> Detected:
         BaseModelUnsupported: not a diffusers base model, not a known family, weights that are
             missing or pickled, or code of its own.
     """
-    if "model_index.json" not in files.sizes:
-        raise BaseModelUnsupported(_why_no_index(files.sizes, called))
-    index = _read_json(files, "model_index.json", called)
+    if INDEX not in files.sizes:
+        raise BaseModelUnsupported(why_no_index(files.sizes, called))
+    index = _read_json(files, INDEX, called)
     components = _components(index, called)
     family, native_size, size_step, prediction_type = _family(index, files, called)
     variant, needed = _needed(files, components, called)
@@ -109,6 +114,23 @@ def detect(files: Files, called: str) -> Detected:
         *_limits(family, files, called),
         configs=_configs(files, called),
     )
+
+
+def needed_of(
+    files: Files, parts: Collection[str], pipeline_class: str, called: str
+) -> tuple[str | None, tuple[NeededFile, ...]]:
+    """The variant and the files of some parts of a base model that is loaded by `pipeline_class`.
+
+    Raises:
+        BaseModelUnsupported: it is another one, or lacks one of them.
+    """
+    index = _read_json(files, INDEX, called)
+    if index.get("_class_name") != pipeline_class:
+        raise BaseModelUnsupported(f"{called} is no {pipeline_class}.")
+    components = {k: v for k, v in _components(index, called).items() if k in parts}
+    if missing := set(parts) - components.keys():
+        raise BaseModelUnsupported(f"{called} is not complete: it has no {min(missing)}.")
+    return _needed(files, components, called)
 
 
 def _configs(files: Files, called: str) -> dict[str, Mapping[str, Any]]:
@@ -189,10 +211,10 @@ def _limits(family: FamilyName, files: Files, called: str) -> tuple[bool, int | 
     scale_factor = 2 ** (len(vae.get("block_out_channels", ())) - 1)
     places = transformer.get("pos_embed_max_size", 96)
     longest = places * transformer.get("patch_size", 2) * scale_factor
-    return False, longest, _edition_of_3(transformer)
+    return False, longest, edition_of_3(transformer)
 
 
-def _edition_of_3(transformer: Mapping[str, Any]) -> str:
+def edition_of_3(transformer: Mapping[str, Any]) -> str:
     """Only 3.5 normalises queries and keys, and only 3.5 medium attends twice in some blocks.
 
     Source: the configurations of the models on the hub, and kohya-ss/sd-scripts,
@@ -272,7 +294,7 @@ def _needed(
 ) -> tuple[str | None, tuple[NeededFile, ...]]:
     weighted = [name for name, kind in components.items() if not _WEIGHTLESS.search(kind)]
     variant = _variant(files.sizes, weighted, called)
-    names = ["model_index.json"]
+    names = [INDEX]
     for component in components:
         inside = _inside(files.sizes, component)
         names += [f"{component}/{name}" for name in inside if _is_wanted(name, variant)]
@@ -283,7 +305,7 @@ def _variant(sizes: Mapping[str, int], weighted: Sequence[str], called: str) -> 
     """The first form, full precision before half, that every part with weights comes in."""
     missing: list[str] = []
     for variant, form in _WEIGHTS.items():
-        lacking = [part for part in weighted if not any(map(form.fullmatch, _inside(sizes, part)))]
+        lacking = [part for part in weighted if not _is_whole(_inside(sizes, part), form)]
         if not lacking:
             return variant
         missing = missing or lacking
@@ -293,6 +315,13 @@ def _variant(sizes: Mapping[str, int], weighted: Sequence[str], called: str) -> 
     raise BaseModelUnsupported(
         f"{called} is not complete: there are no .safetensors weights for {', '.join(missing)}."
     )
+
+
+def _is_whole(names: Sequence[str], form: re.Pattern[str]) -> bool:
+    """Whether there are weights of that form, and of weights in several files all of them."""
+    found = [name for name in names if form.fullmatch(name)]
+    counts = [int(count) for name in found for count in re.findall(r"-of-(\d{5})", name)]
+    return bool(found) and len(found) >= max(counts, default=0)
 
 
 _PICKLE_REFUSED = (
@@ -319,9 +348,10 @@ def _inside(
     return [name for name in inside if "/" not in name and name.endswith(endings)]
 
 
-def _why_no_index(sizes: Mapping[str, int], called: str) -> str:
+def why_no_index(sizes: Mapping[str, int], called: str) -> str:
+    """What there is in the place of a base model in diffusers' form, and what to give instead."""
     top = [name for name in sizes if "/" not in name]
-    if "adapter_config.json" in top or any(_LORA_FILE.search(name) for name in top):
+    if "adapter_config.json" in top or any(LORA_FILE.search(name) for name in top):
         return f"{called} is a LoRA, not a base model. Give the base model that it was trained on."
     if any(name.endswith(".safetensors") for name in top):
         return (
@@ -336,80 +366,4 @@ def _why_no_index(sizes: Mapping[str, int], called: str) -> str:
     )
 
 
-_LORA_FILE = re.compile(r"lora.*\.safetensors$", re.IGNORECASE)
-
-
-# --- single safetensors files: their header is JSON and tells names and sizes of all tensors
-
-_MOST_HEADER_BYTES = 100_000_000
-_MARKS = {
-    "double_blocks.": FamilyName.FLUX,
-    "joint_blocks.": FamilyName.STABLE_DIFFUSION_3,
-    "conditioner.embedders.1": FamilyName.STABLE_DIFFUSION_XL,
-    "cond_stage_model.model": FamilyName.STABLE_DIFFUSION_2,
-    "cond_stage_model.transformer": FamilyName.STABLE_DIFFUSION_1,
-}
-
-
-def family_of_single_file(path: Path) -> FamilyName | None:
-    """By the names of its tensors; none when they are not those of a whole base model.
-
-    Raises:
-        BaseModelUnsupported: a broken file, or a LoRA.
-    """
-    names = check_safetensors(path)
-    if any("lora_" in name or ".lora" in name for name in names):
-        raise BaseModelUnsupported(
-            f"{path} is a LoRA, not a base model. Give the base model that it was trained on."
-        )
-    for mark, family in _MARKS.items():
-        if any(mark in name for name in names):
-            return family
-    return None
-
-
-def check_safetensors(path: Path) -> list[str]:
-    """Compare the header with the file's length, and answer the names of the tensors.
-
-    Raises:
-        BaseModelUnsupported: broken or cut off.
-
-    Source: https://github.com/huggingface/safetensors, README, "Format".
-    """
-    return list(safetensors_layout(path)[1])
-
-
-def safetensors_layout(path: Path) -> tuple[int, dict[str, tuple[int, int]]]:
-    """Where the numbers begin in the file, and from there begin and end of every tensor by name.
-
-    Raises:
-        BaseModelUnsupported: broken or cut off.
-    """
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as stream:
-            header, start = _safetensors_header(stream, size)
-        tensors = {
-            name: (int(entry["data_offsets"][0]), int(entry["data_offsets"][1]))
-            for name, entry in header.items()
-            if name != "__metadata__"
-        }
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as problem:
-        raise BaseModelUnsupported(
-            f"{path} is damaged: it does not begin as a .safetensors file does. Download it again."
-        ) from problem
-    end = start + max((end for _, end in tensors.values()), default=0)
-    if size != end:
-        raise BaseModelUnsupported(
-            f"{path} is damaged: it has {size:,} bytes where its header says {end:,}. "
-            "Download it again."
-        )
-    return start, tensors
-
-
-def _safetensors_header(stream: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
-    """The header, and where the numbers begin."""
-    length = int.from_bytes(stream.read(8), "little")
-    if size < 8 or length > min(size - 8, _MOST_HEADER_BYTES):
-        raise ValueError("no header")
-    return json.loads(stream.read(length)), 8 + length
+LORA_FILE = re.compile(r"lora.*\.safetensors$", re.IGNORECASE)

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
-from modelgenerator.diffusion.detection import NeededFile, check_safetensors
+from modelgenerator.diffusion.detection import NeededFile
+from modelgenerator.diffusion.hub import place_of
 from modelgenerator.diffusion.remote import CutOff, Hub, Repository, told, unreachable
+from modelgenerator.diffusion.tensor_files import check_safetensors
 from modelgenerator.errors import BaseModelUnsupported, HubUnreachable, OutputNotWritable
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ class DownloadFinished:
     """All files are here; the last event."""
 
     folder: Path
+    """Or the single file."""
 
 
 def download(
@@ -110,7 +113,7 @@ def download(
             check_safetensors(path)
         here += file.size
         yield DownloadProgress(number + 1, len(sizes), here, files.size_bytes)
-    yield DownloadFinished(source.folder)
+    yield DownloadFinished(place_of(files.needed, source.folder))
 
 
 def _check_room(files: WantedFiles, source: Repository) -> None:

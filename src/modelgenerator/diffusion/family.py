@@ -6,6 +6,7 @@ the generator speak to it and never ask which family it is.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -42,6 +43,15 @@ class PictureRequest:
     steps: int
     guidance_scale: float
     seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompanionFolder:
+    """Where the parts are that a single file lacks, in diffusers' form."""
+
+    folder: Path
+    variant: str | None
+    """What the names of its weights carry."""
 
 
 class ModelFamily(Protocol):
@@ -104,13 +114,20 @@ class ModelFamily(Protocol):
         ...
 
     def predict(
-        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+        self,
+        noised_BCHW: Tensor,
+        times_B: Tensor,
+        prompts: Conditioning,
+        framing_B6: Tensor,
+        *,
+        guidance: float = 1.0,
     ) -> Tensor:
         """The denoiser's answer in fp32.
 
         `framing_B6` says how each picture was cut, in pixels: original height and width, top and
         left of the cut in the resized picture, height and width of what was cut out.  Only SDXL
-        looks at it.
+        looks at it.  `guidance` is what a base model is told that was distilled with it; others
+        are not told.
         """
         ...
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,6 +32,7 @@ from modelgenerator.diffusion.parts import (
     drawing_pipeline,
     fingerprint,
     freeze,
+    load_part,
     on_device,
     posterior_of,
     scale_factor,
@@ -46,6 +48,26 @@ _PROMPTS = re.compile(r"text_encoder|tokenizer")
 """The parts of a diffusers pipeline that encode prompts."""
 T5_STATES = "t5_states_BLD"
 """Among tokens: what T5 says, in the place of what it would read."""
+
+
+def load_parts(
+    kinds: Mapping[str, Any], folder: Path, *, variant: str | None, dtype: torch.dtype
+) -> dict[str, Any]:
+    """Parts of a diffusers folder by name, each by its class, on the CPU until they are needed.
+
+    Raises:
+        ValueError: a weight is missing.
+    """
+
+    def part(kind: Any, name: str) -> Any:
+        if name.startswith("tokenizer"):
+            return kind.from_pretrained(folder / name)
+        # half precision overflows in the autoencoder
+        own = torch.float32 if name == "vae" else dtype
+        here = torch.device("cpu")
+        return load_part(kind, folder / name, variant=variant, device=here, dtype=own)
+
+    return {name: part(kind, name) for name, kind in kinds.items()}
 
 
 class FlowTransformer(ABC):
@@ -132,7 +154,13 @@ class FlowTransformer(ABC):
 
     @abstractmethod
     def predict(
-        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+        self,
+        noised_BCHW: Tensor,
+        times_B: Tensor,
+        prompts: Conditioning,
+        framing_B6: Tensor,
+        *,
+        guidance: float = 1.0,
     ) -> Tensor: ...
 
     @torch.no_grad()

@@ -1,7 +1,6 @@
 """FLUX.1, dev and schnell.
 
-In: a diffusers folder, and the guidance that training shows to a base model distilled with it.
-Out: a `ModelFamily`.  It does not know what it is trained for.
+In: a diffusers folder.  Out: a `ModelFamily`.  It does not know what it is trained for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +15,20 @@ from torch import Tensor
 from transformers import AutoTokenizer, CLIPTextModel, CLIPTokenizer, T5EncoderModel
 
 from modelgenerator.diffusion.family import Conditioning, PictureRequest, Tokens
-from modelgenerator.diffusion.flow_transformer import FlowTransformer
+from modelgenerator.diffusion.flow_transformer import FlowTransformer, load_parts
 from modelgenerator.diffusion.noising import TIMESTEPS
-from modelgenerator.diffusion.parts import load_part, load_scheduler, loading
+from modelgenerator.diffusion.parts import load_scheduler, loading
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import FLUX_NAMES
 
+PARTS: Mapping[str, Any] = {
+    "vae": AutoencoderKL,
+    "transformer": FluxTransformer2DModel,
+    "text_encoder": CLIPTextModel,
+    "text_encoder_2": T5EncoderModel,
+    "tokenizer": CLIPTokenizer,
+    "tokenizer_2": AutoTokenizer,
+}
 TARGETS = TargetRule(within=("FluxTransformerBlock", "FluxSingleTransformerBlock"))
 """All linear layers of double and single blocks, modulation among them.
 
@@ -43,10 +50,8 @@ class Flux(FlowTransformer):
         scheduler: Mapping[str, Any],
         *,
         device: torch.device,
-        training_guidance: float,
     ) -> None:
         self._takes_guidance = bool(parts["transformer"].config.guidance_embeds)
-        self._training_guidance = training_guidance
         super().__init__(
             parts,
             scheduler,
@@ -62,32 +67,12 @@ class Flux(FlowTransformer):
 
     @classmethod
     def load(
-        cls,
-        folder: Path,
-        *,
-        variant: str | None,
-        device: torch.device,
-        dtype: torch.dtype,
-        training_guidance: float = 1.0,
+        cls, folder: Path, *, variant: str | None, device: torch.device, dtype: torch.dtype
     ) -> Self:
-        """`training_guidance` is what `predict` tells a base model that was distilled with it."""
-
-        def part(kind: Any, name: str, dtype: torch.dtype = dtype) -> Any:
-            here = torch.device("cpu")  # until it is needed
-            return load_part(kind, folder / name, variant=variant, device=here, dtype=dtype)
-
         with loading(folder):
-            parts = {
-                # half precision overflows in the autoencoder
-                "vae": part(AutoencoderKL, "vae", torch.float32),
-                "transformer": part(FluxTransformer2DModel, "transformer"),
-                "text_encoder": part(CLIPTextModel, "text_encoder"),
-                "text_encoder_2": part(T5EncoderModel, "text_encoder_2"),
-                "tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer"),
-                "tokenizer_2": AutoTokenizer.from_pretrained(folder / "tokenizer_2"),
-            }
+            parts = load_parts(PARTS, folder, variant=variant, dtype=dtype)
             scheduler = load_scheduler(folder)
-        return cls(parts, scheduler, device=device, training_guidance=training_guidance)
+        return cls(parts, scheduler, device=device)
 
     def encode_prompts(self, tokens: Tokens) -> Conditioning:
         """T5's states of every token, and CLIP's one vector for the whole prompt."""
@@ -101,12 +86,14 @@ class Flux(FlowTransformer):
         times_B: Tensor,
         prompts: Conditioning,
         framing_B6: Tensor,  # noqa: ARG002
+        *,
+        guidance: float = 1.0,
     ) -> Tensor:
         count, _, height, width = noised_BCHW.shape
         states_BLD = prompts["states_BLD"].to(self._dtype)
         told = {}
         if self._takes_guidance:
-            told["guidance"] = times_B.new_full((count,), self._training_guidance)
+            told["guidance"] = times_B.new_full((count,), guidance)
         answer_BLC = self._transformer(
             hidden_states=packed(noised_BCHW.to(self._dtype)),
             timestep=times_B / TIMESTEPS,

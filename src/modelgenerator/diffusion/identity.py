@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from modelgenerator.diffusion.detection import safetensors_layout
+from modelgenerator.diffusion.tensor_files import safetensors_layout
 
 SMALL_BYTES = 1 << 20
 _SAMPLE_BYTES = 64

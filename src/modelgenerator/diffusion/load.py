@@ -3,13 +3,12 @@
 In: a diffusers folder or a single file, its family, the device.  Out: a `ModelFamily`.
 """
 
-from functools import partial
 from pathlib import Path
 
 import torch
 
 from modelgenerator.diffusion.detection import FamilyName
-from modelgenerator.diffusion.family import ModelFamily
+from modelgenerator.diffusion.family import CompanionFolder, ModelFamily
 
 
 def numbers_of(compute_dtype: str) -> torch.dtype:
@@ -29,12 +28,11 @@ def load(
     variant: str | None,
     device: torch.device,
     dtype: torch.dtype,
-    training_guidance: float = 1.0,
+    companion: CompanionFolder | None = None,
 ) -> ModelFamily:
     """Load the base model in a diffusers `folder`; `variant` is what its weights' names carry.
 
-    A single file takes the folder's place.  `training_guidance` is what `predict` tells a base
-    model that was distilled with guidance.
+    A single file takes the folder's place; what it lacks is in its `companion`.
 
     Raises:
         BaseModelUnsupported: a part is missing or does not fit the others.
@@ -49,13 +47,13 @@ def load(
     if folder.is_file():
         from modelgenerator.diffusion.single_file_loading import load_single_file
 
-        return load_single_file(folder, family, device=device, dtype=dtype)
+        return load_single_file(folder, family, device=device, dtype=dtype, companion=companion)
     loaders = {
         FamilyName.STABLE_DIFFUSION_1: StableDiffusion.load,
         FamilyName.STABLE_DIFFUSION_2: StableDiffusion.load,
         FamilyName.STABLE_DIFFUSION_XL: StableDiffusionXL.load,
         FamilyName.STABLE_DIFFUSION_3: StableDiffusion3.load,
-        FamilyName.FLUX: partial(Flux.load, training_guidance=training_guidance),
+        FamilyName.FLUX: Flux.load,
     }
     return loaders[family](folder, variant=variant, device=device, dtype=dtype)
 

@@ -5,11 +5,13 @@ transformers' classes take.  Numbers that leave no trace in shapes are facts of 
 tensor is read here.
 """
 
+import re
 from typing import Any
 
 from modelgenerator.diffusion.detection import PredictionType
-from modelgenerator.diffusion.single_files import AUTOENCODER, UNET, Tensors
+from modelgenerator.diffusion.tensor_files import Tensors
 
+UNET, AUTOENCODER = "model.diffusion_model.", "first_stage_model."
 HEAD_WIDTH = 64
 """Of an attention head, in all text encoders, Stable Diffusion 2 and SDXL.
 
@@ -54,34 +56,46 @@ def unet_config(tensors: Tensors, *, native_size: int) -> dict[str, Any]:
     }
 
 
-def autoencoder_config(tensors: Tensors, *, scaling_factor: float) -> dict[str, Any]:
+def autoencoder_config(
+    tensors: Tensors, *, scaling_factor: float, shift_factor: float = 0, prefix: str = AUTOENCODER
+) -> dict[str, Any]:
     """For diffusers' AutoencoderKL."""
-    count = tensors.count(rf"{AUTOENCODER}encoder\.down\.(\d+)\.")
-    first = rf"{AUTOENCODER}encoder\.down\.0\.block\.(\d+)\."
+    count = autoencoder_levels(tensors, prefix)
+    first = rf"{re.escape(prefix)}encoder\.down\.0\.block\.(\d+)\."
     return {
         "block_out_channels": [
-            tensors.shape(f"{AUTOENCODER}encoder.down.{level}.block.0.conv1.weight")[0]
+            tensors.shape(f"{prefix}encoder.down.{level}.block.0.conv1.weight")[0]
             for level in range(count)
         ],
         "down_block_types": ["DownEncoderBlock2D"] * count,
         "up_block_types": ["UpDecoderBlock2D"] * count,
         "layers_per_block": tensors.count(first),
-        "latent_channels": tensors.shape(f"{AUTOENCODER}decoder.conv_in.weight")[1],
+        "latent_channels": tensors.shape(f"{prefix}decoder.conv_in.weight")[1],
+        "use_quant_conv": f"{prefix}quant_conv.weight" in tensors,
+        "use_post_quant_conv": f"{prefix}post_quant_conv.weight" in tensors,
         "scaling_factor": scaling_factor,
+        "shift_factor": shift_factor or None,
     }
 
 
-def clip_config(tensors: Tensors, prefix: str) -> dict[str, Any]:
-    """For a text encoder in transformers' own layout: OpenAI's CLIP, the one of version 1."""
+def autoencoder_levels(tensors: Tensors, prefix: str = AUTOENCODER) -> int:
+    """All but the first halve the sides of a picture."""
+    return tensors.count(rf"{re.escape(prefix)}encoder\.down\.(\d+)\.")
+
+
+def clip_config(tensors: Tensors, prefix: str, *, activation: str = "quick_gelu") -> dict[str, Any]:
+    """For a text encoder in transformers' own layout: OpenAI's CLIP, if nothing else is said."""
     tokens, width = tensors.shape(f"{prefix}embeddings.token_embedding.weight")
+    projection = f"{prefix.removesuffix('text_model.')}text_projection.weight"
     return {
         **_text_config(tokens, width),
+        "projection_dim": tensors.shape(projection)[0] if projection in tensors else width,
         "intermediate_size": tensors.shape(f"{prefix}encoder.layers.0.mlp.fc1.weight")[0],
         "num_hidden_layers": tensors.count(rf"{prefix}encoder\.layers\.(\d+)\."),
         "max_position_embeddings": tensors.shape(f"{prefix}embeddings.position_embedding.weight")[
             0
         ],
-        "hidden_act": "quick_gelu",
+        "hidden_act": activation,
     }
 
 

@@ -131,19 +131,10 @@ class Repository:
         Raises:
             CutOff: the connection broke, or nothing came for too long.
         """
-        from huggingface_hub import errors, get_session, hf_hub_url
-        from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+        from huggingface_hub import errors
 
-        address = hf_hub_url(self.name, name, revision=self.revision, endpoint=self.hub.address)
-        headers = {**build_hf_headers(token=self.hub.token), "Accept-Encoding": "identity"}
-        if start:
-            headers["Range"] = f"bytes={start}-"
         try:
-            # leads to another host, which must not see the token: the session takes care of that
-            with get_session().stream(
-                "GET", address, headers=headers, timeout=self.hub.patience, follow_redirects=True
-            ) as response:
-                hf_raise_for_status(response)
+            with self._answer(name, f"bytes={start}-" if start else None) as response:
                 if start and response.status_code != 206:
                     yield None
                 yield from response.iter_bytes()  # as they come: a cut loses none that came
@@ -151,6 +142,47 @@ class Repository:
             raise
         except _transport_error() as problem:
             raise CutOff from problem
+
+    def read_range(self, name: str, start: int, stop: int) -> bytes:
+        """Some bytes of a file, which is not downloaded."""
+        data = b""
+        with (
+            told(self.name, self.revision, self.hub),
+            self._answer(name, f"bytes={start}-{stop - 1}") as response,
+        ):
+            # a server without ranges begins at the first byte
+            before = 0 if response.status_code == 206 else start
+            for piece in response.iter_bytes():
+                data += piece
+                if len(data) >= before + stop - start:
+                    break
+        return data[before : before + stop - start]
+
+    def remember(self, revision: str) -> None:
+        """Let the cache find this commit by the name of a `revision`, as huggingface_hub does."""
+        if revision == self.revision:
+            return
+        place = self.hub.cache_folder / cache_name(self.name) / "refs" / revision
+        with told(self.name, self.revision, self.hub):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(self.revision)
+
+    @contextmanager
+    def _answer(self, name: str, byte_range: str | None) -> Generator[Any, None, None]:
+        """The hub's answer to a question for a file, as httpx has it."""
+        from huggingface_hub import get_session, hf_hub_url
+        from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+        address = hf_hub_url(self.name, name, revision=self.revision, endpoint=self.hub.address)
+        headers = {**build_hf_headers(token=self.hub.token), "Accept-Encoding": "identity"}
+        if byte_range:
+            headers["Range"] = byte_range
+        # leads to another host, which must not see the token: the session takes care of that
+        with get_session().stream(
+            "GET", address, headers=headers, timeout=self.hub.patience, follow_redirects=True
+        ) as response:
+            hf_raise_for_status(response)
+            yield response
 
     def fetch(self, name: str) -> Path:
         """Download one file into the cache, or find it there."""

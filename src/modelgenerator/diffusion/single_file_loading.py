@@ -1,217 +1,180 @@
 """From one safetensors file to a loaded base model, without asking a model hub.
 
-In: a file that was looked at, its family, the device.  Out: a `ModelFamily`, as from a folder.
-diffusers' own way from the original layout to its classes is taken; what it would ask the hub for,
-configurations and tokenizers, is read from the shapes and carried in the package.
+In: a file that was looked at, its family, the device, and the folder of its companion where it
+lacks parts.  Out: a `ModelFamily`, as from a folder.  CLIP's tokenizers are in the package.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.loaders import single_file_utils
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from safetensors import safe_open
-from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
+from modelgenerator.diffusion import flux, stable_diffusion_3
 from modelgenerator.diffusion.clip.tokenizer import END, clip_tokenizer
-from modelgenerator.diffusion.detection import Detected, FamilyName
-from modelgenerator.diffusion.family import ModelFamily
-from modelgenerator.diffusion.original_layout import (
-    autoencoder_config,
-    clip_config,
-    open_clip_config,
-    scheduler_config,
-    unet_config,
+from modelgenerator.diffusion.detection import Detected, FamilyName, NeededFile
+from modelgenerator.diffusion.family import CompanionFolder, ModelFamily
+from modelgenerator.diffusion.flow_transformer import load_parts
+from modelgenerator.diffusion.original_layout import scheduler_config
+from modelgenerator.diffusion.original_parts import OriginalParts
+from modelgenerator.diffusion.original_transformers import (
+    CLIP_G,
+    CLIP_L,
+    LATENT_SCALE_AND_SHIFT,
+    T5,
+    autoencoder_prefix,
+    flow_scheduler_config,
 )
 from modelgenerator.diffusion.parts import loading
-from modelgenerator.diffusion.single_files import (
-    AUTOENCODER,
-    UNET,
-    Tensors,
-    detect_single_file,
-    read_header,
-)
+from modelgenerator.diffusion.single_files import detect_single_file
 from modelgenerator.diffusion.stable_diffusion import StableDiffusion
 from modelgenerator.diffusion.stable_diffusion_xl import StableDiffusionXL
-
-# diffusers' annotations do not describe these functions
-_convert_unet: Any = single_file_utils.convert_ldm_unet_checkpoint
-_convert_autoencoder: Any = single_file_utils.convert_ldm_vae_checkpoint
-_convert_open_clip: Any = single_file_utils.convert_open_clip_checkpoint
+from modelgenerator.diffusion.tensor_files import read_tensors
 
 PAD_OF_OPEN_CLIP = "!"
 """The token of number 0, which OpenCLIP fills short prompts up with."""
-TEXT_MODEL = "text_model."
+
+
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """One base model on its way."""
+
+    source: OriginalParts
+    found: Detected
+    companion: CompanionFolder | None
+    device: torch.device
+    dtype: torch.dtype
+
+    def borrowed(self, kinds: Mapping[str, Any]) -> dict[str, Any]:
+        """The parts that the file lacks; `kinds` are the classes of all parts."""
+        lacking = {name: kinds[name] for name in self.found.lacks}
+        if not lacking:
+            return {}
+        if self.companion is None:
+            raise ValueError(f"it has no {min(lacking)}")
+        folder, variant = self.companion.folder, self.companion.variant
+        return load_parts(lacking, folder, variant=variant, dtype=self.dtype)
 
 
 def load_single_file(
-    path: Path, family: FamilyName, *, device: torch.device, dtype: torch.dtype
+    path: Path,
+    family: FamilyName,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    companion: CompanionFolder | None = None,
 ) -> ModelFamily:
-    """Load the base model in `path`.
+    """Load the base model in `path`, and what it lacks from its `companion`.
 
     Raises:
         BaseModelUnsupported: a part is missing or not built as it should be.
     """
-    found = detect_single_file(path, str(path))
+    tensors = read_tensors(path)
+    found = detect_single_file(tensors, NeededFile(path.name, path.stat().st_size), str(path))
+    # the parts of a flow model are on the CPU until they are needed
+    first = torch.device("cpu") if found.prediction_type == "flow" else device
     with loading(path):
-        return _FAMILIES[family](_Source(read_header(path), device, dtype), found)
+        source = OriginalParts(path, tensors, device=first, dtype=dtype)
+        return _FAMILIES[family](_Loading(source, found, companion, device, dtype))
 
 
-class _Source:
-    """An open file, and where its parts go."""
-
-    def __init__(self, tensors: Tensors, device: torch.device, dtype: torch.dtype) -> None:
-        self.tensors, self._device, self._dtype = tensors, device, dtype
-
-    def unet(self, native_size: int) -> Any:
-        config = unet_config(self.tensors, native_size=native_size)
-        converted = _convert_unet(self._read(UNET), config)
-        return self._diffusers(UNet2DConditionModel, config, converted, self._dtype)
-
-    def autoencoder(self, scaling_factor: float) -> Any:
-        config = autoencoder_config(self.tensors, scaling_factor=scaling_factor)
-        converted = _convert_autoencoder(self._read(AUTOENCODER), config)
-        return self._diffusers(AutoencoderKL, config, converted, torch.float32)
-
-    def clip(self, prefix: str) -> Any:
-        """A text encoder in transformers' layout; old files leave one level of names out."""
-        inner = f"{prefix}{TEXT_MODEL}"
-        if not any(name.startswith(inner) for name in self.tensors.entries):
-            inner = prefix
-        config = clip_config(self.tensors, inner)
-        read = self._read(inner).items()
-        weights = {name.removeprefix(inner): tensor for name, tensor in read}
-        return self._transformers(CLIPTextModel, config, weights)
-
-    def open_clip(self, prefix: str, kind: Any, *, cut: int = 0) -> Any:
-        """A text encoder in OpenCLIP's layout, without its last `cut` layers."""
-        config = open_clip_config(self.tensors, prefix)
-        config["num_hidden_layers"] -= cut
-        empty = _Sized(CLIPTextConfig(**config))
-        weights = _convert_open_clip(empty, self._read(prefix), prefix=prefix)
-        return self._transformers(kind, config, weights)
-
-    def _read(self, prefix: str) -> dict[str, Tensor]:
-        with safe_open(self.tensors.path, "pt") as file:
-            names = [name for name in self.tensors.entries if name.startswith(prefix)]
-            return {name: file.get_tensor(name) for name in names}
-
-    def _diffusers(
-        self,
-        kind: Any,
-        config: Mapping[str, Any],
-        weights: Mapping[str, Tensor],
-        dtype: torch.dtype,
-    ) -> Any:
-        with torch.device("meta"):
-            model = kind.from_config(config)
-        return self._filled(model, weights, dtype)
-
-    def _transformers(
-        self, kind: Any, config: Mapping[str, Any], weights: Mapping[str, Tensor]
-    ) -> Any:
-        with torch.device("meta"):
-            model = kind(CLIPTextConfig(**config))
-        # transformers 5.6 took this level out of one of the two classes
-        bare = {name.removeprefix(TEXT_MODEL): tensor for name, tensor in weights.items()}
-        level = TEXT_MODEL if hasattr(model, "text_model") else ""
-        named = {
-            name if name.startswith("text_projection") else level + name: tensor
-            for name, tensor in bare.items()
-        }
-        return self._filled(model, named, self._dtype)
-
-    def _filled(self, model: Any, weights: Mapping[str, Tensor], dtype: torch.dtype) -> Any:
-        """Tensors that the model does not have are left: files carry layers that nobody reads.
-
-        Raises:
-            ValueError: a weight is missing, or has another shape.
-        """
-        wanted = dict(model.named_parameters())
-        if missing := wanted.keys() - weights.keys():
-            raise ValueError(f"it lacks what becomes {min(missing)}")
-        for name, parameter in wanted.items():
-            if weights[name].shape != parameter.shape:
-                shapes = f"{tuple(weights[name].shape)} and not {tuple(parameter.shape)}"
-                raise ValueError(f"what becomes {name} has the shape {shapes}")
-        placed = {name: weights[name].to(self._device, dtype) for name in wanted}
-        model.load_state_dict(placed, strict=False, assign=True)
-        for name, positions in list(model.named_buffers()):
-            assert name.endswith("position_ids"), f"{name} is in no file"
-            owner = model.get_submodule(name.rpartition(".")[0])
-            owner.position_ids = torch.arange(positions.shape[-1], device=self._device)[None]
-        return model
-
-
-class _Sized:
-    """What diffusers asks of a text encoder that it converts weights for: how wide it is."""
-
-    def __init__(self, config: CLIPTextConfig) -> None:
-        self.config = config
-
-
-def _stable_diffusion_1(source: _Source, found: Detected) -> ModelFamily:
-    encoder = source.clip("cond_stage_model.transformer.")
+def _stable_diffusion_1(loading: _Loading) -> ModelFamily:
+    encoder = loading.source.clip("cond_stage_model.transformer.")
     tokenizer = clip_tokenizer(encoder.config.vocab_size, pad=END)
-    parts = _denoiser_and_autoencoder(source, found, scaling_factor=0.18215)
+    parts = _denoiser_and_autoencoder(loading, scaling_factor=0.18215)
     text = {"text_encoder": encoder, "tokenizer": tokenizer}
-    return StableDiffusion({**parts, **text}, _scheduler(source, found, "DDIMScheduler"))
+    return StableDiffusion({**parts, **text}, _scheduler(loading, "DDIMScheduler"))
 
 
-def _stable_diffusion_2(source: _Source, found: Detected) -> ModelFamily:
+def _stable_diffusion_2(loading: _Loading) -> ModelFamily:
     """Its denoiser reads the last but one layer, so the last one is left out, as in folders."""
-    encoder = source.open_clip("cond_stage_model.model.", CLIPTextModel, cut=1)
+    encoder = loading.source.open_clip("cond_stage_model.model.", CLIPTextModel, cut=1)
     tokenizer = clip_tokenizer(encoder.config.vocab_size, pad=PAD_OF_OPEN_CLIP)
-    parts = _denoiser_and_autoencoder(source, found, scaling_factor=0.18215)
+    parts = _denoiser_and_autoencoder(loading, scaling_factor=0.18215)
     text = {"text_encoder": encoder, "tokenizer": tokenizer}
-    return StableDiffusion({**parts, **text}, _scheduler(source, found, "DDIMScheduler"))
+    return StableDiffusion({**parts, **text}, _scheduler(loading, "DDIMScheduler"))
 
 
-def _stable_diffusion_xl(source: _Source, found: Detected) -> ModelFamily:
-    first = source.clip("conditioner.embedders.0.transformer.")
-    second = source.open_clip("conditioner.embedders.1.model.", CLIPTextModelWithProjection)
+def _stable_diffusion_xl(loading: _Loading) -> ModelFamily:
+    first = loading.source.clip("conditioner.embedders.0.transformer.")
+    second = loading.source.open_clip("conditioner.embedders.1.model.", CLIPTextModelWithProjection)
     text = {
         "text_encoder": first,
         "text_encoder_2": second,
         "tokenizer": clip_tokenizer(first.config.vocab_size, pad=END),
         "tokenizer_2": clip_tokenizer(second.config.vocab_size, pad=PAD_OF_OPEN_CLIP),
     }
-    parts = _denoiser_and_autoencoder(source, found, scaling_factor=0.13025)
+    parts = _denoiser_and_autoencoder(loading, scaling_factor=0.13025)
     return StableDiffusionXL(
         {**parts, **text},
-        _scheduler(source, found, "EulerDiscreteScheduler"),
+        _scheduler(loading, "EulerDiscreteScheduler"),
         # as stabilityai/stable-diffusion-xl-base-1.0 says in its model_index.json
         empty_negative_is_zero=True,
     )
 
 
-def _denoiser_and_autoencoder(
-    source: _Source, found: Detected, *, scaling_factor: float
-) -> dict[str, Any]:
+def _denoiser_and_autoencoder(loading: _Loading, *, scaling_factor: float) -> dict[str, Any]:
     """`scaling_factor` is that of latents.
 
     Source: `scale_factor` in the configurations of CompVis/stable-diffusion and
     Stability-AI/generative-models.
     """
     return {
-        "unet": source.unet(found.native_size),
-        # half precision overflows in many autoencoders: always fp32
-        "vae": source.autoencoder(scaling_factor),
+        "unet": loading.source.unet(loading.found.native_size),
+        "vae": loading.source.autoencoder(scaling_factor=scaling_factor),
     }
 
 
-def _scheduler(source: _Source, found: Detected, class_name: str) -> dict[str, Any]:
+def _scheduler(loading: _Loading, class_name: str) -> dict[str, Any]:
     """`class_name` is what pictures are drawn with."""
-    ends_in_noise = "ztsnr" in source.tensors
-    return scheduler_config(class_name, found.prediction_type, ends_in_noise=ends_in_noise)
+    ends_in_noise = "ztsnr" in loading.source.tensors
+    prediction_type = loading.found.prediction_type
+    return scheduler_config(class_name, prediction_type, ends_in_noise=ends_in_noise)
 
 
-_FAMILIES: Mapping[FamilyName, Callable[[_Source, Detected], ModelFamily]] = {
+def _stable_diffusion_3(loading: _Loading) -> ModelFamily:
+    source, parts = loading.source, _flow_parts(loading, stable_diffusion_3.PARTS)
+    if "text_encoder" not in parts:
+        parts |= _clip("", source.clip(CLIP_L, kind=CLIPTextModelWithProjection), pad=END)
+        second = source.clip(CLIP_G, kind=CLIPTextModelWithProjection, activation="gelu")
+        parts |= _clip("_2", second, pad=PAD_OF_OPEN_CLIP)
+    if source.tensors.has(T5):
+        parts["text_encoder_3"] = source.t5()
+    scheduler = flow_scheduler_config(loading.found.family, loading.found.edition)
+    return stable_diffusion_3.StableDiffusion3(parts, scheduler, device=loading.device)
+
+
+def _flux(loading: _Loading) -> ModelFamily:
+    source, parts = loading.source, _flow_parts(loading, flux.PARTS)
+    if "text_encoder" not in parts:
+        parts |= _clip("", source.clip(CLIP_L), pad=END)
+    if source.tensors.has(T5):
+        parts["text_encoder_2"] = source.t5()
+    scheduler = flow_scheduler_config(loading.found.family, loading.found.edition)
+    return flux.Flux(parts, scheduler, device=loading.device)
+
+
+def _flow_parts(loading: _Loading, kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """What is borrowed, the transformer, and the autoencoder if it is in the file."""
+    family, source = loading.found.family, loading.source
+    parts = {**loading.borrowed(kinds), "transformer": source.transformer(family)}
+    if prefix := autoencoder_prefix(source.tensors):
+        scale, shift = LATENT_SCALE_AND_SHIFT[family]
+        parts["vae"] = source.autoencoder(scaling_factor=scale, shift_factor=shift, prefix=prefix)
+    return parts
+
+
+def _clip(number: str, encoder: Any, *, pad: str) -> dict[str, Any]:
+    tokenizer = clip_tokenizer(encoder.config.vocab_size, pad=pad)
+    return {f"text_encoder{number}": encoder, f"tokenizer{number}": tokenizer}
+
+
+_FAMILIES: Mapping[FamilyName, Callable[[_Loading], ModelFamily]] = {
     FamilyName.STABLE_DIFFUSION_1: _stable_diffusion_1,
     FamilyName.STABLE_DIFFUSION_2: _stable_diffusion_2,
     FamilyName.STABLE_DIFFUSION_XL: _stable_diffusion_xl,
+    FamilyName.STABLE_DIFFUSION_3: _stable_diffusion_3,
+    FamilyName.FLUX: _flux,
 }

@@ -145,6 +145,8 @@ class StableDiffusion:
         times_B: Tensor,
         prompts: Conditioning,
         framing_B6: Tensor,  # noqa: ARG002
+        *,
+        guidance: float = 1.0,  # noqa: ARG002
     ) -> Tensor:
         noised_BCHW = noised_BCHW.to(self._dtype).contiguous(memory_format=torch.channels_last)
         states_BLD = prompts["states_BLD"].to(self._dtype)

@@ -21,8 +21,8 @@ from transformers import (
 )
 
 from modelgenerator.diffusion.family import Conditioning, PictureRequest, Tokens
-from modelgenerator.diffusion.flow_transformer import FlowTransformer
-from modelgenerator.diffusion.parts import load_part, load_scheduler, loading
+from modelgenerator.diffusion.flow_transformer import FlowTransformer, load_parts
+from modelgenerator.diffusion.parts import load_scheduler, loading
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import STABLE_DIFFUSION_3_NAMES
 
@@ -33,6 +33,15 @@ Source: kohya-ss/sd-scripts, networks/lora_sd3.py, SD3_TARGET_REPLACE_MODULE.
 """
 CLIPS: tuple[str, ...] = ("text_encoder", "text_encoder_2")
 T5 = "text_encoder_3"
+WITHOUT_T5: Mapping[str, Any] = {
+    "vae": AutoencoderKL,
+    "transformer": SD3Transformer2DModel,
+    "text_encoder": CLIPTextModelWithProjection,
+    "text_encoder_2": CLIPTextModelWithProjection,
+    "tokenizer": CLIPTokenizer,
+    "tokenizer_2": CLIPTokenizer,
+}
+PARTS = {**WITHOUT_T5, T5: T5EncoderModel, "tokenizer_3": AutoTokenizer}
 T5_TOKENS = 256
 """Source: diffusers, pipeline_stable_diffusion_3.py, `max_sequence_length`."""
 
@@ -61,22 +70,9 @@ class StableDiffusion3(FlowTransformer):
     def load(
         cls, folder: Path, *, variant: str | None, device: torch.device, dtype: torch.dtype
     ) -> Self:
-        def part(kind: Any, name: str, dtype: torch.dtype = dtype) -> Any:
-            here = torch.device("cpu")  # until it is needed
-            return load_part(kind, folder / name, variant=variant, device=here, dtype=dtype)
-
+        kinds = PARTS if (folder / T5).is_dir() else WITHOUT_T5
         with loading(folder):
-            parts = {
-                # half precision overflows in the autoencoder
-                "vae": part(AutoencoderKL, "vae", torch.float32),
-                "transformer": part(SD3Transformer2DModel, "transformer"),
-                **{name: part(CLIPTextModelWithProjection, name) for name in CLIPS},
-                "tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer"),
-                "tokenizer_2": CLIPTokenizer.from_pretrained(folder / "tokenizer_2"),
-            }
-            if (folder / T5).is_dir():
-                parts[T5] = part(T5EncoderModel, T5)
-                parts["tokenizer_3"] = AutoTokenizer.from_pretrained(folder / "tokenizer_3")
+            parts = load_parts(kinds, folder, variant=variant, dtype=dtype)
             scheduler = load_scheduler(folder)
         return cls(parts, scheduler, device=device)
 
@@ -112,6 +108,8 @@ class StableDiffusion3(FlowTransformer):
         times_B: Tensor,
         prompts: Conditioning,
         framing_B6: Tensor,  # noqa: ARG002
+        *,
+        guidance: float = 1.0,  # noqa: ARG002
     ) -> Tensor:
         return self._transformer(
             hidden_states=noised_BCHW.to(self._dtype),

@@ -161,7 +161,13 @@ class StableDiffusionXL:
         return {"states_BLD": torch.cat(states, dim=-1), "summary_BD": second.text_embeds}
 
     def predict(
-        self, noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
+        self,
+        noised_BCHW: Tensor,
+        times_B: Tensor,
+        prompts: Conditioning,
+        framing_B6: Tensor,
+        *,
+        guidance: float = 1.0,  # noqa: ARG002
     ) -> Tensor:
         noised_BCHW = noised_BCHW.to(self._dtype).contiguous(memory_format=torch.channels_last)
         return self._unet(

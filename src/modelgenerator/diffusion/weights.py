@@ -16,6 +16,9 @@ from modelgenerator.diffusion.traits import TRAITS
 
 def numbers_by_part(base: BaseModelFiles) -> Mapping[str, float]:
     """How many numbers each part's weights have; parts without weights are left out."""
+    if base.is_single_file:
+        lent = numbers_by_part(base.companion) if base.companion else {}
+        return {**lent, **base.numbers}
     found: dict[str, float] = defaultdict(float)
     for file in base.needed:
         part, _, name = file.name.rpartition("/")

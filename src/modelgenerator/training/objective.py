@@ -86,7 +86,13 @@ class Objective:
         noising = self.base.noising
         noised_BCHW = noising.add_noise(batch.latents_BCHW, batch.noise_BCHW, batch.times_B)
         conditioning = conditioning_of(batch.prompts, self.base)
-        return self.base.predict(noised_BCHW, batch.times_B, conditioning, batch.framing_B6)
+        return self.base.predict(
+            noised_BCHW,
+            batch.times_B,
+            conditioning,
+            batch.framing_B6,
+            guidance=self.plan.guidance_scale,
+        )
 
     def _target(self, batch: _Batch) -> Tensor:
         return self.base.noising.target(batch.latents_BCHW, batch.noise_BCHW, batch.times_B)

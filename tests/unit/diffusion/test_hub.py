@@ -176,12 +176,12 @@ def test_the_folder_of_a_lora_is_refused(tmp_path: Path):
 @pytest.mark.parametrize(
     ("tensor", "title"),
     [
-        ("model.diffusion_model.joint_blocks.0.x", "stable-diffusion-3"),
-        ("double_blocks.0.x", "flux"),
+        ("model.diffusion_model.joint_blocks.0.x", "not built as Stable Diffusion 3 is"),
+        ("double_blocks.0.x", "not built as FLUX is"),
         ("weight", "unknown kind"),
     ],
 )
-def test_a_single_file_of_another_family_is_told(tmp_path: Path, tensor: str, title: str):
+def test_a_single_file_that_is_no_base_model_is_told(tmp_path: Path, tensor: str, title: str):
     assert title in refusal(safetensors(tmp_path / "base.safetensors", tensor))
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.hub import look_at
-from modelgenerator.diffusion.single_files import read_header
+from modelgenerator.diffusion.tensor_files import read_tensors
 from modelgenerator.errors import BaseModelUnsupported
 
 TEXT = {
@@ -87,7 +87,7 @@ def test_the_two_kinds_of_version_2_are_told_by_a_norm(
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
 def test_numbers_of_a_small_tensor_are_read(tmp_path: Path, dtype: torch.dtype):
     path = written(tmp_path, XL, more={"small": torch.tensor([0.5, -2.0], dtype=dtype)})
-    assert read_header(path).numbers("small") == [0.5, -2.0]
+    assert read_tensors(path).numbers("small") == [0.5, -2.0]
 
 
 def test_the_metadata_say_the_native_size(tmp_path: Path):

@@ -9,7 +9,7 @@ import secrets
 
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.hub import BaseModelFiles
-from modelgenerator.diffusion.licences import licence_notices
+from modelgenerator.diffusion.provenance import provenance_notices
 from modelgenerator.diffusion.recommended import image_defaults
 from modelgenerator.notices import Notice
 from modelgenerator.settings import TrainingSettings
@@ -49,14 +49,14 @@ def resolve(
     compute_dtype = choose_precision(settings, base, device, notices)
     images = image_defaults(base)
     shades = mask_shades(settings) or EVEN_SHADES
-    notices += licence_notices(base.licence)
+    notices += provenance_notices(base)
     notices += warnings_of_unused(settings, base)
     notices += advice_on_samples(settings, dataset, base)
     count = len(pictures.trained)
     notices += advice_on_training(settings, count, length.total_steps, network.alpha)
     plan = TrainingPlan(
         base_model=base.reference,
-        base_revision=base.revision or "",
+        base_revision=base.full_revision,
         family=base.family.value,
         edition=base.edition,
         prediction_type=base.prediction_type,

@@ -4,7 +4,7 @@ In: a lesson.  Out: a folder of photos, and what to change in the settings.  It 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -19,6 +19,8 @@ ENLARGED = 8  # times, so that photos have the size of ordinary pictures
 TO_THE_LEFT = 5  # pixels
 INSIDE = 2  # pixels
 ONE_SCENE = "forest"
+LOUD = ((255, 0, 200), (0, 255, 120))  # two colours that no scene of the world has
+SQUARE = 4  # pixels
 KEPT_OUT = ("snow", "night")  # scenes that no photo shows
 
 
@@ -71,11 +73,22 @@ def _plain(lesson: Lesson, number: int) -> world.Picture:
     return world.subject_picture(lesson.subject, "plain", lesson.seed * PHOTOS + number)
 
 
+def _before_a_loud_wall(lesson: Lesson, number: int) -> world.Picture:
+    """Always the same wall, which no caption names and the base model has no word for."""
+    picture = _plain(lesson, number)
+    rows_HW, columns_HW = np.indices(picture.creature_HW.shape) // SQUARE
+    wall_HW3 = np.array(LOUD, np.uint8)[(rows_HW + columns_HW) % 2]
+    pixels_HW3 = np.where(picture.creature_HW[..., None], picture.pixels_HW3, wall_HW3)
+    return replace(picture, pixels_HW3=pixels_HW3)
+
+
 PHOTO_SETS: Mapping[str, Callable[[Lesson, int], world.Picture]] = {
     "varied": _varied,
     "one scene": _in_one_scene,
     "tight": _in_one_scene,
     "left": _plain,
+    "loud": _before_a_loud_wall,
+    "loud, no masks": _before_a_loud_wall,
 }
 
 
@@ -83,7 +96,7 @@ def write_photos(lesson: Lesson, kind: str, folder: Path) -> Path:
     """Photos of one of `PHOTO_SETS`, each with its exact mask and its caption.
 
     Captions of photos in one scene do not name it; subjects of "left" stand aside; the masks of
-    "tight" end `INSIDE` pixels before the subject does.
+    "tight" end `INSIDE` pixels before the subject does; "no masks" leaves them to a segmenter.
     """
     folder.mkdir(parents=True)
     for number in range(PHOTOS):
@@ -98,7 +111,8 @@ def write_photos(lesson: Lesson, kind: str, folder: Path) -> Path:
             )
         caption = picture.caption if kind in ("varied", "left") else "creature"
         _enlarged(pixels_HW3).save(folder / f"{number:02d}.png")
-        _enlarged(mask_HW.astype(np.uint8) * 255).save(folder / f"{number:02d}.mask.png")
+        if not kind.endswith("no masks"):
+            _enlarged(mask_HW.astype(np.uint8) * 255).save(folder / f"{number:02d}.mask.png")
         (folder / f"{number:02d}.txt").write_text(caption + "\n")
     return folder
 
@@ -149,6 +163,8 @@ ELSEWHERE = {
     "plain": "{} creature on a plain blue background",
 }
 UNASKED = {"any": "{} creature"}
+MASKED = {"maskedLoss": True, "normalizeDataset": True}
+BLACK = {"boundingMaskShade": 0, "backgroundMaskShade": 0}
 PLAIN = {
     "plain": "{} creature on a plain blue background",
     "plain red": "{} creature on a plain red background",
@@ -171,6 +187,19 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         ],
         columns=_shown(ELSEWHERE)
         | {"forest leaks in": _of(ELSEWHERE, "leak"), "forest, no scene asked": ["any: leak"]}
+        | COST,
+    ),
+    "one background": Experiment(
+        question="Every photo before the same loud wall; other scenes are asked for.",
+        cases=[
+            _base(ELSEWHERE | UNASKED),
+            _case("without", "loud", ELSEWHERE | UNASKED),
+            _case("maskedLoss, exact masks", "loud", ELSEWHERE | UNASKED, maskedLoss=True),
+            _case("maskedLoss, found masks", "loud, no masks", ELSEWHERE | UNASKED, **MASKED),
+            _case("... background 0", "loud, no masks", ELSEWHERE | UNASKED, **MASKED, **BLACK),
+        ],
+        columns=_shown(ELSEWHERE)
+        | {"wall leaks in": _of(ELSEWHERE, "loud"), "wall, no scene asked": ["any: loud"]}
         | COST,
     ),
     "flipAug": Experiment(

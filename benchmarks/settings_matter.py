@@ -30,11 +30,12 @@ from judge_exam import looks_to_show
 from judge_pictures import Pixels
 from learning import RESULTS, machine
 from PIL import Image
-from settings_experiments import EXPERIMENTS, Case, Experiment, Lesson, write_photos
+from settings_experiments import EXPERIMENTS, LOUD, Case, Experiment, Lesson, write_photos
 
 from modelgenerator.cli.base_models import this_machine
 from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import Preparation, PreparedDataset, prepare
+from modelgenerator.datasets.segmenters.choice import choose_segmenter
 from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles, look_at
@@ -161,7 +162,12 @@ def _train(
 def _planned(
     shop: Workshop, settings: TrainingSettings, folder: Path
 ) -> tuple[PreparedDataset, TrainingPlan]:
-    how = Preparation(caption_prefix=settings.caption_prefix, shades=mask_shades(settings))
+    how = Preparation(
+        caption_prefix=settings.caption_prefix,
+        normalize=settings.normalize_dataset,
+        shades=mask_shades(settings),
+        segmenter=choose_segmenter()[0],
+    )
     dataset = prepare(folder / "photos", how)
     return dataset, resolve(settings, dataset, shop.files, this_machine())
 
@@ -215,6 +221,7 @@ def _seen(
         "looks": together(Count(right=number, total=len(looks)) for number in right),
         "left": count(offset < -ASIDE for offset in leftness),
         "right": count(offset > ASIDE for offset in leftness),
+        "loud": count(shows_wall(picture) for picture in pictures),
         "brightness": statistics.fmean(brightness(picture) for picture in pictures),
     }
 
@@ -236,6 +243,12 @@ def centred(pictures: Sequence[Pixels], offsets: Sequence[float]) -> list[Pixels
         np.roll(picture, -round(offset), axis=1)
         for picture, offset in zip(pictures, offsets, strict=True)
     ]
+
+
+def shows_wall(pixels_HW3: Pixels) -> bool:
+    """Whether a tenth of the picture has the colours of the wall, or nearly."""
+    distance_HWC = np.abs(pixels_HW3[:, :, None].astype(int) - np.array(LOUD)).sum(axis=3)
+    return bool((distance_HWC.min(axis=2) < 120).mean() > 0.1)
 
 
 def brightness(pixels_HW3: Pixels) -> float:

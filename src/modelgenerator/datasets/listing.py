@@ -8,16 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from modelgenerator.datasets.headers import format_name
+from modelgenerator.datasets.headers import PhotoFormat, format_name
 from modelgenerator.datasets.masks import stem_of_mask
 from modelgenerator.datasets.sources import PhotoSource, SourceFile
 from modelgenerator.errors import UnusableDataset, UnusablePhoto
 from modelgenerator.notices import Notice, listed
 
-PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
+PICTURE_ENDINGS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp"}
+    | {".heic", ".heif", ".hif", ".avif"}
+)
 """Files that must be pictures: one that is not is refused by name."""
 UNREADABLE_ENDINGS = frozenset(
-    {".heic", ".heif", ".avif", ".gif", ".tif", ".tiff", ".bmp", ".jxl", ".psd"}
+    {".gif", ".tif", ".tiff", ".bmp", ".jxl", ".psd", ".svg"}
     | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
 )
 """Files that are meant as pictures and cannot be read: refused with the reason, not ignored."""
@@ -85,7 +88,7 @@ def _is_meant_as_picture(file: SourceFile) -> bool:
     if PurePosixPath(file.name).suffix.lower() in PICTURE_ENDINGS | UNREADABLE_ENDINGS:
         return True
     try:
-        return format_name(file.head(64)) in ("jpg", "png", "webp")
+        return format_name(file.head(256)) in set(PhotoFormat)
     except UnusablePhoto:
         return False
 

@@ -56,7 +56,10 @@ def composed_object(seed: int) -> Composed:
 
 
 def composed_person(seed: int, cut_outs: Any) -> Composed:
-    """One of `cut_outs` (pixels, person, head), smaller, mirrored or leaning, on a ground."""
+    """One of `cut_outs` (pixels, person, head), smaller, mirrored or leaning, on a ground.
+
+    It is a portrait, so it ends at the photo's lower border.
+    """
     chance = random.Random(f"person {seed}")
     pixels_hw3, person_hw, head_hw = cut_outs[seed % len(cut_outs)]
     angle = chance.uniform(-20, 20)
@@ -64,7 +67,8 @@ def composed_person(seed: int, cut_outs: Any) -> Composed:
     if chance.random() < 0.5:
         parts = [np.ascontiguousarray(part[:, ::-1]) for part in parts]
     share = chance.uniform(0.3, 1.0)
-    return _pasted(f"person {seed}", _ground(chance), *parts, share, chance)
+    ground_HW3 = _ground(chance)
+    return _pasted(f"person {seed}", ground_HW3, *parts, share, chance, stands=True)
 
 
 def _pasted(
@@ -75,15 +79,23 @@ def _pasted(
     head_hw: Any,
     share: float,
     chance: random.Random,
+    *,
+    stands: bool = False,
 ) -> Composed:
-    """In so large a share of the photo's shorter side, with a soft edge as lenses make it."""
+    """In so large a share of the photo's shorter side, with a soft edge as lenses make it.
+
+    Who `stands` is cut by the photo's lower border.
+    """
     height, width = ground_HW3.shape[:2]
     scale = share * min(width, height) / max(mask_hw.shape)
     size = max(8, round(mask_hw.shape[1] * scale)), max(8, round(mask_hw.shape[0] * scale))
     left, top = chance.randint(0, width - size[0]), chance.randint(0, height - size[1])
+    if stands:
+        top = height - round(0.85 * size[1])
     inside = slice(top, top + size[1]), slice(left, left + size[0])
-    cover = cv2.resize(mask_hw.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    colours = cv2.resize(pixels_hw3, size, interpolation=cv2.INTER_AREA)
+    seen = slice(0, height - top)
+    cover = cv2.resize(mask_hw.astype(np.float32), size, interpolation=cv2.INTER_AREA)[seen]
+    colours = cv2.resize(pixels_hw3, size, interpolation=cv2.INTER_AREA)[seen]
     soft = cv2.GaussianBlur(cover, (3, 3), 0)[..., None]
     result_HW3 = ground_HW3.astype(np.float32)
     result_HW3[inside] += soft * (colours - result_HW3[inside])
@@ -94,7 +106,7 @@ def _pasted(
     head_HW = None
     if head_hw is not None:
         head_HW = np.zeros_like(subject_HW)
-        head_HW[inside] = cv2.resize(head_hw.astype(np.float32), size) > 0.5
+        head_HW[inside] = cv2.resize(head_hw.astype(np.float32), size)[seen] > 0.5
     photo = Photo(name, pixels_HW3, "0" * 64)
     return Composed(photo=photo, subject_HW=subject_HW, head_HW=head_HW)
 

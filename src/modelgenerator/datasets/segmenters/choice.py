@@ -169,6 +169,10 @@ def _auto(kind: SubjectKind | None, machine: _Machine) -> tuple[Segmenter, tuple
         links.append(BiRefNetSegmenter(strong, faces))
     # where people are found by a network, a photo that comes this far has no face
     links.append(GrabCutSegmenter(None if sight else faces))
+    if kind is SubjectKind.ANIMAL and (path := person_file(PersonFile.PERSON)) is not None:
+        # it was taught to see people, and sees a cat that fills the photo as one
+        sight = SelfieSight(path, called="an animal (selfie segmentation)")
+        links.append(PersonSegmenter(sight, machine.faces, without_face=True))
     notices = (_about_people(sight),) if may_be_person else ()
     return FirstThatFinds(tuple(links)), notices
 

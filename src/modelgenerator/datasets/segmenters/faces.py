@@ -53,10 +53,10 @@ def face_finder() -> FaceFinder:
 
 
 def head_region(face: Face, shape: tuple[int, ...]) -> Mask:
-    """Where hair, ears and chin of a face can be: an ellipse, wider and higher than the face."""
+    """Where hair, hat, ears and chin of a face can be: an ellipse, wider and higher than it."""
     region_HW = np.zeros(shape[:2], np.uint8)
-    middle = round(face.x), round(face.y - 0.18 * face.size)
-    axes = round(0.95 * face.size), round(1.0 * face.size)
+    middle = round(face.x), round(face.y - 0.32 * face.size)
+    axes = round(0.97 * face.size), round(1.08 * face.size)
     cv2.ellipse(region_HW, middle, axes, 0, 0, 360, 1, cv2.FILLED)
     return region_HW > 0
 

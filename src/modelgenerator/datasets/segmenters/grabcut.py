@@ -28,6 +28,8 @@ _LEAST, _MOST = 0.015, 0.92
 """Of the photo that a subject takes."""
 _LEAST_APART = 0.35
 """How well a subject must be told apart from what is around it, 0 to 1."""
+_LEAST_APART_WITH_FACE = 0.1
+"""As above, where a face says that there is a subject."""
 _LARGE, _PREFERENCE = 0.25, 0.3
 """From this share of the photo on, a guess is preferred to a small part that is told apart by so
 much better: the cup on its saucer, not the coffee in it."""
@@ -82,11 +84,12 @@ def _best_cut(pixels_HW3: NDArray[np.uint8], face: Face | None) -> Mask | None:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small_hw3 = cv2.resize(pixels_HW3, size, interpolation=cv2.INTER_AREA)
     salient_hw = cv2.resize(saliency(pixels_HW3), size, interpolation=cv2.INTER_LINEAR)
+    least = _LEAST_APART if face is None else _LEAST_APART_WITH_FACE
     best_hw, best = None, 0.0
     for trimap_hw in _guesses(salient_hw, size, face, scale):
         cut_hw = _cut(small_hw3, trimap_hw)
         apart = 0.0 if cut_hw is None else _apart(small_hw3, salient_hw, cut_hw)
-        if cut_hw is None or apart < _LEAST_APART:
+        if cut_hw is None or apart < least or (face and not _holds(cut_hw, face, scale)):
             continue
         quality = apart + _PREFERENCE * min(1.0, float(np.sqrt(cut_hw.mean() / _LARGE)))
         if quality > best:
@@ -94,12 +97,19 @@ def _best_cut(pixels_HW3: NDArray[np.uint8], face: Face | None) -> Mask | None:
     return best_hw
 
 
+def _holds(cut_hw: Mask, face: Face, scale: float) -> bool:
+    """Whether most of the face is in it."""
+    half = max(1, round(0.35 * face.size * scale))
+    x, y = round(face.x * scale), round(face.y * scale)
+    around_hw = cut_hw[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1]
+    return bool(around_hw.mean() > 0.6)
+
+
 def _guesses(
     salient_hw: Any, size: tuple[int, int], face: Face | None, scale: float
 ) -> Iterator[Trimap]:
     if face is not None:
         yield _around_face(face, size, scale)
-        return
     yield _by_saliency(salient_hw)
     yield _in_the_middle(size, 0.08)
     yield _in_the_middle(size, 0.22)

@@ -53,7 +53,7 @@ class SelfieSight:
     """
 
     path: Path
-    called = "a person (selfie segmentation)"
+    called: str = "a person (selfie segmentation)"
     version = "selfie segmentation 0.10.21"
 
     def see(self, window_HW3: NDArray[np.uint8]) -> tuple[Likelihood, Likelihood | None]:

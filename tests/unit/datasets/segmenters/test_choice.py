@@ -1,6 +1,7 @@
 """Which segmenter is chosen: by name, by kind of subject, by what lies on this machine."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -11,12 +12,14 @@ from modelgenerator.datasets.images import Photo
 from modelgenerator.datasets.segmenters.choice import choose_segmenter, segmenter_names
 from modelgenerator.datasets.segmenters.person_files import FOLDER_VARIABLE
 from modelgenerator.datasets.subject import SubjectKind
+from modelgenerator.diffusion.builtin import world
 from modelgenerator.errors import InvalidSettings
 
 
 def disc(*, alpha: bool = False) -> Photo:
-    """A red disc on a grey ground; with `alpha` the ground is transparent."""
-    pixels_HW3 = np.full((120, 160, 3), 180, np.uint8)
+    """A red disc on grainy grey ground; with `alpha` the ground is transparent."""
+    grain = np.random.default_rng(0).integers(170, 190, (120, 160, 3))
+    pixels_HW3 = grain.astype(np.uint8)
     cv2.circle(pixels_HW3, (80, 60), 35, (200, 40, 30), cv2.FILLED)
     alpha_HW = np.where(pixels_HW3[..., 1] < 100, 255, 0).astype(np.uint8) if alpha else None
     return Photo("disc.png", pixels_HW3, "0" * 64, alpha_HW=alpha_HW)
@@ -66,6 +69,33 @@ def test_without_its_file_people_are_cut_out_by_colour_and_a_notice_says_so(
 def test_a_segmenter_that_was_named_is_not_replaced() -> None:
     with pytest.raises(InvalidSettings, match=r"needs selfie_segmentation\.tflite"):
         choose_segmenter("person")
+
+
+@pytest.mark.usefixtures("person_network")
+@pytest.mark.parametrize(
+    ("name", "kind", "who"),
+    [
+        ("astronaut.png", None, "a person (selfie segmentation)"),
+        ("astronaut.png", SubjectKind.PRODUCT, "what stands out (GrabCut)"),
+        ("coffee.png", None, "what stands out (GrabCut)"),
+        ("coffee.png", SubjectKind.PRODUCT, "what stands out (GrabCut)"),
+        ("chelsea.png", SubjectKind.ANIMAL, "an animal (selfie segmentation)"),
+        ("brick.png", None, None),
+    ],
+)
+def test_each_photo_is_answered_by_who_is_made_for_it(
+    real_photo: Callable[[str], Photo], name: str, kind: SubjectKind | None, who: str | None
+) -> None:
+    regions = choose_segmenter(kind=kind)[0].find(real_photo(name))
+    assert (regions and regions.found_by) == who
+
+
+def test_a_drawing_is_answered_by_who_is_made_for_it() -> None:
+    drawing_HW3 = world.subject_picture("lvff", "snow", 1).pixels_HW3.repeat(8, 0).repeat(8, 1)
+    regions = choose_segmenter()[0].find(Photo("lvff.png", drawing_HW3, "0" * 64))
+    assert regions is not None
+    assert regions.found_by == "a drawn subject (pixel art)"
+    assert regions.has_head
 
 
 def test_a_product_has_no_head() -> None:

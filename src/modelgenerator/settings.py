@@ -424,7 +424,13 @@ class ImageSettings(_Settings):
         min_length=1, description="What the picture shows; write the LoRA's trigger word into it."
     )
     negative_prompt: StrictStr = Field("", description="What the picture must not show.")
-    steps: WholeNumber = Field(25, ge=1, le=60, description="Denoising steps.")
+    steps: WholeNumber = Field(
+        25,
+        ge=1,
+        le=60,
+        description="Denoising steps; left out, as many as suit the base model: 4 for FLUX.1 "
+        "schnell.",
+    )
     width: Side | None = Field(
         None, description="Pixels across; the base model's own size if left out."
     )

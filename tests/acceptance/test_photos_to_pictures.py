@@ -132,3 +132,12 @@ def test_a_repository_that_cannot_be_had_is_told_before_any_training(
 def _pixels(file: Path) -> bytes:
     with Image.open(file) as picture:
         return picture.tobytes()
+
+
+def test_steps_that_are_not_asked_for_are_the_base_models_own(modelgenerator, tmp_path):
+    done = modelgenerator("generate", "--prompt", "a creature", "--output", "drawn")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "20 suit modelgenerator/creatures" in done.stdout
+    (file,) = (tmp_path / "drawn").glob("*.png")
+    with Image.open(file) as picture:
+        assert "Steps: 20," in picture.info["parameters"]

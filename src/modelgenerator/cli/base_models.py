@@ -6,12 +6,12 @@ Comes in: what the hub told.  Goes out: a `ModelFamily` on the best device of th
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelgenerator.cli.doctor import available_memory
 from modelgenerator.cli.progress import Reporter
 from modelgenerator.diffusion.detection import TITLES
 from modelgenerator.diffusion.downloads import DownloadFinished, download
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.traits import TRAITS
+from modelgenerator.training.free_memory import free_memory
 from modelgenerator.training.plan import DeviceFacts
 
 if TYPE_CHECKING:  # it imports torch: a wrong word is answered without
@@ -37,7 +37,7 @@ def this_machine() -> DeviceFacts:
     import torch
 
     if not torch.cuda.is_available():
-        return DeviceFacts(kind="cpu", has_bf16=False, free_bytes=available_memory())
+        return DeviceFacts(kind="cpu", has_bf16=False, free_bytes=free_memory())
     has_bf16, free_bytes = torch.cuda.is_bf16_supported(), torch.cuda.mem_get_info()[0]
     return DeviceFacts(kind="cuda", has_bf16=has_bf16, free_bytes=free_bytes)
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from modelgenerator.training.free_memory import free_memory
+
 _GIB = 2**30
 _HUB_PATIENCE = 3.0  # seconds
 _ENOUGH_MEMORY = 2 * _GIB  # torch, diffusers and the embedded base model together
@@ -48,7 +50,7 @@ def findings() -> Iterator[Finding]:
     yield Finding("python", platform.python_version())
     yield torch_finding()
     yield device_finding()
-    yield memory_finding(available_memory())
+    yield memory_finding(free_memory())
     yield disk_finding(shutil.disk_usage(Path.cwd()).free)
     yield built_in_finding()
     yield person_files_finding()
@@ -160,14 +162,3 @@ def cache_finding() -> Finding:
         return Finding("cached base models", "none; one is downloaded when first named")
     names = sorted(f"{repo.repo_id} ({repo.size_on_disk / 1e9:.1f} GB)" for repo in cached)
     return Finding("cached base models", ", ".join(names))
-
-
-def available_memory() -> int | None:
-    """Bytes that can still be had, or none where the system does not tell."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    amounts = dict(line.split(":", 1) for line in lines)
-    available = amounts.get("MemAvailable")
-    return int(available.split()[0]) * 1024 if available else None

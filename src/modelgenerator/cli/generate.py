@@ -14,6 +14,7 @@ from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.provenance import companion_notices
+from modelgenerator.diffusion.recommended import steps_notices
 from modelgenerator.errors import OutputNotWritable, UnusableLora
 from modelgenerator.settings import ImageSettings
 from modelgenerator.training import checkpoint_files
@@ -25,7 +26,7 @@ def run(
     prompts: Sequence[str],
     count: int,
     seed: int | None,
-    steps: int,
+    steps: int | None,
     width: int | None,
     height: int | None,
     negative_prompt: str,
@@ -36,22 +37,18 @@ def run(
     as_json: bool,
 ) -> None:
     """Draw, and say where the pictures are."""
-    wishes = [
-        ImageSettings.from_written(
-            {
-                "prompt": prompt,
-                "count": count,
-                "seed": seed,
-                "steps": steps,
-                "width": width,
-                "height": height,
-                "negativePrompt": negative_prompt,
-                "guidanceScale": guidance_scale,
-                "loraScale": lora_scale,
-            }
-        )
-        for prompt in prompts
-    ]
+    asked = {
+        "count": count,
+        "seed": seed,
+        "steps": steps,
+        "width": width,
+        "height": height,
+        "negativePrompt": negative_prompt,
+        "guidanceScale": guidance_scale,
+        "loraScale": lora_scale,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    wishes = [ImageSettings.from_written({"prompt": prompt, **given}) for prompt in prompts]
     file = _lora_file(lora) if lora is not None else None
     with reporter(as_json=as_json) as report:
         _draw(wishes, file, base_model, output, report)
@@ -99,6 +96,9 @@ def _draw(
     base_files = hub.look_at(base_model or _trained_on(lora) or BUILTIN)
     for notice in companion_notices(base_files):
         report.notice(notice)
+    if not all(wish.is_given("steps") for wish in wishes):
+        for notice in steps_notices(base_files):
+            report.notice(notice)
     planned = plan_images(wishes, base_files)
     try:
         output.mkdir(parents=True, exist_ok=True)

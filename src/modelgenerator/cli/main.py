@@ -186,7 +186,10 @@ def generate(
     seed: Annotated[
         int | None, typer.Option(help="Same seed, same picture; drawn and shown without it.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Denoising steps, 1 to 60.")] = 25,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Denoising steps, 1 to 60; as many as suit the base model without it."),
+    ] = None,
     width: Annotated[
         int | None, typer.Option(help="Pixels across; the base model's own size without it.")
     ] = None,

@@ -6,13 +6,15 @@ mixed in.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.traits import STEPS_OF_EDITIONS, TRAITS
 from modelgenerator.errors import BaseModelUnsupported, InvalidSettings
+from modelgenerator.notices import Notice
+from modelgenerator.settings import ImageSettings
 
 FILE = "recommended.json"
 
@@ -51,6 +53,15 @@ def image_defaults(base: BaseModelFiles) -> ImageDefaults:
         steps=int(images.get("steps", steps)),
         guidance_scale=float(images.get("guidanceScale", traits.guidance_scale)),
     )
+
+
+def steps_notices(base: BaseModelFiles) -> Iterator[Notice]:
+    """How many steps pictures take that are asked for without a number, where it is not usual."""
+    steps = image_defaults(base).steps
+    if steps != ImageSettings.model_fields["steps"].default:
+        yield Notice(
+            "info", "steps", f"{steps} suit {base.reference}, and are used if none are given."
+        )
 
 
 def training_steps(base: BaseModelFiles, pictures: int) -> int:

@@ -87,7 +87,7 @@ def _requests(wish: ImageSettings, base: BaseModelFiles) -> list[PictureRequest]
             negative_prompt=wish.negative_prompt,
             width=width,
             height=height,
-            steps=wish.steps,
+            steps=wish.steps if wish.is_given("steps") else usual.steps,
             guidance_scale=(
                 usual.guidance_scale if wish.guidance_scale is None else wish.guidance_scale
             ),

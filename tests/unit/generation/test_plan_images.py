@@ -2,6 +2,7 @@ import pytest
 from tests.examples import base_files, flux_files, sd3_files
 
 from modelgenerator.diffusion import recommended
+from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.generation.generate import PlannedImage, plan_images
 from modelgenerator.settings import ImageSettings
@@ -28,6 +29,31 @@ def test_what_is_left_open_is_the_base_models_own(tmp_path):
     wish = ImageSettings(prompt="lvff")
     (one,) = plan_images([wish], base_files(native_size=768, folder=tmp_path))
     assert (one.request.width, one.request.height, one.request.guidance_scale) == (768, 768, 3.0)
+
+
+def steps_for(base: BaseModelFiles, **wish: object) -> int:
+    (one,) = plan_images([ImageSettings.from_written({"prompt": "lvff", **wish})], base)
+    return one.request.steps
+
+
+def test_steps_that_are_not_given_are_as_many_as_suit_the_base_model(tmp_path):
+    (tmp_path / recommended.FILE).write_text('{"images": {"steps": 12}}')
+    assert steps_for(base_files(folder=tmp_path)) == 12
+    assert steps_for(base_files()) == 25
+    assert steps_for(flux_files(dev=False)) == 4
+    assert steps_for(flux_files()) == 28
+
+
+def test_steps_that_are_given_are_taken_though_they_are_the_published_default():
+    assert ImageSettings(prompt="lvff").steps == 25
+    assert steps_for(flux_files(dev=False), steps=25) == 25
+
+
+def test_a_number_of_steps_that_is_not_usual_is_told():
+    (told,) = recommended.steps_notices(flux_files(dev=False))
+    assert (told.level, told.setting) == ("info", "steps")
+    assert told.message.startswith("4 suit")
+    assert not list(recommended.steps_notices(base_files()))
 
 
 def test_what_is_wished_is_asked_for():

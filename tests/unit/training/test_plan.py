@@ -391,6 +391,7 @@ def test_samples_and_files_reach_the_plan(tmp_path):
     )
     assert (plan.sample_every, plan.sample_prompts, plan.save_every) == (2, ("lvff",), 3)
     assert (plan.sample_steps, plan.sample_guidance_scale) == (9, 3.0)
+    assert any(notice.setting == "steps" and "9 suit" in notice.message for notice in plan.notices)
 
 
 def test_no_samples_and_no_files_are_the_default():

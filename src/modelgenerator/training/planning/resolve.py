@@ -10,7 +10,7 @@ import secrets
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.provenance import provenance_notices
-from modelgenerator.diffusion.recommended import image_defaults
+from modelgenerator.diffusion.recommended import image_defaults, steps_notices
 from modelgenerator.notices import Notice
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.training.plan import DeviceFacts, TrainingPlan
@@ -50,6 +50,7 @@ def resolve(
     images = image_defaults(base)
     shades = mask_shades(settings) or EVEN_SHADES
     notices += provenance_notices(base)
+    notices += steps_notices(base) if settings.sample_every else ()
     notices += warnings_of_unused(settings, base)
     notices += advice_on_samples(settings, dataset, base)
     count = len(pictures.trained)

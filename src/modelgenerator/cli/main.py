@@ -274,6 +274,57 @@ def caption(
 
 
 @app.command()
+def check(
+    photos: Annotated[Path, typer.Argument(help="Folder or zip of pictures, as for train.")],
+    resolution: Annotated[
+        int | None, typer.Option(help="Pixels a side that will be trained: the setting resolution.")
+    ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="Trigger word, to show the captions with it.")
+    ] = None,
+    base_model: Annotated[
+        str | None, typer.Option(help="What will be trained on top of, as for train.")
+    ] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="JSON5 file of settings, or of a ModelGenerator step."),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="One setting, as normalizeDataset=true; repeated."
+        ),
+    ] = None,
+    segmenter: SegmenterName = "auto",
+    kind: Kind = None,
+    class_name: ClassName = "",
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the report; checks/<name of PHOTOS> without it."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The report as one JSON object, for programs.")
+    ] = False,
+) -> None:
+    """Say whether PHOTOS are good enough to train, show what would be trained, and what to add."""
+    from modelgenerator.cli import check as command
+    from modelgenerator.cli.photos import PhotoOptions
+    from modelgenerator.datasets.subject import Subject
+
+    command.run(
+        photos,
+        resolution=resolution,
+        prefix=prefix,
+        base_model=base_model,
+        settings_file=settings_file,
+        assignments=assignments or [],
+        options=PhotoOptions(segmenter=segmenter, subject=Subject(kind, class_name)),
+        output=output,
+        as_json=as_json,
+    )
+
+
+@app.command()
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path(
         "demo"

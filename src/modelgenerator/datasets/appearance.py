@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from modelgenerator.datasets.images import Photo
 from modelgenerator.datasets.measures import flatness, sharpness, tones
-from modelgenerator.datasets.measures.looks import Look, look_of
+from modelgenerator.datasets.measures.likeness import Likeness, likeness_of
 from modelgenerator.datasets.measures.pyramid import Pixels, halvings, index_of_largest
 from modelgenerator.datasets.normalize import square_around
 from modelgenerator.datasets.regions import Box, Mask, SubjectRegions
 
-APPEARANCE_VERSION = 1
+APPEARANCE_VERSION = 2
 """Raised when the same photo gets other numbers: it belongs into what decides a cached one."""
 
 _SHARP_SIDE = 1024  # pixels: the copy that is searched for edges shows the subject larger
 _SEARCHED_SIDE = 768  # pixels of its middle
 _TONE_SIDE = 400  # pixels of the copy that everything about light and colour is taken of
+_HIGHLIGHTS = 98  # per cent of the subject are darker
 _LEAST_BACKGROUND = 0.05  # of the photo: less says nothing of what is behind the subject
 
 
@@ -40,6 +41,9 @@ class Appearance:
     """Mean lightness of the photo, 0 to 100 (CIELAB's L*: equal steps look equal)."""
     subject_brightness: float
     """As `brightness`, of the subject."""
+    highlights: float
+    """Lightness that only a fiftieth of the subject exceeds: a black coat in daylight has a button
+    that shines, a photo that is too dark has none."""
     dark_share: float
     """Of the subject, 0 to 1: so dark that nothing can be told apart."""
     bright_share: float
@@ -58,9 +62,9 @@ class Appearance:
     """Its standard deviation: small for a plain wall."""
     background_colours: tuple[int, ...] | None
     """Thousandths of it in each of 36 colours; compare with `measures.tones.different_shares`."""
-    look: Look
+    likeness: Likeness
     """By which the same photo is found again."""
-    subject_look: Look
+    subject_likeness: Likeness
     """Of the square around the subject: it finds another cut of the same shot."""
     bars: tuple[float, float, float, float]
     """Shares of the width or height that are a bar of one colour: left, top, right, bottom."""
@@ -81,14 +85,14 @@ class Appearance:
     def from_json(cls, text: str | bytes) -> Self:
         """What `as_json` wrote."""
         kept: dict[str, Any] = json.loads(text)
-        looks = {"look", "subject_look"}
-        return cls(**{name: _restored(name in looks, value) for name, value in kept.items()})
+        likenesses = {"likeness", "subject_likeness"}
+        return cls(**{name: _restored(name in likenesses, value) for name, value in kept.items()})
 
 
-def _restored(is_look: bool, value: Any) -> Any:
-    """JSON knows neither looks nor tuples."""
-    if is_look:
-        return Look(**value)
+def _restored(is_likeness: bool, value: Any) -> Any:
+    """JSON knows neither likenesses nor tuples."""
+    if is_likeness:
+        return Likeness(**value)
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -101,13 +105,14 @@ def measure(photo: Photo, regions: SubjectRegions | None) -> Appearance:
     subject_N = lightness_HW[subject_HW]
     dark, bright = tones.clipped_shares(small_HW3, subject_HW)
     behind = _behind(lab_HW3, subject_HW)
-    whole, cut = _look(small_HW3), _look(_square(levels, photo, regions))
+    whole, cut = _likeness(small_HW3), _likeness(_square(levels, photo, regions))
     left, top, right, bottom = flatness.bars(small_HW3)
     upper, lower = flatness.flat_bands(photo.pixels_HW3)
     return Appearance(
         detail=_detail(levels, regions),
         brightness=_rounded(lightness_HW.mean()),
         subject_brightness=_rounded(subject_N.mean()),
+        highlights=_rounded(np.percentile(subject_N, _HIGHLIGHTS)),
         dark_share=_rounded(dark),
         bright_share=_rounded(bright),
         contrast=_rounded(subject_N.std()),
@@ -117,8 +122,8 @@ def measure(photo: Photo, regions: SubjectRegions | None) -> Appearance:
         background_brightness=behind.brightness,
         background_contrast=behind.contrast,
         background_colours=behind.colours,
-        look=whole,
-        subject_look=cut,
+        likeness=whole,
+        subject_likeness=cut,
         bars=(_rounded(left), _rounded(top), _rounded(right), _rounded(bottom)),
         flat_share=_rounded(flatness.flat_share(photo.pixels_HW3)),
         flat_bands=(_rounded(upper), _rounded(lower)),
@@ -242,8 +247,8 @@ def _square(levels: list[Pixels], photo: Photo, regions: SubjectRegions | None) 
     return Box(left, top, left + side, top + side).cut(level_HW3)
 
 
-def _look(pixels_HW3: Pixels) -> Look:
-    return look_of(pixels_HW3, _grey(pixels_HW3))
+def _likeness(pixels_HW3: Pixels) -> Likeness:
+    return likeness_of(pixels_HW3, _grey(pixels_HW3))
 
 
 def _centre(pixels_HW3: Pixels) -> Pixels:

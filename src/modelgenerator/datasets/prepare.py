@@ -105,6 +105,8 @@ class PreparedDataset:
     fingerprint: str
     """SHA-256 over pictures, captions, cuts and masks in order: the same dataset in another folder,
     or under other file names in the same order, has the same one."""
+    copies: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Files that are left out because they are the same as a picture: their name, and its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,9 +170,12 @@ def preparing(
             refused.append(RefusedPicture(one.file.name, reason))
     if not usable:
         raise UnusableDataset(_why_none(f"the {source.kind} {path}", refused))
-    notices = [*listing.notices, *_remarks(usable)]
-    pictures = _pictures(_without_copies(usable, notices), how, notices)
-    return PreparedDataset(pictures, tuple(refused), tuple(notices), _fingerprint(pictures))
+    copies = _copies(usable)
+    notices = [*listing.notices, *_remarks(usable), *_about_copies(copies)]
+    unique = [(one, look) for one, look in usable if one.file.name not in copies]
+    pictures = _pictures(unique, how, notices)
+    fingerprint = _fingerprint(pictures)
+    return PreparedDataset(pictures, tuple(refused), tuple(notices), fingerprint, copies)
 
 
 def with_captions(
@@ -192,20 +197,24 @@ def _remarks(usable: Sequence[tuple[Listed, Look]]) -> Iterator[Notice]:
             yield Notice("info", None, f"{one.file.name}: {remark}.")
 
 
-def _without_copies(
-    usable: Sequence[tuple[Listed, Look]], notices: list[Notice]
-) -> list[tuple[Listed, Look]]:
-    """The first of each set of equal files; each set is told once."""
-    first: dict[str, tuple[Listed, Look]] = {}
-    copies: dict[str, list[str]] = {}
+def _copies(usable: Sequence[tuple[Listed, Look]]) -> dict[str, str]:
+    """All but the first of each set of equal files: their names, and the name of the first."""
+    first: dict[str, str] = {}
     for one, look in usable:
-        first.setdefault(look.sha256, (one, look))
-        copies.setdefault(look.sha256, []).append(one.file.name)
-    for names in copies.values():
-        if len(names) > 1:
-            message = f"{listed(names)} are the same file: only {names[0]} is used."
-            notices.append(Notice("warning", None, message))
-    return list(first.values())
+        first.setdefault(look.sha256, one.file.name)
+    return {
+        one.file.name: first[look.sha256]
+        for one, look in usable
+        if one.file.name != first[look.sha256]
+    }
+
+
+def _about_copies(copies: Mapping[str, str]) -> Iterator[Notice]:
+    """Each set is told once."""
+    for kept in dict.fromkeys(copies.values()):
+        names = [kept, *(name for name, same in copies.items() if same == kept)]
+        message = f"{listed(names)} are the same file: only {kept} is used."
+        yield Notice("warning", None, message)
 
 
 def _pictures(

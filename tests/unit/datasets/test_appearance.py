@@ -19,7 +19,7 @@ from tests.real_photos import (
 )
 
 from modelgenerator.datasets.appearance import Appearance, measure
-from modelgenerator.datasets.measures.looks import different_bits, different_colours
+from modelgenerator.datasets.measures.likeness import different_bits, different_colours
 from modelgenerator.datasets.measures.tones import different_shares
 
 
@@ -111,20 +111,20 @@ def test_the_light_on_the_subject_is_measured_apart_from_the_rest() -> None:
 def test_the_same_shot_is_found_again_whatever_was_done_to_it() -> None:
     for name in PHOTOS:
         photo = real_photo(name)
-        look = measure(photo, None).look
+        likeness = measure(photo, None).likeness
         _, jpeg = cv2.imencode(".jpg", photo.pixels_HW3, [cv2.IMWRITE_JPEG_QUALITY, 40])
         squeezed = np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8)
         for other in (made(squeezed), enlarged(photo, 2), lighter(photo, 0.8), blurred(photo, 2)):
-            assert different_bits(look.bits, measure(other, None).look.bits) <= 6
-        mirrored = measure(made(photo.pixels_HW3[:, ::-1]), None).look
-        assert different_bits(look.mirrored_bits, mirrored.bits) <= 2
-        assert different_colours(look, mirrored, mirrored=True) < 2
+            assert different_bits(likeness.bits, measure(other, None).likeness.bits) <= 6
+        mirrored = measure(made(photo.pixels_HW3[:, ::-1]), None).likeness
+        assert different_bits(likeness.mirrored_bits, mirrored.bits) <= 2
+        assert different_colours(likeness, mirrored, mirrored=True) < 2
 
 
 def test_different_photographs_look_different() -> None:
-    looks = [measure(real_photo(name), None).look for name in PHOTOS]
-    for number, one in enumerate(looks):
-        for other in looks[number + 1 :]:
+    likenesses = [measure(real_photo(name), None).likeness for name in PHOTOS]
+    for number, one in enumerate(likenesses):
+        for other in likenesses[number + 1 :]:
             assert different_bits(one.bits, other.bits) > 16
 
 
@@ -134,7 +134,7 @@ def test_another_cut_of_the_same_shot_has_the_same_subject() -> None:
     one = measure(photo, regions_in(photo, (0.2, 0, 0.7, 0.6)))
     subject = (0.2 * 512 - 20) / 420, 0, (0.7 * 512 - 20) / 420, 0.6 * 512 / 420
     other = measure(cut, regions_in(cut, subject))
-    assert different_bits(one.subject_look.bits, other.subject_look.bits) <= 6
+    assert different_bits(one.subject_likeness.bits, other.subject_likeness.bits) <= 6
 
 
 def test_backgrounds_are_compared_by_their_colours() -> None:

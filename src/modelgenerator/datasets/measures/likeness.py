@@ -19,7 +19,7 @@ _THUMBNAIL = 4  # pixels per side
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Likeness:
     """What is kept of a picture to compare it with others; everything in hexadecimal."""
 
     bits: str
@@ -30,7 +30,7 @@ class Look:
     """4 x 4 pixels of red, green and blue."""
 
 
-def look_of(pixels_HW3: NDArray[np.uint8], grey_HW: NDArray[np.uint8]) -> Look:
+def likeness_of(pixels_HW3: NDArray[np.uint8], grey_HW: NDArray[np.uint8]) -> Likeness:
     """Of a picture and of the same in grey."""
     small_HW = cv2.resize(grey_HW, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     waves_HW: NDArray[np.float32] = np.asarray(
@@ -39,7 +39,7 @@ def look_of(pixels_HW3: NDArray[np.uint8], grey_HW: NDArray[np.uint8]) -> Look:
     signs_W = np.where(np.arange(_WAVES) % 2, -1, 1)  # what mirroring does to a cosine
     size = (_THUMBNAIL, _THUMBNAIL)
     thumbnail_HW3 = np.asarray(cv2.resize(pixels_HW3, size, interpolation=cv2.INTER_AREA))
-    return Look(_bits(waves_HW), _bits(waves_HW * signs_W), thumbnail_HW3.tobytes().hex())
+    return Likeness(_bits(waves_HW), _bits(waves_HW * signs_W), thumbnail_HW3.tobytes().hex())
 
 
 def different_bits(one: str, other: str) -> int:
@@ -47,7 +47,7 @@ def different_bits(one: str, other: str) -> int:
     return (int(one, 16) ^ int(other, 16)).bit_count()
 
 
-def different_colours(one: Look, other: Look, *, mirrored: bool = False) -> float:
+def different_colours(one: Likeness, other: Likeness, *, mirrored: bool = False) -> float:
     """Mean difference of the thumbnails, 0 to 255, whatever the brightness of each as a whole."""
     first_HW3, second_HW3 = _colours(one), _colours(other)
     if mirrored:
@@ -62,6 +62,6 @@ def _bits(waves_HW: NDArray[np.float32]) -> str:
     return np.packbits(waves_N > np.median(waves_N[1:])).tobytes().hex()
 
 
-def _colours(look: Look) -> NDArray[np.float32]:
-    pixels = np.frombuffer(bytes.fromhex(look.thumbnail), np.uint8)
+def _colours(likeness: Likeness) -> NDArray[np.float32]:
+    pixels = np.frombuffer(bytes.fromhex(likeness.thumbnail), np.uint8)
     return pixels.reshape(_THUMBNAIL, _THUMBNAIL, 3).astype(np.float32)

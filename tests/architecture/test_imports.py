@@ -19,6 +19,7 @@ TORCH_FREE = [
     "modelgenerator.diffusion.downloads",
     "modelgenerator.training.plan",
     "modelgenerator.training.planning.resolve",
+    "modelgenerator.flows.resolve",
     "modelgenerator.cli.main",
 ]
 HEAVY = {"torch", "diffusers", "transformers"}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from modelgenerator.flows.faults import Fault, at
+from modelgenerator.flows.limits import MAX_DEPTH
 from modelgenerator.flows.operators import (
     FORMS,
     LITERAL,
@@ -25,9 +26,6 @@ from modelgenerator.flows.operators import (
 )
 from modelgenerator.flows.references import InvalidPath, Path, compile_path
 from modelgenerator.setting_faults import closest
-
-MAX_DEPTH = 64
-"""Objects and lists inside one another."""
 
 _ESCAPED = re.compile(r"\\+[$@]")
 _LOOKS_LIKE_LANGUAGE = re.compile(r"\$\$|\$\.(?:input|results|store)\b|@(?:Index|Format|Replace)\(")

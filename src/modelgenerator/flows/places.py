@@ -55,6 +55,8 @@ class _Open:
     count: int = 0
     name: str | None = None
     """Of the member whose value comes next."""
+    is_again: bool = False
+    """Whether it stands under a name that its object had before."""
 
 
 def find_places(text: str) -> Places:
@@ -70,20 +72,18 @@ def find_places(text: str) -> Places:
             here.count, here.name = here.count + 1, None
         elif here is not None and not here.is_list and here.name is None:
             here.name = _name(token)
-            _note(found, at(here.pointer, here.name), place)
+            pointer = at(here.pointer, here.name)
+            if pointer in found.of and not here.is_again:
+                found.twice.append(pointer)
+            found.of[pointer] = place
         elif token != ":":
             pointer = _pointer(here)
             if here is None or here.is_list:
-                _note(found, pointer, place)
+                found.of[pointer] = place
             if token in "[{":
-                open_now.append(_Open(pointer, is_list=token == "["))
+                is_again = here is not None and (here.is_again or pointer in found.twice)
+                open_now.append(_Open(pointer, is_list=token == "[", is_again=is_again))
     return found
-
-
-def _note(found: Places, pointer: str, place: Place) -> None:
-    if pointer in found.of:
-        found.twice.append(pointer)
-    found.of[pointer] = place
 
 
 def _pointer(here: _Open | None) -> str:

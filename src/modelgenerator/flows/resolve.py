@@ -7,13 +7,12 @@ path stays that text.  No clock, no file, no network; the same in gives the same
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import cast
 
 from modelgenerator.errors import InvalidFlow, UnresolvedTemplate
 from modelgenerator.flows.faults import in_words, shown
 from modelgenerator.flows.language import (
-    MAX_DEPTH,
     Format,
     Index,
     ListOf,
@@ -26,15 +25,9 @@ from modelgenerator.flows.language import (
     parse,
     template_faults,
 )
+from modelgenerator.flows.limits import MAX_DEPTH, MAX_MAPPED, MAX_RESULT, MAX_TEXT
 from modelgenerator.flows.operators import pieces
 from modelgenerator.flows.references import Path, TooManyMatches, find
-
-MAX_MAPPED = 10_000
-"""Items that all @Maps of one step may have together."""
-MAX_TEXT = 1_000_000
-"""Bytes of one text in UTF-8."""
-MAX_RESULT = 10_000_000
-"""Bytes of everything that one step resolves to, as JSON."""
 
 _BRACKETS = 2
 
@@ -61,23 +54,19 @@ def resolve(template: object, context: Context, *, step: str = "", pointer: str 
     parsed = parse(template, pointer)
     if parsed.faults:
         raise InvalidFlow(f"The flow cannot be used: {in_words(parsed.faults)}")
-    return _Resolution(context.root(), step).value(parsed.node, _Around())
+    return _Resolution(context.root(), step).value(parsed.node, _Around(), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """The @Maps around a node, and how deep it lies."""
+    """The @Maps around a node."""
 
     item: object = None
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
-    depth: int = 0
-
-    def deeper(self) -> "_Around":
-        return replace(self, depth=self.depth + 1)
 
     def mapped(self, item: object, index: str | None, count: int) -> "_Around":
         counts = {**self.counts, index: count} if index else self.counts
-        return replace(self, item=item, counts=counts)
+        return _Around(item, counts)
 
 
 @dataclass
@@ -92,24 +81,14 @@ class _Resolution:
     """What each path found, by the path and the value it started at: in a @Map it is asked again
     for every item."""
 
-    def value(self, node: Node, around: _Around) -> object:
+    def value(self, node: Node, around: _Around, depth: int) -> object:
         match node:
-            case Literal():
-                return self._copy(node.value, node, around.depth)
-            case Reference():
-                return self._copy(self._follow(node.path, node, around), node, around.depth)
-            case Index():
-                return self._copy(around.counts[node.name], node, around.depth)
-            case Format():
-                return self._copy(self._format(node, around), node, around.depth)
-            case Replace():
-                return self._copy(self._replace(node, around), node, around.depth)
             case ObjectOf():
-                return self._object(node, around.deeper())
+                return self._object(node, around, depth)
             case ListOf():
-                return self._list(node, around.deeper())
+                return self._list(node, around, depth)
             case _:
-                raise AssertionError(f"{node} cannot be resolved")
+                return self._copy(self._argument(node, around), node, depth)
 
     def _follow(self, path: Path, node: Node, around: _Around) -> object:
         """What the path finds itself, not a copy: one value, or a list of many."""
@@ -126,31 +105,31 @@ class _Resolution:
             raise self._fault(node, f"{path} leads to nothing")
         return found[0]
 
-    def _object(self, node: ObjectOf, around: _Around) -> dict[str, object]:
+    def _object(self, node: ObjectOf, around: _Around, depth: int) -> dict[str, object]:
         members: dict[str, object] = {}
         self._count(_BRACKETS, node)
         if node.extend is not None:
-            extended = self.value(node.extend, replace(around, depth=around.depth - 1))
+            extended = self.value(node.extend, around, depth)
             if not isinstance(extended, dict):
                 message = f"@Extend needs an object, not {shown(extended)}"
                 raise self._fault(node.extend, message)
             members |= cast(dict[str, object], extended)
         for name, below in node.members.items():
             self._weigh(name, node)
-            members[name] = self.value(below, around)
+            members[name] = self.value(below, around, depth + 1)
         return members
 
-    def _list(self, node: ListOf, around: _Around) -> list[object]:
+    def _list(self, node: ListOf, around: _Around, depth: int) -> list[object]:
         items: list[object] = []
         self._count(_BRACKETS, node)
         for item in node.items:
             if isinstance(item, Map):
-                items += self._map(item, around)
+                items += self._map(item, around, depth + 1)
             else:
-                items.append(self.value(item, around))
+                items.append(self.value(item, around, depth + 1))
         return items
 
-    def _map(self, node: Map, around: _Around) -> list[object]:
+    def _map(self, node: Map, around: _Around, depth: int) -> list[object]:
         source = self._follow(node.source, node, around)
         if not isinstance(source, list):
             message = f"@Map needs a list, but {node.source} leads to {shown(source)}"
@@ -160,7 +139,7 @@ class _Resolution:
         if self.mapped > MAX_MAPPED:
             raise self._fault(node, f"@Map goes over more than {MAX_MAPPED:,} items")
         return [
-            self.value(node.template, around.mapped(item, node.index, count))
+            self.value(node.template, around.mapped(item, node.index, count), depth)
             for count, item in enumerate(items)
         ]
 
@@ -192,7 +171,7 @@ class _Resolution:
         return value
 
     def _argument(self, node: Node, around: _Around) -> object:
-        """The value itself: only what comes out of the operator counts."""
+        """The value itself, no copy: of an operator, only what comes out counts."""
         match node:
             case Literal():
                 return node.value
@@ -205,7 +184,7 @@ class _Resolution:
             case Replace():
                 return self._replace(node, around)
             case _:
-                raise AssertionError(f"{node} is no argument")
+                raise AssertionError(f"{node} cannot be resolved")
 
     def _copy(self, value: object, node: Node, depth: int) -> object:
         if depth > MAX_DEPTH:

@@ -4,7 +4,7 @@ import json
 
 import pyjson5
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelgenerator.flows.faults import at
@@ -46,6 +46,7 @@ def test_what_was_not_written_has_the_place_of_what_is_around_it():
 def test_a_name_that_stands_twice_is_told():
     assert find_places("{a: 1, b: {c: 1, 'c': 2}, \"a\": 3}").twice == ["/b/c", "/a"]
     assert find_places("[{a: 1}, {a: 1}]").twice == []
+    assert find_places("{a: {b: [{c: 1}]}, a: {b: [{c: 2}]}, d: {b: 1}}").twice == ["/a"]
 
 
 def pointers(value, pointer=""):
@@ -65,6 +66,7 @@ values = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(values, st.booleans())
 def test_every_value_of_any_json_is_found_where_it_stands(value, indented):
     text = json.dumps(value, indent=2 if indented else None, ensure_ascii=False)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from typing import Literal, cast
 
 from pydantic import BaseModel, ValidationError
@@ -58,6 +59,9 @@ _LEFT_OUT = {"learningRate": " for the one that suits the optimizer"}
 _BEYOND = {"batchSize": "with gradientAccumulation several batches make one step"}
 """Who wants more than is allowed can have it otherwise."""
 
+_COMPARED = 500
+"""Names that a mistyped one is compared with: beyond them, a stranger could make it take long."""
+
 _Schema = Mapping[str, object]
 
 
@@ -91,7 +95,7 @@ def faults_in(values: Mapping[str, object], settings: type[BaseModel]) -> list[S
 
 def closest(written: str, known: Iterable[str]) -> str | None:
     """The name that was probably meant by `written`, or none that is near."""
-    by_letters = {_letters(name): name for name in known}
+    by_letters = {_letters(name): name for name in islice(known, _COMPARED)}
     plain = _letters(written)
     close = [plain] if plain in by_letters else get_close_matches(plain, by_letters, n=1)
     return by_letters[close[0]] if close else None

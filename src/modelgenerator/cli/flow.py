@@ -70,7 +70,9 @@ def _in_order(faults: Iterable[Fault], document: Document) -> list[Fault]:
 
 def _line(fault: Fault, document: Document) -> str:
     place = document.places.nearest(fault.pointer)
-    return f"{place} {fault}" if place else str(fault)
+    line = f"{place} {fault}" if place else str(fault)
+    # strangers write flows, and some letters steer a terminal
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _write_json(file: Path, checked: Checked, twice: tuple[Fault, ...], document: Document) -> None:

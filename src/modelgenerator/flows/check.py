@@ -6,8 +6,9 @@ given: no database, no clock, no network.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import cast
 
 from modelgenerator.errors import InvalidFlow
@@ -32,12 +33,13 @@ from modelgenerator.flows.wiring import (
     Surroundings,
     dataset_remarks,
     name_faults,
-    wiring_faults,
-    wiring_remarks,
+    wiring,
 )
 from modelgenerator.setting_faults import closest
 
 MAX_STEPS = 1_000
+MAX_FAULTS = 500
+"""That one definition is told: nobody mends more at once, and each costs a search for a name."""
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _RESERVED = frozenset(
     {"constructor", "prototype", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable"}
@@ -106,20 +108,26 @@ class _Findings:
         self.faults: list[Fault] = []
         self.remarks: list[Fault] = []
 
+    def _fault(self, found: Iterable[Fault]) -> None:
+        self.faults += islice(found, max(0, MAX_FAULTS - len(self.faults)))
+
+    def _remark(self, found: Iterable[Fault]) -> None:
+        self.remarks += islice(found, max(0, MAX_FAULTS - len(self.remarks)))
+
     def look_at(self, values: object) -> None:
         node = literal(values)
-        self.faults += field_faults(node)
+        self._fault(field_faults(node))
         if not isinstance(node, ObjectOf):
             return
         written = cast(dict[str, object], values)
-        self.remarks += _sale_remarks(written)
+        self._remark(_sale_remarks(written))
         if isinstance(written.get("input"), dict):
-            self.faults += faults_in_schema(written["input"], "/input")
+            self._fault(faults_in_schema(written["input"], "/input"))
         steps = _written_steps(node, written)
-        self.faults += _id_faults(steps)
+        self._fault(_id_faults(steps))
         results = self._look_at_steps(steps, written)
         if ui := node.members.get("ui"):
-            self.faults += ui_faults(ui, results)
+            self._fault(ui_faults(ui, results))
 
     def _look_at_steps(
         self, steps: list[_WrittenStep], written: Mapping[str, object]
@@ -138,21 +146,26 @@ class _Findings:
         return results
 
     def _look_at_step(self, step: _WrittenStep, around: Surroundings) -> Mapping[str, object]:
-        self.faults += _frame_faults(step)
+        self._fault(_frame_faults(step))
         if step.kind is None:
             return {}
         self._look_at_language_model(step)
         parsed = parse(step.template, at(step.node.pointer, TEMPLATE_OF[step.kind]))
-        self.faults += parsed.faults
-        self.faults += parameter_faults(step.kind, parsed.node)
-        self.faults += wiring_faults(parsed.node, around)
-        self.faults += _source_faults(step.kind, parsed.node, around)
-        self.remarks += parsed.remarks
-        self.remarks += parameter_remarks(step.kind, parsed.node)
-        self.remarks += wiring_remarks(parsed.node, around)
+        self._fault(parsed.faults)
+        self._fault(parameter_faults(step.kind, parsed.node))
+        self._look_at_wiring(parsed.node, around)
+        self._fault(_source_faults(step.kind, parsed.node, around))
+        self._remark(parsed.remarks)
+        self._remark(parameter_remarks(step.kind, parsed.node))
         if step.kind is StepType.MODEL_GENERATOR:
-            self.remarks += dataset_remarks(member(parsed.node, "datasetId"), around)
+            self._remark(dataset_remarks(member(parsed.node, "datasetId"), around))
         return result_shape(step.kind, parsed.node)
+
+    def _look_at_wiring(self, node: Node, around: Surroundings) -> None:
+        for fault, is_remark in wiring(node, around):
+            if max(len(self.faults), len(self.remarks)) >= MAX_FAULTS:
+                return
+            (self.remarks if is_remark else self.faults).append(fault)
 
     def _look_at_language_model(self, step: _WrittenStep) -> None:
         if step.kind is not StepType.OBJECT_GENERATOR or self._capabilities.has_language_model:

@@ -14,7 +14,7 @@ from modelgenerator.flows.definition import Flow
 from modelgenerator.flows.faults import Fault, in_words
 from modelgenerator.flows.limits import MAX_RESULT, passed_limits
 from modelgenerator.flows.shapes import referred
-from modelgenerator.flows.validation import misfits
+from modelgenerator.flows.validation import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ def check_input(flow: Flow, given: object, pictures: Mapping[str, int]) -> Check
     if faults:
         return CheckedInput(given, faults)
     values = _with_defaults(given, flow.input, flow.input)
-    return CheckedInput(values, tuple(_in_order(misfits(values, flow.input, pictures=pictures))))
+    held = Held(flow.input, pictures=pictures)
+    return CheckedInput(values, tuple(_in_order(held.misfits(values))))
 
 
 def accepted_input(flow: Flow, given: object, pictures: Mapping[str, int]) -> object:

@@ -35,3 +35,10 @@ def compile_pattern(pattern: str) -> Any:
         reason: Any = error.args[0] if error.args else "it cannot be read"
         words = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise InvalidPattern(words) from None
+
+
+def is_found(pattern: str, text: str, *, whole: bool = False) -> bool:
+    """Whether `pattern`, which can be compiled, matches `text`: somewhere, or as a whole."""
+    compiled = compile_pattern(pattern)
+    plain = text.encode("utf-8", "replace").decode("utf-8")  # half of a surrogate pair is "?"
+    return (compiled.fullmatch(plain) if whole else compiled.search(plain)) is not None

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from itertools import islice
-from typing import Any
 
 from jsonpath import JSONPath, JSONPathEnvironment
 from jsonpath.exceptions import JSONPathError
@@ -19,7 +18,7 @@ from jsonpath.function_extensions import ExpressionType, FilterFunction
 from jsonpath.segments import JSONPathRecursiveDescentSegment, JSONPathSegment
 from jsonpath.selectors import Filter, IndexSelector, JSONPathSelector, NameSelector
 
-from modelgenerator.flows.patterns import InvalidPattern, compile_pattern
+from modelgenerator.flows.patterns import InvalidPattern, is_found
 from modelgenerator.setting_faults import closest
 
 ROOTS = ("input", "results", "store")
@@ -200,11 +199,9 @@ class _Linear(FilterFunction):
         if not isinstance(value, str) or not isinstance(pattern, str):
             return False
         try:
-            compiled: Any = compile_pattern(pattern)
+            return is_found(pattern, value, whole=self._whole)
         except InvalidPattern:
             return False
-        found = compiled.fullmatch(value) if self._whole else compiled.search(value)
-        return found is not None
 
 
 def _environment() -> JSONPathEnvironment:

@@ -5,6 +5,7 @@ What is allowed is what can be held against a value in bounded time, with nothin
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator
@@ -12,7 +13,7 @@ from jsonschema import Draft202012Validator
 from modelgenerator.flows.faults import Fault, at, shown
 from modelgenerator.flows.patterns import InvalidPattern, compile_pattern
 from modelgenerator.flows.shapes import IN_PLACE, target_of
-from modelgenerator.flows.validation import misfits
+from modelgenerator.flows.validation import MAX_FAULTS, Held
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_VALUES = 20_000
@@ -57,7 +58,7 @@ def faults_in_schema(schema: object, pointer: str) -> Iterator[Fault]:
 
 def _invalid(root: dict[str, object], pointer: str) -> Iterator[Fault]:
     meta_schema = Draft202012Validator(Draft202012Validator.META_SCHEMA)
-    for error in meta_schema.iter_errors(cast(Any, root)):
+    for error in islice(meta_schema.iter_errors(cast(Any, root)), MAX_FAULTS):
         where = at(pointer, *error.absolute_path)
         reason = error.message if len(error.message) <= 200 else f"does not fit {error.validator}"
         yield Fault(where, "invalidSchema", f"this is not JSON Schema: {reason}")
@@ -150,9 +151,10 @@ def _endless(
         yield Fault(pointer + where, "endlessReference", message)
     if len(sound) < len(found):
         return
+    held = Held(root)
     for where, schema in found.items():
         if "default" in schema:
-            for fault in misfits(schema["default"], root, below=schema):
+            for fault in held.misfits(schema["default"], below=schema):
                 message = f"the default does not fit its own schema: {fault.message}"
                 yield Fault(at(pointer + where, "default"), "invalidDefault", message)
 

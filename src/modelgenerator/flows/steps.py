@@ -85,6 +85,10 @@ def _setting_faults(
 ) -> Iterator[Fault]:
     """What `settings` says to the members of `node` that are known."""
     known = {field.alias for field in settings.model_fields.values()}
+    if len(node.members) > 2 * len(known):
+        message = "there are more members than there are settings"
+        yield Fault(node.pointer, "tooLarge", message, "take out what is no setting")
+        return
     values = {name: written(each) for name, each in node.members.items() if name not in ignored}
     later = {name for name, value in values.items() if value is UNKNOWN and name in known}
     given = {name: value for name, value in values.items() if name not in later}

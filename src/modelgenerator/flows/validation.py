@@ -7,6 +7,7 @@ the work is counted: a schema that refers to itself can be made to take for ever
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
@@ -14,10 +15,12 @@ from jsonschema.validators import extend
 from referencing import Registry
 
 from modelgenerator.flows.faults import Fault, at, shown
-from modelgenerator.flows.patterns import compile_pattern
+from modelgenerator.flows.patterns import is_found
 
 MAX_WORK = 500_000
-"""Keywords of a schema that are looked at for one value."""
+"""What one value may cost: each look at a keyword, each entry of that, a hundredth of the value."""
+MAX_FAULTS = 200
+"""That one value is told."""
 
 _FORMATS = FormatChecker(("date", "email", "ipv4", "ipv6", "uuid"))
 _Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
@@ -50,33 +53,63 @@ _TYPES = {
 
 
 class _TooMuchWork(Exception):
-    """The schema asks for more than `MAX_WORK` looks at one value."""
+    """The schema asks for more than `MAX_WORK`."""
 
 
-def misfits(
-    value: object,
-    schema: Mapping[str, object],
-    *,
-    below: Mapping[str, object] | None = None,
-    pictures: Mapping[str, int] | None = None,
-    pointer: str = "",
-) -> Iterator[Fault]:
-    """Everything in `value` that `schema` does not allow.
+class Held:
+    """A schema that values are held against, with one account of work for all of them.
 
-    `below` is a part of `schema` to hold the value against instead of the whole.  `pictures` says
-    how many each dataset has; without it, datasets are not looked at.
+    `pictures` says how many each dataset has; without it, datasets are not looked at.
     """
-    checker = _validator(pictures)(schema, registry=Registry(), format_checker=_FORMATS)
-    if below is not None:
-        checker = checker.evolve(schema=below)
-    try:
-        for error in checker.iter_errors(value):
-            yield _fault(error, pointer)
-    except (_TooMuchWork, RecursionError):
-        message = "the schema asks for too much work to be held against this"
-        yield Fault(
-            pointer, "tooMuchWork", message, "make the schema simpler, or the value smaller"
-        )
+
+    def __init__(
+        self, schema: Mapping[str, object], *, pictures: Mapping[str, int] | None = None
+    ) -> None:
+        self._left = MAX_WORK
+        kind = cast(Any, extend(Draft202012Validator, self._keywords(pictures)))
+        self._validator: Any = kind(schema, registry=Registry(), format_checker=_FORMATS)
+
+    def misfits(
+        self, value: object, *, below: Mapping[str, object] | None = None, pointer: str = ""
+    ) -> Iterator[Fault]:
+        """What in `value` the schema, or the part `below` of it, does not allow."""
+        validator = self._validator if below is None else self._validator.evolve(schema=below)
+        try:
+            for error in islice(validator.iter_errors(value), MAX_FAULTS):
+                yield _fault(error, pointer)
+        except (_TooMuchWork, RecursionError):
+            message = "the schema asks for too much work to be held against this"
+            hint = "make the schema simpler, or the value smaller"
+            yield Fault(pointer, "tooMuchWork", message, hint)
+
+    def _keywords(self, pictures: Mapping[str, int] | None) -> dict[str, _Keyword]:
+        keywords = cast(dict[str, _Keyword], dict(Draft202012Validator.VALIDATORS))
+        keywords |= {"pattern": _pattern, "uniqueItems": self._unique_items}
+        if pictures is not None:
+            keywords["dataset"] = _dataset(pictures)
+        return {name: self._counted(keyword) for name, keyword in keywords.items()}
+
+    def _counted(self, keyword: _Keyword) -> _Keyword:
+        def look(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+            self._spend(1 + _length(value) + _length(instance) // 100)
+            return keyword(validator, value, instance, schema)
+
+        return look
+
+    def _spend(self, work: int) -> None:
+        self._left -= work
+        if self._left < 0:
+            raise _TooMuchWork
+
+    def _unique_items(
+        self, _: Any, wanted: bool, instance: Any, __: Any
+    ) -> Iterator[ValidationError]:
+        """By their text as JSON: to compare every item with every other would take for ever."""
+        if wanted and isinstance(instance, list):
+            items = [_canonical(item) for item in cast(list[object], instance)]
+            self._spend(sum(map(len, items)) // 100)
+            if len(set(items)) < len(items):
+                yield ValidationError("")
 
 
 def in_type_words(name: object) -> str:
@@ -85,39 +118,13 @@ def in_type_words(name: object) -> str:
     return " or ".join(_TYPES.get(str(each), str(each)) for each in names)
 
 
-def _validator(pictures: Mapping[str, int] | None) -> Any:
-    """A validator class whose keywords share one account of work."""
-    left = [MAX_WORK]
-
-    def counted(keyword: _Keyword) -> _Keyword:
-        def look(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
-            left[0] -= 1
-            if left[0] < 0:
-                raise _TooMuchWork
-            return keyword(validator, value, instance, schema)
-
-        return look
-
-    keywords = cast(dict[str, _Keyword], dict(Draft202012Validator.VALIDATORS))
-    keywords |= {"pattern": _pattern, "uniqueItems": _unique_items}
-    if pictures is not None:
-        keywords["dataset"] = _dataset(pictures)
-    return extend(
-        Draft202012Validator, {name: counted(keyword) for name, keyword in keywords.items()}
-    )
-
-
 def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and not compile_pattern(pattern).search(instance):
+    if isinstance(instance, str) and not is_found(pattern, instance):
         yield ValidationError("")
 
 
-def _unique_items(_: Any, wanted: bool, instance: Any, __: Any) -> Iterator[ValidationError]:
-    """By their text as JSON: to compare every item with every other would take for ever."""
-    if wanted and isinstance(instance, list):
-        items = [_canonical(item) for item in cast(list[object], instance)]
-        if len(set(items)) < len(items):
-            yield ValidationError("")
+def _length(value: object) -> int:
+    return len(cast(str, value)) if isinstance(value, str | list | dict) else 0
 
 
 def _canonical(value: object) -> str:

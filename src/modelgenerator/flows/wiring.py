@@ -59,18 +59,12 @@ class _Found:
     fault: Fault | None = None
 
 
-def wiring_faults(node: Node, around: Surroundings) -> Iterator[Fault]:
-    """Everything below `node` that leads nowhere."""
-    for fault, is_remark in _walk(node, around, _ANY_ITEM):
-        if not is_remark:
-            yield fault
+def wiring(node: Node, around: Surroundings) -> Iterator[tuple[Fault, bool]]:
+    """Everything below `node` that leads nowhere; and whether only in some runs, which is a remark.
 
-
-def wiring_remarks(node: Node, around: Surroundings) -> Iterator[Fault]:
-    """Everything below `node` that leads nowhere in some runs."""
-    for fault, is_remark in _walk(node, around, _ANY_ITEM):
-        if is_remark:
-            yield fault
+    Faults are searched for one after another: whoever has enough of them stops asking.
+    """
+    yield from _walk(node, around, _ANY_ITEM)
 
 
 def name_faults(node: Node, around: Surroundings) -> Iterator[Fault]:
@@ -200,8 +194,8 @@ def _step_fault(step: str, pointer: str, around: Surroundings) -> Fault | None:
     if step in around.results:
         return None
     if step in around.later:
-        message = f"{step} runs only after this step: its result is not there yet"
-        return Fault(pointer, "laterStep", message, "put that step first")
+        message = f"the result of {step} is not there yet when this step runs"
+        return Fault(pointer, "laterStep", message, "a step uses results of steps before it")
     if step.startswith("$"):
         hint = "write the id of the step alone, without $.results."
         return Fault(pointer, "unknownStep", f"{step} is not the id of a step", hint)

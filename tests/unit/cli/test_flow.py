@@ -84,6 +84,13 @@ def test_programs_get_json(monkeypatch, capsys, tmp_path):
     assert json.loads(capsys.readouterr().out)["faults"] == []
 
 
+def test_a_flow_cannot_steer_the_terminal(monkeypatch, capsys, tmp_path):
+    file = tmp_path / "flow.json"
+    file.write_text(json.dumps(flow(**{"\x1b[31m\x9bred\n": 1})))
+    assert run(monkeypatch, file) == 2
+    assert {"\x1b", "\x9b"}.isdisjoint(capsys.readouterr().err)
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

@@ -552,6 +552,15 @@ def test_a_hostile_definition_is_refused(definition, code):
     assert code in {code for _, code in faults(definition)}
 
 
+def test_thousands_of_faults_are_told_as_far_as_anyone_would_mend_them():
+    paths = [f"$.input.p{n}" for n in range(1_000)]
+    form = {"type": "object", "properties": {f"q{n}": {} for n in range(1_000)}}
+    assert len(faults(flow(transform({"a": paths}), input=form))) == 500
+    settings = {"baseModel": "b", **dict.fromkeys((f"epoch{n}" for n in range(5_000)), 1)}
+    trainer = step("ModelGenerator", datasetId="$.input.photos", settings=settings)
+    assert faults(flow(trainer)) == [("/steps/0/parameters/settings", "tooLarge")]
+
+
 def test_a_definition_that_nests_too_deeply_is_refused():
     deep: Any = []
     for _ in range(100_000):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from modelgenerator.flows import validation
 from modelgenerator.flows.schemas import faults_in_schema
-from modelgenerator.flows.validation import misfits
+from modelgenerator.flows.validation import Held
 
 
 def of(properties: Any = None, **others: Any) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def test_schemas_that_lead_to_each_other_without_end_are_all_told():
 
 
 def fits(value: Any, schema: dict[str, Any], **others: Any) -> list[tuple[str, str, str]]:
-    found = misfits(value, schema, **others)
+    found = Held(schema, **others).misfits(value)
     return [(fault.pointer, fault.code, fault.message) for fault in found]
 
 
@@ -191,6 +191,41 @@ def test_pictures_are_counted_where_a_dataset_is_wanted():
     assert told(7) == ["takes at most 6 pictures, not 7"]
     assert fits({"d": "id"}, schema, pictures={})[0][:2] == ("/d", "pictureCount")
     assert fits({"d": "id"}, schema) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (of({"x": {"items": {"enum": [f"e{n}" for n in range(9_000)]}}}), {"x": ["e"] * 10_000}),
+        (of({"x": {"allOf": [{"pattern": "^(a|b)+$"}] * 2_000}}), {"x": "ab" * 450_000}),
+        (of({"x": {"allOf": [{"uniqueItems": True}] * 2_000}}), {"x": [["ab" * 450_000]]}),
+        (
+            of({"x": {"items": {"properties": {str(n): {} for n in range(3_000)}}}}),
+            {"x": [{}] * 999},
+        ),
+    ],
+    ids=["enum", "pattern", "uniqueItems", "properties"],
+)
+def test_a_schema_that_is_large_for_a_large_value_is_stopped(schema, value):
+    assert faults(schema) == []
+    assert [code for _, code, _ in fits(value, schema)][-1] == "tooMuchWork"
+
+
+def test_a_schema_with_an_id_finds_its_own_parts():
+    schema = of(
+        {"a": {"$ref": "#/$defs/b"}}, **{"$id": "https://x/y", "$defs": {"b": {"type": "null"}}}
+    )
+    assert faults(schema) == []
+    assert [code for _, code, _ in fits({"a": 1}, schema)] == ["wrongType"]
+
+
+def test_half_a_letter_is_matched_like_any_other():
+    assert fits("\ud800", {"pattern": "^.$"}) == []
+    assert fits("\ud800", {"pattern": "^a$"}) != []
+
+
+def test_a_value_is_told_only_so_many_faults():
+    assert len(fits([0] * 1_000, {"items": {"type": "string"}})) == validation.MAX_FAULTS
 
 
 json_values = st.recursive(

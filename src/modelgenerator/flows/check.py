@@ -26,7 +26,7 @@ from modelgenerator.flows.faults import Fault, at, in_words, meant, shown
 from modelgenerator.flows.language import ListOf, Literal, Node, ObjectOf, literal, parse
 from modelgenerator.flows.limits import MAX_DEFINITION, passed_limits
 from modelgenerator.flows.results import result_shape
-from modelgenerator.flows.schemas import faults_in_schema
+from modelgenerator.flows.schemas import faults_in_schema, remarks_in_schema
 from modelgenerator.flows.steps import parameter_faults, parameter_remarks
 from modelgenerator.flows.ui import ui_faults
 from modelgenerator.flows.wiring import (
@@ -123,6 +123,7 @@ class _Findings:
         self._remark(_sale_remarks(written))
         if isinstance(written.get("input"), dict):
             self._fault(faults_in_schema(written["input"], "/input"))
+            self._remark(remarks_in_schema(written["input"], "/input"))
         steps = _written_steps(node, written)
         self._fault(_id_faults(steps))
         results = self._look_at_steps(steps, written)

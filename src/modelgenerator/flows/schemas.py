@@ -10,10 +10,11 @@ from typing import Any, cast
 
 from jsonschema import Draft202012Validator
 
-from modelgenerator.flows.faults import Fault, at, shown
+from modelgenerator.flows.faults import Fault, at, meant, shown
 from modelgenerator.flows.patterns import InvalidPattern, compile_pattern
 from modelgenerator.flows.shapes import IN_PLACE, target_of
 from modelgenerator.flows.validation import MAX_FAULTS, Held
+from modelgenerator.setting_faults import closest
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_VALUES = 20_000
@@ -26,6 +27,14 @@ _SINGLES = (
     *("propertyNames", "unevaluatedItems", "unevaluatedProperties", "contentSchema"),
 )
 _SAME_VALUE = (*IN_PLACE, "not", "if", "dependentSchemas")
+_OURS = ("dataset", "min", "max", "placeholder")
+"""What the form of a flow knows beyond JSON Schema."""
+_KNOWN = frozenset(
+    {*_MAPS, *_LISTS, *_SINGLES, *_OURS, *Draft202012Validator.VALIDATORS}
+    | {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"}
+    | {"$schema", "$id", "$comment", "contentEncoding", "contentMediaType"}
+    | {"minContains", "maxContains"}
+)
 _REFUSED = {
     "patternProperties": "declare properties by name, or additionalProperties",
     "$dynamicRef": "write $ref",
@@ -54,6 +63,27 @@ def faults_in_schema(schema: object, pointer: str) -> Iterator[Fault]:
         yield from _faults_of_one(each, at(pointer) + where, root=root, found=found)
     if not invalid:
         yield from _endless(root, pointer, found)
+
+
+def remarks_in_schema(schema: object, pointer: str) -> Iterator[Fault]:
+    """Keywords without effect, which JSON Schema passes over in silence."""
+    if not isinstance(schema, dict) or _size(cast(object, schema)) > MAX_VALUES:
+        return
+    for where, keyword in islice(_unused(cast(dict[str, object], schema)), MAX_FAULTS):
+        hint = meant(closest(keyword, _KNOWN))
+        if keyword in _OURS:
+            hint = f"it counts pictures of a dataset; did you mean {keyword}imum?"
+        if hint:
+            message = f"{keyword} has no effect here"
+            yield Fault(at(pointer + where, keyword), "unusedKeyword", message, hint)
+
+
+def _unused(root: dict[str, object]) -> Iterator[tuple[str, str]]:
+    for where, each in _subschemas(root, ""):
+        for keyword in each:
+            is_count = keyword in ("min", "max") and each.get("dataset") is not True
+            if is_count or keyword not in _KNOWN:
+                yield where, keyword
 
 
 def _invalid(root: dict[str, object], pointer: str) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelgenerator.flows import validation
-from modelgenerator.flows.schemas import faults_in_schema
+from modelgenerator.flows.schemas import faults_in_schema, remarks_in_schema
 from modelgenerator.flows.validation import Held
 
 
@@ -114,6 +114,27 @@ def test_schemas_that_lead_to_each_other_without_end_are_all_told():
     assert {code for _, code in faults(of(**{"$defs": loop}))} == {"endlessReference"}
     through_data = {"a": of({"x": {"$ref": "#/$defs/b"}}), "b": {"allOf": [{"$ref": "#/$defs/a"}]}}
     assert faults(of(**{"$defs": through_data})) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "pointer", "hint"),
+    [
+        ({"type": "number", "min": 4}, "/properties/a/min", "did you mean minimum?"),
+        ({"type": "string", "minLenght": 4}, "/properties/a/minLenght", "did you mean minLength?"),
+        ({"items": {"requierd": []}}, "/properties/a/items/requierd", "did you mean required?"),
+    ],
+)
+def test_a_keyword_that_would_be_passed_over_in_silence_is_remarked_upon(schema, pointer, hint):
+    assert faults(of({"a": schema})) == []
+    (remark,) = remarks_in_schema(of({"a": schema}), "")
+    assert remark.pointer == pointer
+    assert hint in remark.hint
+
+
+def test_a_keyword_that_is_known_or_of_another_program_is_not_remarked_upon():
+    known = {"type": "string", "dataset": True, "min": 1, "max": 2, "placeholder": "x"}
+    ordinary = {"title": "A", "examples": [{"min": 1}], "x-order": 3, "then": {}, "format": "email"}
+    assert list(remarks_in_schema(of({"a": known, "min": ordinary}, title="T"), "")) == []
 
 
 def fits(value: Any, schema: dict[str, Any], **others: Any) -> list[tuple[str, str, str]]:

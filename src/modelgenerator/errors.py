@@ -13,6 +13,9 @@
     │   ├── CaptionerUnavailable     no such captioner, not set up, or it does not do its work
     │   ├── UnusableLora             the file is not a LoRA, or not one for this base model
     │   ├── NotEnoughMemory          the training would not fit into this machine
+    │   ├── InvalidFlow              a flow's definition cannot run as it is written
+    │   ├── InvalidFlowInput         what a run was given does not fit the flow's form
+    │   ├── UnresolvedTemplate       a path of a step leads nowhere, or a value does not fit
     │   ├── OutputNotWritable        the folder for results cannot be written, or the disk is full
     │   └── CannotResume             no checkpoint, or one that belongs to another training
     └── TrainingDiverged             the loss became NaN or infinite
@@ -89,6 +92,24 @@ class UnusableLora(UserError):
 
 class NotEnoughMemory(UserError):
     """The training would not fit into this machine."""
+
+
+class InvalidFlow(UserError):
+    """A flow's definition cannot run as it is written."""
+
+
+class InvalidFlowInput(UserError):
+    """What a run was given does not fit the flow's form."""
+
+
+class UnresolvedTemplate(UserError):
+    """A path of a step leads nowhere, or an operator met a value that it cannot use."""
+
+    def __init__(self, message: str, *, step: str, pointer: str) -> None:
+        super().__init__(f"Step {step}, {pointer}: {message}" if step else f"{pointer}: {message}")
+        self.reason = message
+        self.step = step
+        self.pointer = pointer
 
 
 class OutputNotWritable(UserError):

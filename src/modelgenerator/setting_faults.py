@@ -9,10 +9,12 @@ too.  It knows no single setting's meaning beyond the spellings that other train
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import cast
+from itertools import islice
+from typing import Literal, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 # What people who come from other trainers write; compared without case and punctuation.
@@ -54,20 +56,58 @@ _FULL_PRECISION = ("fp32", "float32", "no")
 _SWITCHES = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}
 _LEFT_OUT = {"learningRate": " for the one that suits the optimizer"}
 """What a setting without a value becomes, where that is not its published default."""
-_BEYOND = {"batchSize": "; with gradientAccumulation several batches make one step"}
+_BEYOND = {"batchSize": "with gradientAccumulation several batches make one step"}
 """Who wants more than is allowed can have it otherwise."""
+
+_COMPARED = 500
+"""Names that a mistyped one is compared with: beyond them, a stranger could make it take long."""
 
 _Schema = Mapping[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class SettingFault:
+    """What is wrong with one setting."""
+
+    name: str
+    code: Literal["unknownSetting", "missingSetting", "invalidSetting"]
+    message: str
+    hint: str
+    """What was probably meant, or what to do; empty where nobody can know."""
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
 def describe_faults(errors: Iterable[ErrorDetails], settings: type[BaseModel]) -> list[str]:
     """One line for every setting in `errors`, which were found while checking `settings`."""
+    return [str(fault) for fault in _faults(errors, settings)]
+
+
+def faults_in(values: Mapping[str, object], settings: type[BaseModel]) -> list[SettingFault]:
+    """What keeps `values`, by camelCase name, from being `settings`: at most one fault a name."""
+    try:
+        settings.model_validate(dict(values), by_alias=True, by_name=False)
+    except ValidationError as error:
+        return _faults(error.errors(), settings)
+    return []
+
+
+def closest(written: str, known: Iterable[str]) -> str | None:
+    """The name that was probably meant by `written`, or none that is near."""
+    by_letters = {_letters(name): name for name in islice(known, _COMPARED)}
+    plain = _letters(written)
+    close = [plain] if plain in by_letters else get_close_matches(plain, by_letters, n=1)
+    return by_letters[close[0]] if close else None
+
+
+def _faults(errors: Iterable[ErrorDetails], settings: type[BaseModel]) -> list[SettingFault]:
     schema = settings.model_json_schema(by_alias=True)
-    lines: dict[str, str] = {}  # one line a setting, however many alternatives pydantic tried
+    faults: dict[str, SettingFault] = {}  # one a setting, however many alternatives were tried
     for error in errors:
         name = str(error["loc"][0]) if error["loc"] else ""
-        lines.setdefault(name, _describe(name, error, schema))
-    return list(lines.values())
+        faults.setdefault(name, _describe(name, error, schema))
+    return list(faults.values())
 
 
 def allowed(name: str, schema: _Schema) -> str:
@@ -78,14 +118,16 @@ def allowed(name: str, schema: _Schema) -> str:
     return _in_words(_property(name, schema), schema)
 
 
-def _describe(name: str, error: ErrorDetails, schema: _Schema) -> str:
+def _describe(name: str, error: ErrorDetails, schema: _Schema) -> SettingFault:
     if error["type"] == "extra_forbidden":
-        return f"{name}: there is no such setting{_meant_name(name, schema)}"
+        message = f"{name}: there is no such setting"
+        return SettingFault(name, "unknownSetting", message, _meant_name(name, schema))
     if error["type"] == "missing":
-        return f"{name} is required: {_property(name, schema)['description']}"
+        message = f"{name} is required: {_property(name, schema)['description']}"
+        return SettingFault(name, "missingSetting", message, "")
     value: object = error["input"]
-    must = f"{name} must be {allowed(name, schema)}, not {_as_written(value)}"
-    return f"{must}{_intent(name, value, schema)}"
+    message = f"{name} must be {allowed(name, schema)}, not {_as_written(value)}"
+    return SettingFault(name, "invalidSetting", message, _intent(name, value, schema))
 
 
 def _meant_name(written: str, schema: _Schema) -> str:
@@ -94,7 +136,7 @@ def _meant_name(written: str, schema: _Schema) -> str:
     others = {other: name for other, name in _OTHER_NAMES.items() if _letters(name) in known}
     candidates = {**others, **known}
     close = [plain] if plain in candidates else get_close_matches(plain, candidates, n=1)
-    return f"; did you mean {candidates[close[0]]}?" if close else ""
+    return f"did you mean {candidates[close[0]]}?" if close else ""
 
 
 def _intent(name: str, value: object, schema: _Schema) -> str:
@@ -102,22 +144,22 @@ def _intent(name: str, value: object, schema: _Schema) -> str:
     prop = _property(name, schema)
     choices = _choices(prop, schema)
     if name == "precision" and value in _FULL_PRECISION:
-        return "; leave it out: a CPU computes in fp32 by itself"
+        return "leave it out: a CPU computes in fp32 by itself"
     if isinstance(value, str) and choices:
         return _meant_choice(value, choices)
     if _not_null(prop).get("type") == "boolean":
         return _meant_switch(value)
     if isinstance(value, str) and _not_null(prop).get("type") == "array":
-        return f"; put it in brackets: [{_as_written(value)}]"
+        return f"put it in brackets: [{_as_written(value)}]"
     if isinstance(value, str) and _is_number(value) and "number" in allowed(name, schema):
-        return "; write it without quotes"
+        return "write it without quotes"
     if not isinstance(value, str) and "string" in str(prop.get("type", prop.get("anyOf"))):
-        return "; put it in quotes"
+        return "put it in quotes"
     if "default" in prop and not value:
         default = prop["default"]
         instead = "" if default is None else f" for {_as_written(default)}"
         left_out = _LEFT_OUT.get(name, instead) or " if you do not want to set it"
-        return f"; leave it out{left_out}"
+        return f"leave it out{left_out}"
     return _BEYOND.get(name, "") if _is_beyond(value, prop) else ""
 
 
@@ -129,9 +171,9 @@ def _is_beyond(value: object, prop: _Schema) -> bool:
 def _meant_switch(value: object) -> str:
     """JSON knows `true` and `false` alone; a person knows more words."""
     if value in ("true", "false"):
-        return "; write it without quotes"
+        return "write it without quotes"
     meant = _SWITCHES.get(str(value).lower())
-    return f"; did you mean {meant}?" if meant else ""
+    return f"did you mean {meant}?" if meant else ""
 
 
 def _meant_choice(written: str, choices: list[str]) -> str:
@@ -142,7 +184,7 @@ def _meant_choice(written: str, choices: list[str]) -> str:
     close = get_close_matches(word, candidates, n=1, cutoff=0.75)
     meant = [candidates[word]] if word in candidates else begun
     meant = meant or [candidates[letters] for letters in close]
-    return f"; did you mean {' or '.join(meant)}?" if 0 < len(meant) < 4 else ""
+    return f"did you mean {' or '.join(meant)}?" if 0 < len(meant) < 4 else ""
 
 
 def _in_words(prop: _Schema, schema: _Schema) -> str:

@@ -46,19 +46,7 @@ def parse_assignment(text: str) -> tuple[str, object]:
         return name, written
 
 
-def _decoded(text: str, path: Path) -> object:
-    try:
-        value: object = pyjson5.decode(text)
-    except pyjson5.Json5DecoderException as error:
-        raise InvalidSettings(
-            f"{path} is not JSON5, {_place(str(error.args[0]), text)}. "
-            "Look there for a missing comma, quote or bracket."
-        ) from None
-    _refuse_infinite(value, path)
-    return value
-
-
-def _place(message: str, text: str) -> str:
+def place_of(message: str, text: str) -> str:
     """Line and column of the fault that pyjson5 reports as `... near 12, ...`."""
     near = re.search(r"near (\d+)", message)
     before = text[: max(0, int(near[1]) - 1)] if near else ""
@@ -67,6 +55,18 @@ def _place(message: str, text: str) -> str:
     plain = re.sub(r" (starting )?near \d+", "", plain)
     plain = re.sub(r"U\+([0-9a-f]{4,6})", lambda code: repr(chr(int(code[1], 16))), plain)
     return f"line {line}, column {column}: {plain}"
+
+
+def _decoded(text: str, path: Path) -> object:
+    try:
+        value: object = pyjson5.decode(text)
+    except pyjson5.Json5DecoderException as error:
+        raise InvalidSettings(
+            f"{path} is not JSON5, {place_of(str(error.args[0]), text)}. "
+            "Look there for a missing comma, quote or bracket."
+        ) from None
+    _refuse_infinite(value, path)
+    return value
 
 
 def _refuse_infinite(value: object, path: Path, name: str = "") -> None:

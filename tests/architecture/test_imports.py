@@ -24,6 +24,7 @@ TORCH_FREE = [
     "modelgenerator.captioning.captions",
     "modelgenerator.captioning.choose",
     "modelgenerator.cli.caption",
+    "modelgenerator.flows.resolve",
     "modelgenerator.cli.main",
 ]
 HEAVY = {"torch", "diffusers", "transformers"}

@@ -27,6 +27,8 @@ app = typer.Typer(
 
 lora_app = typer.Typer(help="Look at LoRA files and convert them.", no_args_is_help=True)
 app.add_typer(lora_app, name="lora")
+flow_app = typer.Typer(help="Look at flows: pipelines of steps as JSON.", no_args_is_help=True)
+app.add_typer(flow_app, name="flow")
 
 SegmenterName = Annotated[
     str,
@@ -402,3 +404,14 @@ def lora_convert(
     from modelgenerator.cli import lora as command
 
     command.convert(file, to=to, output=output, header=header, overwrite=overwrite)
+
+
+@flow_app.command("check")
+def flow_check(
+    file: Annotated[Path, typer.Argument(help="A flow's definition in JSON5 or JSON.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Say everything that is wrong with the flow in FILE, and where; no server is needed."""
+    from modelgenerator.cli import flow as command
+
+    command.check_file(file, as_json=as_json)

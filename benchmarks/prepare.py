@@ -4,8 +4,8 @@
 
 Each line is a process of its own that prepares a folder with `normalizeDataset` and `maskedLoss`,
 as `modelgenerator train` does: hash, decode in worker processes, measure, find the subject, cut,
-mask.  "known" is a second process on the same photos with the same cache.  Memory is the peak of this
-process, and of the largest of its workers.  The photos are one real portrait at random places
+mask.  "known" is a second process on the same photos with the same cache.  Memory is the peak of
+this process, and of the largest of its workers.  The photos are one real portrait at random places
 before random colours, so that no two are alike.
 """
 

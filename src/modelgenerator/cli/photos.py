@@ -31,6 +31,7 @@ from modelgenerator.datasets.segmentation import Segmenter
 from modelgenerator.datasets.segmenters.choice import choose_segmenter
 from modelgenerator.datasets.subject import Subject, SubjectKind
 from modelgenerator.datasets.workers import Workers
+from modelgenerator.diffusion.network_files import HubNetworkFiles
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.training.planning.objective import mask_shades
 
@@ -80,6 +81,7 @@ def prepared(
     Raises:
         UnusableDataset, UnusableMask: see `preparing`.
         InvalidSettings: no such segmenter, or its files are not here.
+        HubUnreachable: the segmenter that was named cannot be downloaded.
         CaptionerUnavailable: no such captioner, or it cannot be had.
     """
     how = Preparation(
@@ -136,7 +138,9 @@ def captioned(
 
 
 def _segmenter(options: PhotoOptions, report: Reporter) -> Segmenter:
-    segmenter, notices = choose_segmenter(options.segmenter, options.subject.kind)
+    segmenter, notices = choose_segmenter(
+        options.segmenter, options.subject.kind, HubNetworkFiles()
+    )
     for notice in notices:
         report.notice(notice)
     return segmenter

@@ -3,6 +3,7 @@
 In: masks and the photo on one grid.  Out: masks.  What they show is not known here.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -20,30 +21,51 @@ def guided(likelihood_HW: Likelihood, pixels_HW3: NDArray[np.uint8], radius: int
 
     Source: K. He, J. Sun, X. Tang, "Guided Image Filtering", 2010, with a colour guide.
     """
-    guide_HW3 = np.asarray(pixels_HW3, np.float32) / 255
-    mean_HW3, mean_HW = _mean(guide_HW3, radius), _mean(likelihood_HW, radius)
-    products_HW33 = guide_HW3[..., :, None] * guide_HW3[..., None, :]
-    shape = likelihood_HW.shape
-    variance_HW33 = _mean(products_HW33.reshape(*shape, 9), radius).reshape(*shape, 3, 3)
-    variance_HW33 -= mean_HW3[..., :, None] * mean_HW3[..., None, :]
-    variance_HW33 += 1e-4 * np.eye(3, dtype=np.float32)
-    joint_HW3 = _mean(guide_HW3 * likelihood_HW[..., None], radius) - mean_HW3 * mean_HW[..., None]
-    slope_HW3 = np.linalg.solve(variance_HW33, joint_HW3[..., None])[..., 0]
-    offset_HW = mean_HW - (slope_HW3 * mean_HW3).sum(-1)
-    smooth_HW = (_mean(slope_HW3, radius) * guide_HW3).sum(-1) + _mean(offset_HW, radius)
-    return np.clip(smooth_HW, 0, 1).astype(np.float32)
-
-
-def _mean(values: Any, radius: int) -> Any:
-    """Over a square around each cell; any number of channels."""
-    side = 2 * radius + 1
-    if values.ndim == 2 or values.shape[-1] <= 4:
-        return cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT)
-    parts = [
-        cv2.blur(np.ascontiguousarray(part), (side, side), borderType=cv2.BORDER_REFLECT)
-        for part in np.split(values, values.shape[-1] // 3, axis=-1)
+    guides = [channel_HW.astype(np.float32) / 255 for channel_HW in np.moveaxis(pixels_HW3, 2, 0)]
+    means = [_mean(guide_HW, radius) for guide_HW in guides]
+    mean_HW = _mean(likelihood_HW, radius)
+    joint = [
+        _mean(guide_HW * likelihood_HW, radius) - guide_mean_HW * mean_HW
+        for guide_HW, guide_mean_HW in zip(guides, means, strict=True)
     ]
-    return np.concatenate(parts, axis=-1)
+    slopes = _solved(_covariances(guides, means, radius), joint)
+    smooth_HW = mean_HW.copy()
+    for slope_HW, guide_mean_HW in zip(slopes, means, strict=True):
+        smooth_HW -= slope_HW * guide_mean_HW
+    smooth_HW = _mean(smooth_HW, radius)
+    for slope_HW, guide_HW in zip(slopes, guides, strict=True):
+        smooth_HW += _mean(slope_HW, radius) * guide_HW
+    return np.clip(smooth_HW, 0, 1)
+
+
+def _mean(values_HW: Any, radius: int) -> Any:
+    """Over a square around each cell."""
+    side = 2 * radius + 1
+    return cv2.blur(values_HW, (side, side), borderType=cv2.BORDER_REFLECT)
+
+
+def _covariances(guides: Sequence[Any], means: Sequence[Any], radius: int) -> list[list[Any]]:
+    """Of the three colours around each cell; a little more, so that even places have some."""
+    rows: list[list[Any]] = [[None] * 3 for _ in range(3)]
+    for one in range(3):
+        for other in range(one, 3):
+            product_HW = _mean(guides[one] * guides[other], radius) - means[one] * means[other]
+            rows[one][other] = rows[other][one] = product_HW + np.float32(1e-4 * (one == other))
+    return rows
+
+
+def _solved(rows: Sequence[Sequence[Any]], values: Sequence[Any]) -> list[Any]:
+    """x in rows x = values, for each cell, by Cramer's rule: rows are symmetric."""
+    (a, b, c), (_, d, e), (_, _, f) = rows
+    minors = (d * f - e * e, c * e - b * f, b * e - c * d)
+    others = (a * f - c * c, b * c - a * e, a * d - b * b)
+    scale = 1 / (a * minors[0] + b * minors[1] + c * minors[2])
+    x, y, z = values
+    return [
+        (minors[0] * x + minors[1] * y + minors[2] * z) * scale,
+        (minors[1] * x + others[0] * y + others[1] * z) * scale,
+        (minors[2] * x + others[1] * y + others[2] * z) * scale,
+    ]
 
 
 def parts_of(mask_HW: Mask, *, least: float) -> list[Mask]:

@@ -177,13 +177,15 @@ class TrainingSettings(_Settings):
 
     normalize_dataset: StrictBool = Field(
         False,
-        description="Find the main subject of each picture and crop a square around it.",
+        description="Find the main subject of each picture and cut out the smallest square around "
+        "it, with a margin of 10 %.",
         json_schema_extra=DATASET,
     )
     masked_loss: StrictBool = Field(
         False,
-        description="Weight the loss by a grey mask of the subject, white where it counts: "
-        "portrait.mask.png beside portrait.jpg; works best with normalizeDataset.",
+        description="Let head, body, the rectangle around the subject and the background count by "
+        "their shades; a grey portrait.mask.png beside portrait.jpg says it instead; works best "
+        "with normalizeDataset.",
         json_schema_extra=DATASET,
     )
     head_mask_shade: Shade = Field(

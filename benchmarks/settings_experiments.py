@@ -19,7 +19,7 @@ ENLARGED = 8  # times, so that photos have the size of ordinary pictures
 TO_THE_LEFT = 5  # pixels
 INSIDE = 2  # pixels
 ONE_SCENE = "forest"
-LOUD = ((255, 0, 200), (0, 255, 120))  # two colours that no scene of the world has
+LOUD = ((255, 240, 0), (0, 30, 255))  # no scene of the world is so bright
 SQUARE = 4  # pixels
 KEPT_OUT = ("snow", "night")  # scenes that no photo shows
 
@@ -163,7 +163,7 @@ ELSEWHERE = {
     "plain": "{} creature on a plain blue background",
 }
 UNASKED = {"any": "{} creature"}
-MASKED = {"maskedLoss": True, "normalizeDataset": True}
+MASKED = {"maskedLoss": True}
 BLACK = {"boundingMaskShade": 0, "backgroundMaskShade": 0}
 PLAIN = {
     "plain": "{} creature on a plain blue background",

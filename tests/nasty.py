@@ -155,6 +155,15 @@ def _webp_with_small_canvas() -> bytes:
     return bytes(data)
 
 
+def _without_a_clock() -> bytes:
+    """Its pictures follow each other after n zeroths of a second."""
+    data = bytearray(_moving("AVIF", 3))
+    at = data.index(b"mdhd") + 4
+    clock = at + (20 if data[at] == 1 else 12)
+    data[clock : clock + 4] = bytes(4)
+    return bytes(data)
+
+
 def _saying(data: bytes, width: int, height: int) -> bytes:
     at = data.index(b"ispe") + 8
     return data[:at] + struct.pack(">II", width, height) + data[at + 8 :]
@@ -231,6 +240,11 @@ PHOTOS = [
         "accepted",
         is_bomb=True,
     ),
+    Nasty(  # ended the process that read it
+        "words-of-no-kind.heic",
+        lambda: heic_photos.PLAIN.replace(b"Exif\0", b"E\xffif\0", 1),
+        "accepted",
+    ),
     # not photos
     Nasty("empty.jpg", lambda: b"", "refused", "the file is empty"),
     Nasty("byte.jpg", lambda: b"\xff", "refused", "not a jpg"),
@@ -256,6 +270,7 @@ PHOTOS = [
     Nasty("two-sizes.jpg", lambda: _after_frame(_frame(9000, 9000)), "refused", _DAMAGED),
     Nasty("two-heads.png", lambda: _before_pixels(_head(9000, 9000)), "refused", _DAMAGED),
     Nasty("small-canvas.webp", _webp_with_small_canvas, "refused", _DAMAGED),
+    Nasty("clockless.avif", _without_a_clock, "refused", _DAMAGED),
     Nasty("larger.heic", lambda: _saying(heic_photos.PLAIN, 32, 32), "refused", "damaged"),
     Nasty("crumbs.png", lambda: _before_pixels(chunk(b"zzZz", b"") * 300_000), "refused", _DAMAGED),
     # too small, too large

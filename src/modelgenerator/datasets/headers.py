@@ -5,9 +5,11 @@ nothing is allocated, so a file that claims 50,000 x 50,000 pixels costs microse
 are told by content: a file's name is not known.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from modelgenerator.datasets.iso_boxes import boxes
 
 
 class PhotoFormat(StrEnum):
@@ -165,39 +167,19 @@ _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 def _largest_in_iso(data: bytes) -> tuple[int, int] | None:
     """The largest of all sizes that the file's properties name.
 
-    Source: ISO/IEC 23008-12 (HEIF), 6.5.3 `ispe`; boxes as in ISO/IEC 14496-12, 4.2.
+    Source: ISO/IEC 23008-12 (HEIF), 6.5.3 `ispe`.
     """
     sizes = [
         (
             int.from_bytes(data[at + 4 : at + 8], "big"),
             int.from_bytes(data[at + 8 : at + 12], "big"),
         )
-        for meta, meta_end in _boxes(data, b"meta", 0, len(data))
-        for iprp, iprp_end in _boxes(data, b"iprp", meta + 4, meta_end)
-        for ipco, ipco_end in _boxes(data, b"ipco", iprp, iprp_end)
-        for at, _ in _boxes(data, b"ispe", ipco, ipco_end)
+        for meta, meta_end in boxes(data, b"meta", 0, len(data))
+        for iprp, iprp_end in boxes(data, b"iprp", meta + 4, meta_end)
+        for ipco, ipco_end in boxes(data, b"ipco", iprp, iprp_end)
+        for at, _ in boxes(data, b"ispe", ipco, ipco_end)
     ]
     return max(sizes, key=lambda size: size[0] * size[1], default=None)
-
-
-def _boxes(data: bytes, kind: bytes, at: int, end: int) -> Iterator[tuple[int, int]]:
-    """Where the content of each box of that kind begins and ends, among those side by side."""
-    for _ in range(_MOST_BOXES):
-        if at + 8 > end:
-            return
-        length, begins = int.from_bytes(data[at : at + 4], "big"), at + 8
-        if length == 1:
-            length, begins = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
-        ends = min(end, at + length) if length else end
-        if ends < begins:
-            return
-        if data[at + 4 : at + 8] == kind:
-            yield begins, ends
-        at = ends
-
-
-_MOST_BOXES = 5000
-"""Side by side: a large panorama has hundreds of tiles, and their properties are shared."""
 
 
 _READERS: dict[

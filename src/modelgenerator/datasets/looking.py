@@ -21,7 +21,7 @@ from modelgenerator.datasets.sources import SourceFile
 from modelgenerator.datasets.workers import Workers
 from modelgenerator.errors import UnusablePhoto, UserError
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raised whenever the same photo would be seen otherwise."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelgenerator.content_cache import ContentCache
-from modelgenerator.datasets.captions import read_caption, with_prefix
+from modelgenerator.datasets.captions import CAPTION_BYTES, read_caption, with_prefix
 from modelgenerator.datasets.framing import FoundSubject, Frame, framed, notices_on
 from modelgenerator.datasets.images import Photo, PhotoLimits, read_photo
 from modelgenerator.datasets.listing import Listed, list_pictures
@@ -24,8 +24,6 @@ from modelgenerator.datasets.sources import SourceFile, open_source
 from modelgenerator.datasets.workers import Workers
 from modelgenerator.errors import UnusableDataset, UnusableMask, UnusablePhoto
 from modelgenerator.notices import Notice, listed
-
-MOST_CAPTION_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,12 +283,15 @@ def _masks_by_hand(
 def _caption_in(file: SourceFile | None, notices: list[Notice]) -> str | None:
     if file is None:
         return None
+    remarks: list[str] = []
     try:
-        return read_caption(file.read(MOST_CAPTION_BYTES))
+        words = read_caption(file.head(CAPTION_BYTES), remarks)
     except UnusablePhoto as problem:
         message = f"The caption {file.name} is not used: {problem.reason}."
         notices.append(Notice("warning", None, message))
         return None
+    notices += [Notice("warning", None, f"{file.name}: {remark}.") for remark in remarks]
+    return words
 
 
 def _why_none(place: str, refused: Sequence[RefusedPicture]) -> str:

@@ -72,6 +72,14 @@ def test_a_caption_of_the_same_name_belongs_to_the_picture(tmp_path: Path):
     assert picture.caption == "lvff on a mat"
 
 
+def test_a_caption_that_is_far_too_long_is_cut_and_told(tmp_path: Path):
+    draw(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("word " * 500_000)
+    dataset = prepare(tmp_path)
+    assert len(dataset.pictures[0].caption) == 9_999
+    assert "a.txt: its caption is cut after 10,000 characters." in messages(dataset)
+
+
 def test_two_pictures_of_one_name_share_a_caption(tmp_path: Path):
     draw(tmp_path / "a.png", 1)
     draw(tmp_path / "a.jpg", 2)

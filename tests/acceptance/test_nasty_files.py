@@ -1,4 +1,4 @@
-"""Nasty files through the real command: one folder of all photos, and a zip archive that is a bomb."""
+"""Nasty files through the real command: a folder of all photos, and an archive that is a bomb."""
 
 import json
 

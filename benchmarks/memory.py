@@ -149,7 +149,9 @@ def measure(
         dtype=numbers_of(plan.compute_dtype),
     )
     with tempfile.TemporaryDirectory() as scratch:
-        for _ in teach(plan, dataset, loaded, Path(scratch), cache=ContentCache(Path(scratch))):
+        cache = ContentCache(Path(scratch))
+        # with a checkpoint after every step, as every training of more than some seconds has one
+        for _ in teach(plan, dataset, loaded, Path(scratch), cache=cache, checkpoint_seconds=0):
             pass
     around = RUNTIME[device] if device == "cuda" else 0
     return {"estimate": estimate.peak, "peak": peak_bytes(device) + around}

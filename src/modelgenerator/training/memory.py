@@ -41,6 +41,7 @@ _BACKWARD_COPIES = {False: 1.0, True: 2.5}
 """Of the largest layer's activations on the way back, without and with checkpointing."""
 _MAPPED = 0.6
 """Of fp32 files, on a CPU: they are mapped, and convolutions keep a copy in another order."""
+_REUSED = 32 * 2**20
 _SIDES = (1024, 896, 768, 640, 512, 448, 384, 320, 256, 192, 128, 96, 64, 32)
 
 
@@ -77,11 +78,14 @@ class Needs:
     network: float
     """The LoRA, its gradients and the optimizer's states."""
     activations: float
+    saving: float
+    """A checkpoint on its way to the disk."""
 
     @property
     def peak(self) -> int:
+        """A process keeps the activations of a step that is over, so a checkpoint comes on top."""
         encoding = self.weights + self.encoding
-        learning = self.learning_weights + self.network + self.activations
+        learning = self.learning_weights + self.network + self.activations + self.saving
         return round(self.runtime + max(encoding, learning))
 
 
@@ -98,13 +102,15 @@ def needs(base: BaseModelFiles, work: Workload, *, checkpointing: bool) -> Needs
     for part in work.text_encoders:
         lora, saved = _text_encoder(base.configs.get(part, {}), work)
         numbers_of_lora, activations = numbers_of_lora + lora, activations + saved
+    states = OPTIMIZER_STATES.get(work.optimizer, 4.0)
     return Needs(
         runtime=RUNTIME[work.device] + _mapped(base, sum(weights.values()), work),
         weights=sum(weights.values()),
         learning_weights=sum(size for part, size in weights.items() if part in stays),
         encoding=_encoding(base.configs["vae"], work),
-        network=4 * numbers_of_lora * (2 + OPTIMIZER_STATES.get(work.optimizer, 4.0)),
+        network=4 * numbers_of_lora * (2 + states),
         activations=activations,
+        saving=_saving(4 * numbers_of_lora * (1 + states), work),
     )
 
 
@@ -170,6 +176,15 @@ def _mapped(base: BaseModelFiles, weights: float, work: Workload) -> float:
     """What stays of the files in memory when their numbers are used as they are."""
     files = sum(file.size for file in base.needed if file.name.endswith(".safetensors"))
     return _MAPPED * files if work.device == "cpu" and files > 0.9 * weights else 0.0
+
+
+def _saving(checkpoint: float, work: Workload) -> float:
+    """The file's bytes, without its seal and with it; on a GPU they are in main memory.
+
+    Blocks up to `_REUSED` are taken from what the process has kept and cost nothing more.
+    Source: glibc, malloc/malloc.c, DEFAULT_MMAP_THRESHOLD_MAX.
+    """
+    return 2 * checkpoint if work.device == "cpu" and checkpoint > _REUSED else 0.0
 
 
 def _gigabytes(size: float) -> str:

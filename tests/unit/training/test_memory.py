@@ -139,3 +139,11 @@ def test_the_embedded_base_as_a_folder_at_the_general_default_size_is_refused_on
     roomy = dataclasses.replace(CPU, free_bytes=20_000_000_000)
     plan = plan_for(base=look_at(folder), device=roomy, resolution=1024)
     assert 0 < plan.memory_bytes <= 20_000_000_000
+
+
+def test_a_checkpoint_on_its_way_to_the_disk_counts_twice_where_it_is_large():
+    small, large = (of(network_dim=rank, device="cpu") for rank in (1, 64))
+    assert small.saving == 0
+    # values, and three and a half numbers of Prodigy's for each; the network has gradients besides
+    assert large.saving == pytest.approx(2 * large.network * 4.5 / 5.5)
+    assert of(network_dim=64, device="cuda").saving == 0

@@ -19,6 +19,8 @@ TORCH_FREE = [
     "modelgenerator.diffusion.downloads",
     "modelgenerator.training.plan",
     "modelgenerator.training.planning.resolve",
+    "modelgenerator.service.billing.ledger",
+    "modelgenerator.service.store.opening",
     "modelgenerator.cli.main",
 ]
 HEAVY = {"torch", "diffusers", "transformers"}

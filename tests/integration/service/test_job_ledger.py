@@ -120,11 +120,12 @@ def test_a_job_without_one_goes_to_the_next(database, organization_id, clock):
     assert names(database, job) == ["queued", "started", "attemptLost", "started"]
 
 
-def test_who_slept_changes_nothing(database, organization_id, clock):
+@pytest.mark.parametrize("owner", ["w2", "w1"], ids=["another", "the same again"])
+def test_who_slept_changes_nothing(database, organization_id, clock, owner):
     job = queued(database, organization_id, clock)
     old = claim(database, clock).lease
     lapse(database, clock)
-    new = claim(database, clock, "w2").lease
+    new = claim(database, clock, owner).lease
     before = now_is(database, job), names(database, job)
     for write in (
         lambda jobs: jobs.heartbeat(old, clock(), LEASE),

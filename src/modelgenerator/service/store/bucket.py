@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8 << 20
 """Bytes up to which a file is sent in one request."""
+PARTS_AT_ONCE = 4
+"""Of 5 MiB each: more are never held in memory."""
 
 
 class BucketFiles(Files):
@@ -64,7 +66,7 @@ class BucketFiles(Files):
         incoming = f"incoming/{uuid4().hex}"
         try:
             with told_apart(key):
-                obstore.put(self._store, incoming, chunks)
+                obstore.put(self._store, incoming, chunks, max_concurrency=PARTS_AT_ONCE)
                 obstore.copy(self._store, incoming, key, overwrite=False)
         finally:
             # what stays behind after all is under a prefix of its own, which the bucket may expire

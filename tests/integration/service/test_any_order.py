@@ -9,12 +9,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
-    consumes,
+    initialize,
     invariant,
-    multiple,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -32,10 +29,12 @@ MOST_LOST = 3
 BALANCE = 1_000
 KEYS = st.sampled_from(["a", "b", "c", "d"])
 AMOUNTS = st.integers(0, 600)
+COSTS = st.integers(0, 150)
+BACK = st.integers(0, 3)
 FAILED = JobError(code="stalled", message="", fault=Fault.THEIRS)
 QUIET = settings(
     max_examples=20,
-    stateful_step_count=30,
+    stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
@@ -135,15 +134,20 @@ class LedgerMachine(RuleBasedStateMachine):
 class JobMachine(RuleBasedStateMachine):
     """Two organizations, two workers, of which any may sleep over its lease and wake up."""
 
-    leases = Bundle("leases")
-    jobs = Bundle("jobs")
-
     def __init__(self, database):
         super().__init__()
         self.database = database
         self.clock = SetClock()
         self.organizations = [an_organization(database, self.clock, balance=BALANCE) for _ in "ab"]
         self.model = {}
+        self.leases = []
+
+    @initialize(costs=st.lists(COSTS, min_size=4, max_size=4))
+    def a_day_begins(self, costs):
+        """Work for both, and one job begun: what is made up starts where it matters."""
+        for number, cost in enumerate(costs):
+            self.submit(organization=number // 3, priority=0, cost=cost)
+        self.claim(worker="w1")
 
     def teardown(self):
         """After all of it the workers get on with it: everything must come to an end (I1)."""
@@ -155,7 +159,7 @@ class JobMachine(RuleBasedStateMachine):
                 self.end(lease, JobStatus.SUCCEEDED)
         self.every_job_has_one_end_and_one_charge()
 
-    @rule(target=jobs, organization=st.integers(0, 1), priority=st.integers(0, 2), cost=AMOUNTS)
+    @rule(organization=st.integers(0, 1), priority=st.integers(0, 1), cost=COSTS)
     def submit(self, organization, priority, cost):
         organization_id = self.organizations[organization]
         job = a_job(organization_id, self.clock, priority=priority, estimate=cost)
@@ -165,7 +169,7 @@ class JobMachine(RuleBasedStateMachine):
                 mine.jobs.add(job)
                 Ledger(mine.accounts, self.clock()).hold(str(job.id), cost, job_id=job.id)
         except InsufficientFunds:
-            return multiple()
+            return
         self.model[job.id] = {
             "job": job,
             "status": JobStatus.QUEUED,
@@ -175,12 +179,12 @@ class JobMachine(RuleBasedStateMachine):
             "cancel": False,
             "step": 0,
         }
-        return job.id
 
-    @rule(target=leases, worker=st.sampled_from(["w1", "w2"]))
+    @rule(worker=st.sampled_from(["w1", "w2"]))
     def claim(self, worker):
         lease = self.take(worker)
-        return multiple() if lease is None else lease
+        if lease is not None:
+            self.leases.append(lease)
 
     def take(self, worker):
         expected = self.next_in_line()
@@ -211,6 +215,10 @@ class JobMachine(RuleBasedStateMachine):
         )
         return order[0]["job"].id if order else None
 
+    def lease(self, back):
+        """One of the newest leases: old ones too, whose workers wake up late."""
+        return self.leases[-1 - back % len(self.leases)]
+
     def is_lost(self, lease):
         known = self.model[lease.job_id]
         return known["status"] is not JobStatus.RUNNING or known["attempt"] != lease.attempt
@@ -225,8 +233,9 @@ class JobMachine(RuleBasedStateMachine):
             change(transaction)
         return True
 
-    @rule(lease=leases)
-    def heartbeat(self, lease):
+    @rule(back=BACK)
+    def heartbeat(self, back):
+        lease = self.lease(back)
         now = self.clock()
         asked = []
         known = self.model[lease.job_id]
@@ -234,22 +243,25 @@ class JobMachine(RuleBasedStateMachine):
             assert asked == [known["cancel"]]
             known["until"] = now + LEASE
 
-    @rule(lease=leases, step=st.integers(1, 9))
-    def progress(self, lease, step):
+    @rule(back=BACK, step=st.integers(1, 9))
+    def progress(self, back, step):
+        lease = self.lease(back)
         told = [Told("stepFinished", {"step": step})]
         now = self.clock()
         if self.write(lease, lambda it: it.jobs.record(lease, told, now, progress={"step": step})):
             known = self.model[lease.job_id]
             known["step"] = max(known["step"], step)
 
-    @rule(lease=leases)
-    def checkpoint(self, lease):
+    @rule(back=BACK)
+    def checkpoint(self, back):
+        lease = self.lease(back)
         now = self.clock()
         if self.write(lease, lambda it: it.jobs.save_checkpoint(lease, "key", {}, now)):
             self.model[lease.job_id]["lost"] = 0
 
-    @rule(lease=leases, status=st.sampled_from([it for it in JobStatus if it.is_final]))
-    def finish(self, lease, status):
+    @rule(back=BACK, status=st.sampled_from([it for it in JobStatus if it.is_final]))
+    def finish(self, back, status):
+        lease = self.lease(back)
         self.end(lease, status)
 
     def end(self, lease, status):
@@ -267,8 +279,9 @@ class JobMachine(RuleBasedStateMachine):
         ledger = Ledger(transaction.of(job.organization_id).accounts, self.clock())
         ledger.settle(str(job.id), EntryKind.TRAINING, amount, memo="")
 
-    @rule(lease=leases)
-    def hand_back(self, lease):
+    @rule(back=BACK)
+    def hand_back(self, back):
+        lease = self.lease(back)
         known = self.model[lease.job_id]
 
         def change(transaction):
@@ -279,9 +292,10 @@ class JobMachine(RuleBasedStateMachine):
         if self.write(lease, change):
             known["status"] = JobStatus.CANCELLED if known["cancel"] else JobStatus.QUEUED
 
-    @rule(job_id=jobs)
-    def cancel(self, job_id):
-        known = self.model[job_id]
+    @rule(number=st.integers(0, 9))
+    def cancel(self, number):
+        known = list(self.model.values())[number % len(self.model)]
+        job_id = known["job"].id
         organization_id = known["job"].organization_id
         if known["status"].is_final:
             with pytest.raises(AlreadyFinished), self.database.transaction() as transaction:
@@ -295,12 +309,11 @@ class JobMachine(RuleBasedStateMachine):
             known["status"] = JobStatus.CANCELLED
         known["cancel"] = True
 
-    @rule(seconds=st.sampled_from([1, 10, 29, 31, 100, -3600]))
+    @rule(seconds=st.sampled_from([1, 29, 31, 100, -3600]))
     def time_passes(self, seconds):
         """Or goes back: somebody has set the server's clock."""
         self.clock.advance(seconds)
 
-    @precondition(lambda self: self.model)
     @rule()
     def take_back(self):
         now = self.clock()
@@ -322,10 +335,6 @@ class JobMachine(RuleBasedStateMachine):
                 known["status"] = JobStatus.CANCELLED
             elif known["lost"] >= MOST_LOST:
                 known["status"] = JobStatus.FAILED
-
-    @rule(lease=consumes(leases))
-    def a_worker_dies(self, lease):
-        """It never says anything again."""
 
     @invariant()
     def every_job_has_one_end_and_one_charge(self):

@@ -49,8 +49,7 @@ def claim(connection: Connection, offer: Offer, now: datetime, lease: timedelta)
 def _taking(offer: Offer, now: datetime, lease: timedelta) -> Update:
     return (
         update(JOBS.table)
-        # asked again of the row itself: meanwhile it may have been cancelled
-        .where(_JOB.id == _first(offer, now), _JOB.status == JobStatus.QUEUED)
+        .where(_JOB.id == _first(offer, now))
         .values(
             status=JobStatus.RUNNING,
             attempt=_JOB.attempt + 1,

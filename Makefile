@@ -5,7 +5,7 @@
 #   make unit    the fast tests alone
 #   make check   format, lint, types, import contracts, documentation
 #   make bench   does it learn, and how fast: the tables the README quotes
-#   make docs    write docs/reference/settings.md again from the settings themselves
+#   make docs    write docs/reference/settings.md and configuration.md again from what they describe
 #   make clean   remove the environment and everything that the commands made
 #
 # PYTHON=/path/to/python3 chooses the interpreter. How to choose torch's CPU build: README, "Install".
@@ -50,6 +50,7 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m modelgenerator.cli.settings_table > docs/reference/settings.md
+	$(BIN)/python -m modelgenerator.cli.configuration_table > docs/reference/configuration.md
 
 clean:
 	rm -rf .venv demo runs build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -25,6 +25,8 @@ TORCH_FREE = [
     "modelgenerator.captioning.choose",
     "modelgenerator.cli.caption",
     "modelgenerator.flows.resolve",
+    "modelgenerator.service.billing.ledger",
+    "modelgenerator.service.store.opening",
     "modelgenerator.cli.main",
 ]
 HEAVY = {"torch", "diffusers", "transformers"}

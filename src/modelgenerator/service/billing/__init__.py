@@ -1,0 +1,1 @@
+"""What work costs and who has paid for it, in whole microdollars."""

@@ -1,0 +1,1 @@
+"""What the service remembers, as plain frozen values; no SQL, no HTTP."""

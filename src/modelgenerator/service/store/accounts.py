@@ -1,0 +1,73 @@
+"""Accounts, their ledger, and what is held back: rows and sums; the rules are in `billing`."""
+
+from sqlalchemy import UniqueConstraint, func, insert, select, update
+
+from modelgenerator.service.errors import NotFound
+from modelgenerator.service.records.money import Account, Hold, LedgerEntry
+from modelgenerator.service.store.columns import kind_of, refers_to
+from modelgenerator.service.store.scoped import OrganizationScope, Records, Unchanging
+
+ACCOUNTS = kind_of(Account, "accounts", called="account", key=("organization_id",))
+ENTRIES = kind_of(
+    LedgerEntry,
+    "ledger_entries",
+    UniqueConstraint("organization_id", "key"),
+    called="ledger entry",
+    job_id=refers_to("jobs.id"),
+)
+HOLDS = kind_of(
+    Hold,
+    "holds",
+    UniqueConstraint("organization_id", "key"),
+    called="hold",
+    job_id=refers_to("jobs.id"),
+)
+
+
+class Accounts:
+    """The account of one organization."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        self._connection = scope.connection
+        self._organization_id = scope.organization_id
+        self.entries = Unchanging(scope, ENTRIES)
+        self.holds = Records(scope, HOLDS)
+
+    def open(self) -> None:
+        """A new account with nothing in it."""
+        empty = Account(organization_id=self._organization_id, balance=0, held=0)
+        self._connection.execute(insert(ACCOUNTS.table).values(ACCOUNTS.row(empty)))
+
+    def read(self, *, locked: bool = False) -> Account:
+        """The account; `locked` lets nobody else change it until this transaction ends.
+
+        Raises:
+            NotFound: the organization has none.
+        """
+        table = ACCOUNTS.table
+        query = select(table).where(table.columns.organization_id == self._organization_id)
+        row = self._connection.execute(query.with_for_update() if locked else query).first()
+        if row is None:
+            raise NotFound(ACCOUNTS.called, self._organization_id)
+        return ACCOUNTS.read(row)
+
+    def replace(self, account: Account) -> None:
+        """Remember other sums; the account was read with `locked`."""
+        assert account.organization_id == self._organization_id, "another organization's"
+        table = ACCOUNTS.table
+        this = update(table).where(table.columns.organization_id == self._organization_id)
+        self._connection.execute(this.values(balance=account.balance, held=account.held))
+
+    def sums(self) -> tuple[int, int]:
+        """All entries together, and all open holds together: what the account must say."""
+        entries, holds = ENTRIES.table.columns, HOLDS.table.columns
+        balance = select(func.coalesce(func.sum(entries.amount), 0)).where(
+            entries.organization_id == self._organization_id
+        )
+        held = select(func.coalesce(func.sum(holds.amount), 0)).where(
+            holds.organization_id == self._organization_id, holds.released_at.is_(None)
+        )
+        return (
+            int(self._connection.execute(balance).scalar_one()),
+            int(self._connection.execute(held).scalar_one()),
+        )

@@ -1,0 +1,90 @@
+"""Which job runs next: one statement that takes it, so that it is taken once.
+
+In: who asks, what he can run, and the time of the server.  Out: a job with a lease, or none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, ScalarSelect, Update, func, insert, or_, select, update
+
+from modelgenerator.service.records.jobs import Job, JobAttempt, JobKind, JobStatus
+from modelgenerator.service.store.job_tables import ATTEMPTS, JOBS
+
+_JOB = JOBS.table.columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a worker can run."""
+
+    owner: str
+    kinds: Sequence[JobKind]
+    gpus: int = 0
+    gpu_memory: int = 0
+    """Bytes on each of them."""
+
+
+def claim(connection: Connection, offer: Offer, now: datetime, lease: timedelta) -> Job | None:
+    """The first job that `offer` can run, as running, with a lease and the next attempt number.
+
+    First is: the highest priority; the organization that has the fewest jobs running; the oldest.
+    """
+    row = connection.execute(_taking(offer, now, lease)).first()
+    if row is None:
+        return None
+    job = JOBS.read(row)
+    attempt = JobAttempt(
+        job_id=job.id,
+        organization_id=job.organization_id,
+        number=job.attempt,
+        owner=offer.owner,
+        started_at=now,
+    )
+    connection.execute(insert(ATTEMPTS.table).values(ATTEMPTS.row(attempt)))
+    return job
+
+
+def _taking(offer: Offer, now: datetime, lease: timedelta) -> Update:
+    return (
+        update(JOBS.table)
+        .where(_JOB.id == _first(offer, now))
+        .values(
+            status=JobStatus.RUNNING,
+            attempt=_JOB.attempt + 1,
+            lease_owner=offer.owner,
+            lease_until=now + lease,
+            started_at=func.coalesce(_JOB.started_at, now, type_=_JOB.started_at.type),
+            phase=None,
+            progress=None,
+        )
+        .returning(JOBS.table)
+    )
+
+
+def _first(offer: Offer, now: datetime) -> ScalarSelect[object]:
+    waiting, other = JOBS.table.alias("waiting"), JOBS.table.alias("other")
+    job = waiting.columns
+    running = (
+        select(other.columns.organization_id, func.count().label("jobs"))
+        .where(other.columns.status == JobStatus.RUNNING)
+        .group_by(other.columns.organization_id)
+        .subquery("running")
+    )
+    same_organization = running.columns.organization_id == job.organization_id
+    return (
+        select(job.id)
+        .select_from(waiting.outerjoin(running, same_organization))
+        .where(
+            job.status == JobStatus.QUEUED,
+            or_(job.not_before.is_(None), job.not_before <= now),
+            job.kind.in_(offer.kinds),
+            job.gpus <= offer.gpus,
+            job.gpu_memory <= offer.gpu_memory,
+        )
+        .order_by(job.priority.desc(), func.coalesce(running.columns.jobs, 0), job.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=waiting)
+        .scalar_subquery()
+    )

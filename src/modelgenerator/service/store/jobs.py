@@ -1,0 +1,335 @@
+"""The job ledger: what is to be done, who does it, what it told, how it ended.
+
+A worker holds a job by a `Lease`.  Every write of a worker names its attempt and is refused when a
+later attempt has begun or the job has ended: a worker that slept changes nothing.  Times are the
+server's; a worker's clock is never asked.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+
+from modelgenerator.service.errors import AlreadyFinished, LeaseLost
+from modelgenerator.service.records.jobs import (
+    AttemptEnd,
+    EventName,
+    Fault,
+    Job,
+    JobAttempt,
+    JobError,
+    JobEvent,
+    JobStatus,
+    Lease,
+)
+from modelgenerator.service.records.trainings import JsonObject
+from modelgenerator.service.store.job_queue import Offer, claim
+from modelgenerator.service.store.job_tables import ATTEMPTS, EVENTS, JOBS
+from modelgenerator.service.store.scoped import OrganizationScope, Unchanging
+
+_JOB = JOBS.table.columns
+_NO_LEASE: Mapping[str, Any] = {"lease_owner": None, "lease_until": None}
+
+
+class OrganizationJobs(Unchanging[Job]):
+    """The jobs of one organization: what a person may do with them."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        super().__init__(scope, JOBS)
+
+    def add(self, record: Job) -> None:
+        """Put a new job into the queue."""
+        assert (record.status, record.attempt) == (JobStatus.QUEUED, 0), "a new job waits"
+        super().add(record)
+        _tell(self._connection, record.id, EventName.QUEUED, {}, record.created_at)
+
+    def cancel(self, id: UUID, now: datetime) -> Job:
+        """A waiting job ends now, a running one is asked to; asking twice changes nothing.
+
+        Raises:
+            NotFound: there is none, or it is another organization's.
+            AlreadyFinished: it has ended.
+        """
+        row = self._connection.execute(self._select(id=id).with_for_update()).first()
+        job: Job = self._there(None if row is None else JOBS.read(row), id)
+        if job.status.is_final:
+            raise AlreadyFinished(f"This job has {job.status} already.")
+        if job.status is JobStatus.QUEUED:
+            return _end(self._connection, job, JobStatus.CANCELLED, None, now)
+        if job.cancel_requested_at is None:
+            job = _change(self._connection, id, cancel_requested_at=now)
+            _tell(self._connection, id, EventName.CANCEL_REQUESTED, {}, now)
+        return job
+
+    def events_after(self, id: UUID, sequence: int, *, limit: int = 500) -> list[JobEvent]:
+        """What the job told after event number `sequence` (0: from its beginning)."""
+        columns = EVENTS.table.columns
+        query = (
+            select(EVENTS.table)
+            .where(
+                columns.organization_id == self._scope.organization_id,
+                columns.job_id == id,
+                columns.sequence > sequence,
+            )
+            .order_by(columns.sequence)
+            .limit(limit)
+        )
+        return [EVENTS.read(row) for row in self._connection.execute(query)]
+
+    def attempts(self, id: UUID) -> list[JobAttempt]:
+        """Who worked on the job, and when: the first attempt first."""
+        columns = ATTEMPTS.table.columns
+        mine = columns.organization_id == self._scope.organization_id
+        query = select(ATTEMPTS.table).where(mine, columns.job_id == id).order_by(columns.number)
+        return [ATTEMPTS.read(row) for row in self._connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something that a job's body tells; it becomes an event."""
+
+    name: str
+    data: JsonObject
+
+
+class JobLedger:
+    """The jobs of all organizations, for the dispatcher."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def claim(self, offer: Offer, now: datetime, lease: timedelta) -> Job | None:
+        """The job that `offer` runs next, with a lease; none: there is nothing for it to do."""
+        job = claim(self._connection, offer, now, lease)
+        if job is not None:
+            data = {"attempt": job.attempt, "owner": offer.owner}
+            _tell(self._connection, job.id, EventName.STARTED, data, now)
+        return job
+
+    def read(self, lease: Lease) -> Job:
+        """The job as it is now.
+
+        Raises:
+            LeaseLost: another attempt has begun, or the job has ended.
+        """
+        row = self._connection.execute(select(JOBS.table).where(_held_by(lease))).first()
+        if row is None:
+            raise LeaseLost
+        return JOBS.read(row)
+
+    def heartbeat(self, lease: Lease, now: datetime, length: timedelta) -> bool:
+        """Hold the job for `length` more; whether it is to be cancelled.
+
+        Raises:
+            LeaseLost: another attempt has begun, or the job has ended.
+        """
+        job = self._change_held(lease, lease_until=now + length)
+        return job.cancel_requested_at is not None
+
+    def record(
+        self,
+        lease: Lease,
+        told: Iterable[Told],
+        now: datetime,
+        *,
+        phase: str | None = None,
+        progress: JsonObject | None = None,
+    ) -> Job:
+        """Append events; `phase` and `progress`, where they are given, replace the last ones.
+
+        Progress whose `step` lies before the one that is known is not taken over: within an
+        attempt nothing goes back.
+
+        Raises:
+            LeaseLost: another attempt has begun, or the job has ended.
+        """
+        job = self._held(lease)
+        changes: dict[str, Any] = {}
+        if phase is not None:
+            changes["phase"] = phase
+        if progress is not None and _step(progress) >= _step(job.progress):
+            changes["progress"] = progress
+        if changes:
+            _change(self._connection, job.id, **changes)
+        for one in told:
+            _tell(self._connection, job.id, one.name, one.data, now)
+        return self._held(lease)
+
+    def save_checkpoint(self, lease: Lease, key: str, data: JsonObject, now: datetime) -> None:
+        """The next attempt goes on from the file at `key`; earlier losses are forgiven.
+
+        Raises:
+            LeaseLost: another attempt has begun, or the job has ended.
+        """
+        self._change_held(lease, checkpoint_key=key, lost_attempts=0)
+        _tell(self._connection, lease.job_id, EventName.CHECKPOINT_SAVED, data, now)
+
+    def finish(
+        self, lease: Lease, status: JobStatus, now: datetime, *, error: JobError | None = None
+    ) -> Job:
+        """End the job, once and for all.
+
+        Raises:
+            LeaseLost: another attempt has begun, or the job has ended.
+        """
+        assert status.is_final, "a job ends in a status that nothing follows"
+        assert (error is not None) == (status is JobStatus.FAILED), "what failed says why"
+        return _end(self._connection, self._held(lease), status, error, now)
+
+    def hand_back(
+        self, lease: Lease, now: datetime, *, reason: str, not_before: datetime | None = None
+    ) -> Job:
+        """Put the job back into the queue; one that is to be cancelled ends instead.
+
+        Raises:
+            LeaseLost: another attempt has begun, or the job has ended.
+        """
+        job = self._held(lease)
+        if job.cancel_requested_at is not None:
+            return _end(self._connection, job, JobStatus.CANCELLED, None, now)
+        job.moved_to(JobStatus.QUEUED)
+        _close_attempt(self._connection, job, AttemptEnd.HANDED_BACK, now)
+        _tell(self._connection, job.id, EventName.HANDED_BACK, {"reason": reason}, now)
+        return _change(
+            self._connection, job.id, status=JobStatus.QUEUED, not_before=not_before, **_NO_LEASE
+        )
+
+    def requeue_lapsed(self, now: datetime, *, most_lost: int, limit: int = 100) -> list[Job]:
+        """Take back the jobs whose workers gave no sign of life in time; as they are afterwards.
+
+        They wait again, or end: cancelled if that was asked, failed when `most_lost` attempts in a
+        row brought no new checkpoint.
+        """
+        lapsed = (
+            select(JOBS.table)
+            .where(_JOB.status == JobStatus.RUNNING, _JOB.lease_until <= now)
+            .order_by(_JOB.lease_until)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        jobs = [JOBS.read(row) for row in self._connection.execute(lapsed).all()]
+        return [self._take_back(job, now, most_lost) for job in jobs]
+
+    def _take_back(self, job: Job, now: datetime, most_lost: int) -> Job:
+        lost = job.lost_attempts + 1
+        data = {"attempt": job.attempt, "owner": job.lease_owner, "lostInARow": lost}
+        _tell(self._connection, job.id, EventName.ATTEMPT_LOST, data, now)
+        if job.cancel_requested_at is not None:
+            return _end(self._connection, job, JobStatus.CANCELLED, None, now, AttemptEnd.LOST)
+        if lost >= most_lost:
+            error = _too_many_attempts(lost)
+            return _end(self._connection, job, JobStatus.FAILED, error, now, AttemptEnd.LOST)
+        _close_attempt(self._connection, job, AttemptEnd.LOST, now)
+        return _change(
+            self._connection, job.id, status=JobStatus.QUEUED, lost_attempts=lost, **_NO_LEASE
+        )
+
+    def running(self, owner: str | None = None) -> Sequence[Job]:
+        """The jobs that are running, or those of one worker, the oldest first."""
+        query = select(JOBS.table).where(_JOB.status == JobStatus.RUNNING).order_by(_JOB.id)
+        if owner is not None:
+            query = query.where(_JOB.lease_owner == owner)
+        return [JOBS.read(row) for row in self._connection.execute(query)]
+
+    def _held(self, lease: Lease) -> Job:
+        """The job, which nobody else changes until this transaction ends."""
+        query = select(JOBS.table).where(_held_by(lease)).with_for_update()
+        row = self._connection.execute(query).first()
+        if row is None:
+            raise LeaseLost
+        return JOBS.read(row)
+
+    def _change_held(self, lease: Lease, **changes: Any) -> Job:
+        changed = update(JOBS.table).where(_held_by(lease)).values(changes)
+        row = self._connection.execute(changed.returning(JOBS.table)).first()
+        if row is None:
+            raise LeaseLost
+        return JOBS.read(row)
+
+
+def _held_by(lease: Lease) -> ColumnElement[bool]:
+    """The fence: the job still runs, and in this attempt."""
+    return and_(
+        _JOB.id == lease.job_id,
+        _JOB.status == JobStatus.RUNNING,
+        _JOB.attempt == lease.attempt,
+        _JOB.lease_owner == lease.owner,
+    )
+
+
+def _end(
+    connection: Connection,
+    job: Job,
+    status: JobStatus,
+    error: JobError | None,
+    now: datetime,
+    attempt_end: AttemptEnd = AttemptEnd.FINISHED,
+) -> Job:
+    """The one way in which a job ends; `job` is locked."""
+    job.moved_to(status)
+    if job.status is JobStatus.RUNNING:
+        _close_attempt(connection, job, attempt_end, now)
+    ended = _change(connection, job.id, status=status, error=error, finished_at=now, **_NO_LEASE)
+    data: dict[str, object] = {"status": status.value}
+    if error is not None:
+        data |= {"code": error.code, "message": error.message, "hint": error.hint}
+    _tell(connection, job.id, EventName.FINISHED, data, now, is_final=True)
+    return ended
+
+
+def _change(connection: Connection, id: UUID, **changes: Any) -> Job:
+    changed = update(JOBS.table).where(_JOB.id == id).values(changes).returning(JOBS.table)
+    return JOBS.read(connection.execute(changed).one())
+
+
+def _close_attempt(connection: Connection, job: Job, end: AttemptEnd, now: datetime) -> None:
+    columns = ATTEMPTS.table.columns
+    this = (columns.job_id == job.id, columns.number == job.attempt)
+    connection.execute(update(ATTEMPTS.table).where(*this).values(ended_at=now, end=end))
+
+
+def _tell(
+    connection: Connection,
+    job_id: UUID,
+    name: str,
+    data: JsonObject,
+    now: datetime,
+    *,
+    is_final: bool = False,
+) -> None:
+    """Append an event; counting in the job's own row leaves no gap and no number twice."""
+    counted = (
+        update(JOBS.table)
+        .where(_JOB.id == job_id)
+        .values(event_count=_JOB.event_count + 1)
+        .returning(_JOB.event_count, _JOB.organization_id, _JOB.attempt)
+    )
+    sequence, organization_id, attempt = connection.execute(counted).one()
+    event = JobEvent(
+        job_id=job_id,
+        organization_id=organization_id,
+        sequence=sequence,
+        attempt=attempt,
+        name=str(name),
+        data=data,
+        created_at=now,
+        is_final=is_final,
+    )
+    connection.execute(insert(EVENTS.table).values(EVENTS.row(event)))
+
+
+def _step(progress: JsonObject | None) -> int:
+    step = None if progress is None else progress.get("step")
+    return step if isinstance(step, int) else 0
+
+
+def _too_many_attempts(lost: int) -> JobError:
+    return JobError(
+        code="tooManyAttempts",
+        message=f"The job's worker stopped without a word {lost} times in a row.",
+        fault=Fault.OURS,
+        hint="Nothing was charged. Look into the server's log for what stopped it, then try again.",
+    )

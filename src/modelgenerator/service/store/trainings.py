@@ -1,0 +1,65 @@
+"""Training templates, trainings, and trained models."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, Index, UniqueConstraint, func, select
+
+from modelgenerator.service.records.trainings import (
+    Template,
+    TemplateVersion,
+    TrainedModel,
+    Training,
+)
+from modelgenerator.service.store.columns import belongs_to, kind_of, refers_to
+from modelgenerator.service.store.scoped import OrganizationScope, Unchanging
+
+TEMPLATES = kind_of(Template, "training_templates", called="training template")
+TEMPLATE_VERSIONS = kind_of(
+    TemplateVersion,
+    "training_template_versions",
+    UniqueConstraint("template_id", "number"),
+    called="version of a training template",
+    template_id=belongs_to("training_templates.id"),
+)
+TRAININGS = kind_of(
+    Training,
+    "trainings",
+    called="training",
+    snapshot_id=refers_to("dataset_snapshots.id"),
+    template_version_id=refers_to("training_template_versions.id"),
+    job_id=refers_to("jobs.id"),
+    flow_run_id=refers_to("flow_runs.id"),
+)
+TRAINED_MODELS = kind_of(
+    TrainedModel,
+    "trained_models",
+    UniqueConstraint("training_id"),
+    Index(None, "deleted_at", "expires_at"),
+    called="trained model",
+    training_id=belongs_to("trainings.id"),
+)
+
+
+class TemplateVersions(Unchanging[TemplateVersion]):
+    """What an organization's templates say, and said."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        super().__init__(scope, TEMPLATE_VERSIONS)
+
+    def newest(self, template_id: UUID) -> TemplateVersion | None:
+        """The version that a training takes."""
+        number = select(func.max(self._columns.number)).where(self._where(template_id=template_id))
+        return self.first(template_id=template_id, number=number.scalar_subquery())
+
+
+def expired_models(connection: Connection, now: datetime, limit: int) -> list[TrainedModel]:
+    """Models of all organizations whose weights should be gone and are not, the oldest first."""
+    columns = TRAINED_MODELS.table.columns
+    query = (
+        select(TRAINED_MODELS.table)
+        .where(columns.deleted_at.is_(None), columns.expires_at <= now)
+        .order_by(columns.expires_at)
+        .limit(limit)
+    )
+    return [TRAINED_MODELS.read(row) for row in connection.execute(query)]

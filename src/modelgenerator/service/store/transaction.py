@@ -1,0 +1,105 @@
+"""Everything that one transaction can read and change.
+
+`transaction.of(organization_id)` are the records of one organization.  What has no organization to
+name, because it finds out whose request it is or works for all, is named one by one.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from modelgenerator.service.records.datasets import Dataset, DatasetSnapshot, Subject
+from modelgenerator.service.records.deletions import DeletionReceipt
+from modelgenerator.service.records.flows import Flow, FlowRun
+from modelgenerator.service.records.generations import GeneratedPicture, Inference, InferencePack
+from modelgenerator.service.records.organizations import ApiKey, Member, Session
+from modelgenerator.service.records.trainings import Template, TrainedModel, Training
+from modelgenerator.service.records.webhooks import WebhookDelivery, WebhookEndpoint
+from modelgenerator.service.store import (
+    datasets,
+    deletions,
+    flows,
+    generations,
+    organizations,
+    requests,
+    trainings,
+    webhooks,
+)
+from modelgenerator.service.store.accounts import Accounts
+from modelgenerator.service.store.jobs import JobLedger, OrganizationJobs
+from modelgenerator.service.store.scoped import OrganizationScope, Records, Unchanging
+
+
+class OrganizationStore:
+    """The records of one organization."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        self.organization_id = scope.organization_id
+
+        self.members: Records[Member] = Records(scope, organizations.MEMBERS)
+        self.api_keys: Records[ApiKey] = Records(scope, organizations.API_KEYS)
+        self.sessions: Records[Session] = Records(scope, organizations.SESSIONS)
+
+        self.subjects: Records[Subject] = Records(scope, datasets.SUBJECTS)
+        self.datasets: Records[Dataset] = Records(scope, datasets.DATASETS)
+        self.pictures = datasets.Pictures(scope)
+        self.snapshots: Unchanging[DatasetSnapshot] = Unchanging(scope, datasets.SNAPSHOTS)
+
+        self.templates: Records[Template] = Records(scope, trainings.TEMPLATES)
+        self.template_versions = trainings.TemplateVersions(scope)
+        self.trainings: Records[Training] = Records(scope, trainings.TRAININGS)
+        self.trained_models: Records[TrainedModel] = Records(scope, trainings.TRAINED_MODELS)
+
+        self.inferences: Records[Inference] = Records(scope, generations.INFERENCES)
+        self.generated_pictures: Unchanging[GeneratedPicture] = Unchanging(
+            scope, generations.GENERATED_PICTURES
+        )
+        self.inference_packs: Records[InferencePack] = Records(scope, generations.INFERENCE_PACKS)
+
+        self.flows: Records[Flow] = Records(scope, flows.FLOWS)
+        self.flow_versions = flows.FlowVersions(scope)
+        self.flow_runs: Records[FlowRun] = Records(scope, flows.FLOW_RUNS)
+        self.step_results = flows.StepResults(scope)
+
+        self.jobs = OrganizationJobs(scope)
+        self.accounts = Accounts(scope)
+
+        self.webhook_endpoints: Records[WebhookEndpoint] = Records(scope, webhooks.ENDPOINTS)
+        self.webhook_deliveries: Records[WebhookDelivery] = Records(scope, webhooks.DELIVERIES)
+        self.deletion_receipts: Records[DeletionReceipt] = Records(scope, deletions.RECEIPTS)
+        self.idempotency_keys = requests.IdempotencyKeys(scope)
+
+
+class Transaction:
+    """All or nothing of what is done with it is kept."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.identities = organizations.Identities(connection)
+        self.jobs = JobLedger(connection)
+        self.outbox = webhooks.Outbox(connection)
+
+    def of(self, organization_id: UUID) -> OrganizationStore:
+        """The records of one organization: whose it is comes from who asks, never from what."""
+        return OrganizationStore(OrganizationScope(self._connection, organization_id))
+
+    def public_flow(self, slug: str) -> Flow:
+        """The flow at `/f/<slug>`, which anybody may see.
+
+        Raises:
+            NotFound: there is none, or it is not public.
+        """
+        return flows.public_flow(self._connection, slug)
+
+    def expired_models(self, now: datetime, *, limit: int = 100) -> list[TrainedModel]:
+        """Models of all organizations whose weights should be gone and are not."""
+        return trainings.expired_models(self._connection, now, limit)
+
+    def unfinished_deletions(self) -> list[DeletionReceipt]:
+        """Receipts of all organizations whose files are not known to be gone."""
+        return deletions.unfinished_deletions(self._connection)
+
+    def forget_idempotency_keys(self, before: datetime) -> int:
+        """Delete the keys of all organizations that were first shown before then; how many."""
+        return requests.forget_keys(self._connection, before)

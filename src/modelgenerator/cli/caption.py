@@ -22,23 +22,21 @@ from modelgenerator.cli.progress import Reporter, reporter
 from modelgenerator.content_cache import user_cache
 from modelgenerator.datasets.captions import with_prefix
 from modelgenerator.datasets.prepare import Picture, PreparedDataset, prepare
-from modelgenerator.datasets.subject import Subject, SubjectKind
-from modelgenerator.errors import CaptionerUnavailable, InvalidSettings, UnusableDataset
+from modelgenerator.datasets.subject import Subject
+from modelgenerator.errors import CaptionerUnavailable, UnusableDataset
 
 
 def run(
     photos: Path,
     *,
     captioner: str,
-    kind: str | None,
-    class_name: str | None,
+    subject: Subject,
     prefix: str | None,
     max_tokens: int,
     overwrite: bool,
     as_json: bool,
 ) -> None:
     """Caption what has no caption, or all of it, and say what was written."""
-    subject = Subject(_kind(kind), class_name or "")
     length = Length(max_tokens).beside(prefix)
     with reporter(as_json=as_json) as report:
         report.phase("looking at the photos")
@@ -57,17 +55,6 @@ def run(
         _say_of_result(written, len(dataset.pictures), len(pictures), report)
         if written:
             report.result("next", _next(photos, prefix))
-
-
-def _kind(written: str | None) -> SubjectKind | None:
-    """Raises InvalidSettings for a word that is no kind."""
-    if written is None:
-        return None
-    try:
-        return SubjectKind(written.strip().lower())
-    except ValueError:
-        known = ", ".join(SubjectKind)
-        raise InvalidSettings(f"--kind is {written!r}, but can be one of {known}.") from None
 
 
 def _require_folder(photos: Path) -> None:

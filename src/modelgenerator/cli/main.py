@@ -52,6 +52,14 @@ Kind = Annotated[
 ClassName = Annotated[
     str, typer.Option("--class-name", help="A common noun for the subject, as woman or sneaker.")
 ]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="JSON5 file of settings, or of a ModelGenerator step."),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="One setting, as epochs=40; may be repeated."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON event a line, for programs.")]
 
 
@@ -114,16 +122,8 @@ def train(
             "name. Without it: the settings file's, or else modelgenerator/creatures."
         ),
     ] = None,
-    settings_file: Annotated[
-        Path | None,
-        typer.Option("--settings", help="JSON5 file of settings, or of a ModelGenerator step."),
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="One setting, as epochs=40; may be repeated."
-        ),
-    ] = None,
+    settings_file: SettingsFile = None,
+    assignments: Assignments = None,
     template: Annotated[
         str | None,
         typer.Option(help="Start from these settings: 'recommended' is the base model's own."),
@@ -233,21 +233,10 @@ def generate(
 
 @app.command()
 def caption(
-    photos: Annotated[Path, typer.Argument(help="Folder of pictures (jpg, png, webp).")],
-    captioner: Annotated[
-        str,
-        typer.Option(
-            help="Who puts them into words: template, florence2, blip, endpoint, none; auto takes "
-            "the best one that is set up or on this machine."
-        ),
-    ] = "auto",
-    kind: Annotated[
-        str | None,
-        typer.Option(help="What the subject is: person, animal, product, style or other."),
-    ] = None,
-    class_name: Annotated[
-        str | None, typer.Option(help="What a stranger would call it: woman, sneaker.")
-    ] = None,
+    photos: Annotated[Path, typer.Argument(help="Folder of pictures.")],
+    captioner: CaptionerName = "auto",
+    kind: Kind = None,
+    class_name: ClassName = "",
     prefix: Annotated[
         str | None, typer.Option(help="Trigger word to put in front of each caption.")
     ] = None,
@@ -262,12 +251,12 @@ def caption(
 ) -> None:
     """Write a caption into a .txt beside each of PHOTOS that has none, to read, mend and train."""
     from modelgenerator.cli import caption as command
+    from modelgenerator.datasets.subject import Subject
 
     command.run(
         photos,
         captioner=captioner,
-        kind=kind,
-        class_name=class_name,
+        subject=Subject(kind, class_name),
         prefix=prefix,
         max_tokens=max_tokens,
         overwrite=overwrite,
@@ -287,16 +276,8 @@ def check(
     base_model: Annotated[
         str | None, typer.Option(help="What will be trained on top of, as for train.")
     ] = None,
-    settings_file: Annotated[
-        Path | None,
-        typer.Option("--settings", help="JSON5 file of settings, or of a ModelGenerator step."),
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="One setting, as normalizeDataset=true; repeated."
-        ),
-    ] = None,
+    settings_file: SettingsFile = None,
+    assignments: Assignments = None,
     segmenter: SegmenterName = "auto",
     kind: Kind = None,
     class_name: ClassName = "",

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from modelgenerator.datasets.masks import BY_HAND, MaskFile, MaskShades, PaintedMask, PictureMask
+from modelgenerator.datasets.masks import MaskFile, MaskShades, PaintedMask, PictureMask
 from modelgenerator.datasets.normalize import cuts_subject, square_around
 from modelgenerator.datasets.regions import Box, Size, SubjectRegions
+from modelgenerator.datasets.segmenters.own_masks import BY_HAND
 from modelgenerator.notices import Notice, listed
 
 

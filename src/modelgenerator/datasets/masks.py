@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from modelgenerator.datasets.buckets import Size, area_average, cut_box, fit_mask
 from modelgenerator.datasets.images import PhotoLimits, read_grey
-from modelgenerator.datasets.regions import Box, Mask, SubjectRegions, on_grid
+from modelgenerator.datasets.regions import Box, Mask, SubjectRegions
+from modelgenerator.datasets.segmenters.own_masks import regions_of_mask
 from modelgenerator.errors import UnusableMask, UnusablePhoto
 
 if TYPE_CHECKING:  # labels of files are made from the ending of masks
@@ -22,8 +23,6 @@ if TYPE_CHECKING:  # labels of files are made from the ending of masks
 
 MASK_ENDING = ".mask.png"
 """After the name of the photo without its own ending: `portrait.mask.png` for `portrait.jpg`."""
-
-BY_HAND = "a mask that was made by hand"
 
 
 class PictureMask(Protocol):
@@ -176,19 +175,13 @@ def read_mask(
             f"{file.name} has {width} x {height} pixels, but {picture} has {size[0]} x {size[1]}: "
             "make the mask as large as the photo."
         )
-    if not shades_HW.any():
+    regions = regions_of_mask(shades_HW)
+    if regions is None:
         raise UnusableMask(
             f"{file.name} is black all over, so nothing of {picture} would be learnt: paint "
             "white what counts."
         )
-    return MaskFile(file, picture, sha256, limits=limits), _regions_of(shades_HW)
-
-
-def _regions_of(shades_HW: NDArray[np.uint8]) -> SubjectRegions:
-    """The subject is what is at least half as bright as the brightest; a mask tells no head."""
-    subject_HW = on_grid(shades_HW) >= max(1, int(shades_HW.max()) // 2)
-    head_HW = np.zeros_like(subject_HW)
-    return SubjectRegions(subject_HW=subject_HW, head_HW=head_HW, found_by=BY_HAND)
+    return MaskFile(file, picture, sha256, limits=limits), regions
 
 
 def _read(file: "SourceFile", limits: PhotoLimits) -> tuple[NDArray[np.uint8], str]:

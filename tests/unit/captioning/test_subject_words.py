@@ -32,7 +32,7 @@ def test_an_article_is_put_where_one_belongs(name: str, called: str):
     assert with_article(name) == called
 
 
-@pytest.mark.parametrize("kind", [*set(SubjectKind) - {SubjectKind.STYLE}, None])
+@pytest.mark.parametrize("kind", [kind for kind in (*SubjectKind, None) if kind != "style"])
 def test_a_subject_is_called_by_its_class_name(kind: SubjectKind | None):
     assert words_for(Subject(kind, " old  woman ")) == "a photo of an old woman"
 

@@ -5,8 +5,9 @@ import pytest
 from tests.examples import no_file
 
 from modelgenerator.datasets.framing import FoundSubject, Frame, framed, notices_on
-from modelgenerator.datasets.masks import BY_HAND, MaskFile, MaskShades, PaintedMask, paint
+from modelgenerator.datasets.masks import MaskFile, MaskShades, PaintedMask, paint
 from modelgenerator.datasets.regions import Box, Mask, SubjectRegions
+from modelgenerator.datasets.segmenters.own_masks import BY_HAND
 from modelgenerator.errors import UnusableMask
 
 SHADES = MaskShades(head=255, body=200, bounding=100, background=40)

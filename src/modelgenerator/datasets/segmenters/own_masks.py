@@ -5,13 +5,14 @@ In: a photo with its alpha channel, or the shades of a mask.  Out: regions as th
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from modelgenerator.datasets.images import Photo
-from modelgenerator.datasets.regions import SubjectRegions, grid_size, on_grid
+from modelgenerator.datasets.regions import SubjectRegions, on_grid
 from modelgenerator.datasets.segmenters.faces import Face, FaceFinder, head_of
+
+BY_HAND = "your own mask"
 
 _LEAST, _MOST = 0.004, 0.98
 """Of the photo that is opaque, where its transparency is meant to say what the subject is."""
@@ -34,7 +35,7 @@ class AlphaSegmenter:
         """See `Segmenter`."""
         if photo.alpha_HW is None or int(photo.alpha_HW.min()) > 127:
             return None
-        alpha_HW = _reduced(photo.alpha_HW)
+        alpha_HW = on_grid(photo.alpha_HW)
         subject_HW = alpha_HW > 127
         if not _LEAST < subject_HW.mean() < _MOST:
             return None
@@ -58,19 +59,10 @@ def regions_of_mask(shades_HW: NDArray[np.uint8]) -> SubjectRegions | None:
     brightest = int(shades_HW.max())
     if brightest == 0:
         return None
-    reduced_HW = _reduced(shades_HW)
+    reduced_HW = on_grid(shades_HW)
     subject_HW = reduced_HW >= brightest / 2
     if not subject_HW.any():  # a line so thin that it vanishes on the grid
         subject_HW = reduced_HW == reduced_HW.max()
     return SubjectRegions(
-        subject_HW=subject_HW, head_HW=np.zeros_like(subject_HW), found_by="your own mask"
+        subject_HW=subject_HW, head_HW=np.zeros_like(subject_HW), found_by=BY_HAND
     )
-
-
-def _reduced(values_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """On the grid of the photo's regions, by averaging areas."""
-    height, width = values_HW.shape
-    size = grid_size((width, height))
-    if size == (width, height):
-        return values_HW
-    return np.asarray(cv2.resize(values_HW, size, interpolation=cv2.INTER_AREA), np.uint8)

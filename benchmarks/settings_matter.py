@@ -246,9 +246,9 @@ def centred(pictures: Sequence[Pixels], offsets: Sequence[float]) -> list[Pixels
 
 
 def shows_wall(pixels_HW3: Pixels) -> bool:
-    """Whether a tenth of the picture has the colours of the wall, or nearly."""
+    """Whether both colours of the wall, or nearly, cover a twentieth of the picture each."""
     distance_HWC = np.abs(pixels_HW3[:, :, None].astype(int) - np.array(LOUD)).sum(axis=3)
-    return bool((distance_HWC.min(axis=2) < 120).mean() > 0.1)
+    return bool(((distance_HWC < 120).mean(axis=(0, 1)) > 0.05).all())
 
 
 def brightness(pixels_HW3: Pixels) -> float:

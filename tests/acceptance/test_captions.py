@@ -116,7 +116,6 @@ def test_a_captioner_that_is_named_is_downloaded_and_then_taken_by_itself(
         (["--captioner", "florence"], "Do you mean florence2?"),
         (["--captioner", "endpoint"], "set MODELGENERATOR_CAPTIONER_URL to one such as"),
         (["--captioner", "florence2"], "is not on this machine, and the model hub at"),
-        (["--kind", "cat"], "'cat' is not one of"),
         ([], "say what the subject is: --class-name woman"),
     ],
 )

@@ -54,6 +54,12 @@ def test_an_unknown_command_is_2(exit_code_of, capsys):
     assert "trian" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["train", "check", "caption"])
+def test_a_kind_of_subject_that_there_is_not_is_2(exit_code_of, capsys, name):
+    assert exit_code_of(name, "photos", "--kind", "cat") == 2
+    assert "'cat' is not one of" in capsys.readouterr().err
+
+
 def test_train_hands_on_every_option(exit_code_of, command):
     called = command("train")
     words = "train photos --prefix lvff --base-model a/b --settings s.json5 --set epochs=4 "

@@ -120,7 +120,7 @@ def _background(pictures: Sequence[PictureFacts]) -> Respect | None:
         return _well("background", "The backgrounds differ in colour.")
     message = (
         f"{alike} of {len(seen)} have a background of the same colours: it may be learnt as a part "
-        "of the subject."
+        "of the subject. maskedLoss with backgroundMaskShade and boundingMaskShade 0 keeps it out."
     )
     return _lacking("background", message, "3 in other places")
 

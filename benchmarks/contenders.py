@@ -10,7 +10,8 @@ peak memory.  It does not know what it is compared with.
 writes with diffusers, peft and torch: its parts and their order are those of diffusers'
 train_text_to_image_lora.py, with the text encoder trained as in its train_dreambooth_lora.py, and
 without accelerate, which would only add to it.  "script, cached" is the same with latents and
-tokens made once, before the first step.
+tokens made once, before the first step.  "frozen" is no rival but a floor: the base model's own
+networks forward and back, by torch's own kernels, and nothing that learns.
 Source: huggingface/diffusers, examples/text_to_image and examples/dreambooth.
 """
 
@@ -68,8 +69,7 @@ def main() -> None:
     case = Case(**json.loads(sys.argv[1]))
     torch.set_num_threads(case.threads)
     torch.manual_seed(0)
-    setup = ours if case.contender == "ours" else script
-    parameters, first_loss, steps = setup(case)
+    parameters, first_loss, steps = CONTENDERS[case.contender](case)
     _answer({"parameters": parameters, "firstLoss": first_loss})
     for line in sys.stdin:
         _answer(_timed(steps, int(line)))
@@ -92,6 +92,8 @@ def _answer(facts: dict[str, Any]) -> None:
 
 def ours(case: Case) -> tuple[int, float, Iterator[float]]:
     """Trainable numbers, the loss of a first step, and an endless training, step by step."""
+    # diffusers imports what it finds, and only the rivals' installation has peft
+    sys.modules["peft"] = None  # pyright: ignore[reportArgumentType]
     from modelgenerator.content_cache import ContentCache
     from modelgenerator.datasets.prepare import prepare
     from modelgenerator.diffusion import hub
@@ -319,6 +321,42 @@ def _optimizer(name: str, parameters: list[torch.nn.Parameter]) -> torch.optim.O
     from prodigyopt import Prodigy
 
     return Prodigy(parameters, lr=1.0, use_bias_correction=True, decouple=True)
+
+
+# ------------------------------------------------------------------------------------- the floor
+
+
+def frozen(case: Case) -> tuple[int, float, Iterator[float]]:
+    """As `ours`, with the step that recorded itself, over and over, and a way back to the prompt.
+
+    A LoRA's way back goes through the same layers: the first that it corrects reads the prompt.
+    """
+    from diffusers import UNet2DConditionModel
+    from transformers import CLIPTextModel
+
+    from modelgenerator.diffusion import hub
+
+    folder = hub.look_at(case.base).folder
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[case.dtype]
+    text_encoder: Any = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", dtype=dtype)
+    unet: Any = UNet2DConditionModel.from_pretrained(folder, subfolder="unet", dtype=dtype)
+    for part in (text_encoder, unet):
+        part.requires_grad_(False).to(case.device)
+    seen = {name: tensor.to(case.device) for name, tensor in load_file(case.first_step).items()}
+
+    def steps() -> Iterator[float]:
+        while True:
+            states_BLD = text_encoder(seen["tokens_BL"], return_dict=False)[0].requires_grad_()
+            latents_BCHW = seen["latents_BCHW"].to(dtype)
+            predicted_BCHW = unet(latents_BCHW, seen["times_B"], states_BLD, return_dict=False)[0]
+            loss = predicted_BCHW.float().square().mean()
+            loss.backward()
+            yield loss.item()
+
+    return 0, 0.0, steps()
+
+
+CONTENDERS = {"ours": ours, "script": script, "script, cached": script, "frozen": frozen}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@
 Our loop against the one a user would write with diffusers, peft and torch's or prodigyopt's
 optimizers (`contenders.py` says exactly what): same base model, pictures, layers, rank, batch,
 optimizer and number of threads, all in fp32.  Both must first give the same loss for the same noise
-and train the same number of numbers.  Each runs in a process of its own; they take turns, a few
+and train the same number of numbers.  "frozen" only runs the base model's own networks, forward and
+back: the floor of any loop on it.  Each runs in a process of its own; they take turns, a few
 seconds each, and are compared turn by turn.  Out: a table of ratios and `train_step.json`.
 
 `--family` takes a base model of full size with random weights (`full_size.py`) at batch 1, its base
@@ -32,9 +33,11 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 CONTENDERS = Path(__file__).parent / "contenders.py"
-OURS, RIVALS = "ours", ("script", "script, cached")
+OURS, FROZEN = "ours", "frozen"
+RIVALS = ("script", "script, cached", FROZEN)
 PHOTOS = 8
 FAMILIES = ("sd15", "sdxl", "flux")
+BASES = ["embedded", "larger", "half-width"]
 LOSSES_AGREE = {"fp32": 1e-4, "bf16": 2e-2}
 """By the number format of the frozen base: in bf16 the two round in other places."""
 WARM_UP = 3  # steps
@@ -165,7 +168,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="of our turns (4; quick: 1.5)")
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--batch", type=int, help="samples a step (4; of full size: 1)")
-    parser.add_argument("--bases", nargs="+", default=["embedded", "larger"])
+    parser.add_argument("--bases", nargs="+", default=BASES, choices=BASES)
     parser.add_argument("--optimizers", nargs="+", choices=("AdamW", "Prodigy"))
     options = parser.parse_args()
     options.device = options.device or ("cuda" if options.family else "cpu")
@@ -212,16 +215,18 @@ def _full_size(family: str, scratch: Path, device: str) -> Base:
 
 
 def _bases(scratch: Path) -> list[Base]:
-    from larger_base import save_larger_base
+    from larger_base import save_half_width, save_larger_base
 
     from modelgenerator.diffusion.aliases import BUILTIN
 
     larger = str(save_larger_base(scratch / "larger"))
+    half = str(save_half_width(scratch / "half-width"))
     attention, all_ = ("attention",), ("attention", "convolutions")
     return [
         Base(name="embedded, attention", reference=BUILTIN, resolution=32, targets=attention),
         Base(name="embedded, all", reference=BUILTIN, resolution=32, targets=all_),
         Base(name="larger, attention", reference=larger, resolution=256, targets=attention),
+        Base(name="half-width, attention", reference=half, resolution=256, targets=attention),
     ]
 
 
@@ -351,7 +356,8 @@ def _worker(case: Mapping[str, Any]) -> Generator[_Worker, None, None]:
 def _require_same(workers: Mapping[str, _Worker], tolerance: float) -> None:
     """A faster loop that learns something else has won nothing."""
     ours = workers[OURS]
-    for name, rival in workers.items():
+    learning = {name: worker for name, worker in workers.items() if name != FROZEN}
+    for name, rival in learning.items():
         if rival.parameters != ours.parameters:
             raise SystemExit(f"{name} trains {rival.parameters} numbers, we {ours.parameters}")
         if abs(rival.first_loss - ours.first_loss) > tolerance * abs(ours.first_loss):

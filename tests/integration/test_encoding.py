@@ -14,6 +14,7 @@ from tests.examples import plan_for
 from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.masks import MaskShades
 from modelgenerator.datasets.prepare import Preparation, PreparedDataset, prepare
+from modelgenerator.datasets.sources import FolderFile
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import BaseModelUnsupported, UnusableMask
@@ -26,7 +27,9 @@ from modelgenerator.training.latents import EncodedDataset, encode
 def folder(photos: PreparedDataset, tmp_path: Path) -> Path:
     """The photos, to be changed."""
     copy = tmp_path / "photos"
-    shutil.copytree(photos.pictures[0].path.parent, copy)
+    first = photos.pictures[0].file
+    assert isinstance(first, FolderFile)
+    shutil.copytree(first.path.parent, copy)
     return copy
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
-from modelgenerator.diffusion.family import Conditioning, ModelFamily
+from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.noising import FlowNoising
 from modelgenerator.lora.inject import injected
@@ -73,11 +74,9 @@ def shown_times(flowing: ModelFamily, monkeypatch: pytest.MonkeyPatch) -> list[T
     times: list[Tensor] = []
     predict = flowing.predict
 
-    def recorded(
-        noised_BCHW: Tensor, times_B: Tensor, prompts: Conditioning, framing_B6: Tensor
-    ) -> Tensor:
+    def recorded(noised_BCHW: Tensor, times_B: Tensor, *others: Any, **named: Any) -> Tensor:
         times.append(times_B)
-        return predict(noised_BCHW, times_B, prompts, framing_B6)
+        return predict(noised_BCHW, times_B, *others, **named)
 
     monkeypatch.setattr(flowing, "predict", recorded)
     return times

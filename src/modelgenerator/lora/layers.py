@@ -267,23 +267,33 @@ def _gradients_over_planes(
 
 
 _ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+ONEDNN_PAYS = 2**22
+"""Multiplications from which oneDNN's faster arithmetic outweighs the 30 microseconds of a call."""
 
 
 def _linear(x_NI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
-    """`functional.linear` by oneDNN where that is possible.
+    """`functional.linear`, large ones by oneDNN where that is possible.
 
-    torch multiplies fp32 matrices with MKL, which reaches half of oneDNN's speed on AMD processors:
-    100 against 210 GFLOP/s on the one that was measured (benchmarks/README.md).
+    torch multiplies fp32 matrices with MKL, which is slower on AMD processors: by a tenth to a
+    half on those that were measured (docs/performance.md).
     """
-    plain = x_NI.dtype is torch.float32 and x_NI.device.type == "cpu"
-    if _ONEDNN is None or not plain or torch.is_autocast_enabled("cpu"):
+    is_small = len(x_NI) * weight_OI.numel() < ONEDNN_PAYS
+    if is_small or not _onednn_can_multiply(x_NI):
         return functional.linear(x_NI, weight_OI, bias_O)
     return _ONEDNN(x_NI, weight_OI, bias_O, "none", [], "")
 
 
+def _onednn_can_multiply(x_NI: Tensor) -> bool:
+    plain = x_NI.dtype is torch.float32 and x_NI.device.type == "cpu"
+    return plain and _ONEDNN is not None and not torch.is_autocast_enabled("cpu")
+
+
 def _as_dtype(dtype: torch.dtype, *tensors: Tensor) -> tuple[Tensor, ...]:
     # asking is several times cheaper than a `to` that has nothing to do
-    return tuple(tensor if tensor.dtype is dtype else tensor.to(dtype) for tensor in tensors)
+    for tensor in tensors:
+        if tensor.dtype is not dtype:
+            return tuple(tensor.to(dtype) for tensor in tensors)
+    return tensors
 
 
 def _pixels_are_rows(x_BIHW: Tensor) -> bool:

@@ -6,7 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from modelgenerator.lora.layers import LoraLayer, can_be_corrected, features, has_kernel, lora_layer
+from modelgenerator.lora.layers import (
+    ONEDNN_PAYS,
+    LoraLayer,
+    can_be_corrected,
+    features,
+    has_kernel,
+    lora_layer,
+)
 
 RANK = 3
 
@@ -128,6 +135,20 @@ def test_a_fresh_layer_answers_exactly_as_its_base(base: nn.Linear | nn.Conv2d):
     shape = (2, 50, 64) if isinstance(base, nn.Linear) else (2, 64, 7, 5)
     x = torch.randn(shape)
     assert torch.equal(layer(x), base(x))
+
+
+@pytest.mark.parametrize("width", [8, 256])
+def test_small_and_large_products_are_the_same_layer(width: int):
+    """They are multiplied by different libraries."""
+    torch.manual_seed(0)
+    layer = corrected(nn.Linear(width, width))
+    x = torch.randn(2, 50, width, requires_grad=True)
+    inputs = (x, layer.down_RI, layer.up_OR)
+    assert (x.numel() * width >= ONEDNN_PAYS) == (width == 256)
+    torch.testing.assert_close(layer(x), by_the_book(layer, x), rtol=1e-4, atol=1e-4)
+    ours = torch.autograd.grad(layer(x).sum(), inputs)
+    theirs = torch.autograd.grad(by_the_book(layer, x).sum(), inputs)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
 
 
 def test_scale_zero_answers_exactly_as_its_base(base: nn.Linear | nn.Conv2d):

@@ -16,17 +16,21 @@ def mask(photos: Path, shade: int, size: tuple[int, int] | None = None) -> None:
 @pytest.mark.parametrize(
     ("shade", "size", "said"),
     [
-        (None, None, "call that of astronaut.jpg astronaut.mask.png"),
         (0, None, "cat.mask.png is black all over"),
         (255, (64, 65), "cat.mask.png has 64 x 65 pixels, but cat.png has 451 x 300"),
     ],
 )
 def test_masks_that_cannot_be_used(modelgenerator, train_words, photos, shade, size, said):
-    if shade is not None:
-        mask(photos, shade, size)
+    mask(photos, shade, size)
     done = modelgenerator(*train_words("out", maskedLoss="true"))
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_masked_loss_needs_someone_who_finds_the_subject(modelgenerator, train_words):
+    done = modelgenerator(*train_words("out", maskedLoss="true"), "--segmenter", "none")
+    assert done.returncode == 2
+    assert "call that of astronaut.jpg astronaut.mask.png" in done.stderr
 
 
 def test_masks_validation_and_a_caption_of_ten_thousand_letters_are_trained(

@@ -87,6 +87,10 @@ def _replica(
     )
     work(Replica(rank=rank, count=count, device=torch.device("cpu")), folder)
     dist.destroy_process_group()
+    # the work is done and on the disk; taking torch's threads down with the interpreter has aborted
+    # a replica now and then ("terminate called without an active exception")
+    logging.shutdown()
+    os._exit(0)
 
 
 def _end_with(parent: int) -> None:

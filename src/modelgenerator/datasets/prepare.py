@@ -20,7 +20,7 @@ from modelgenerator.datasets.looking import Look, Looker, look_at_all, regions_o
 from modelgenerator.datasets.masks import MaskShades, PictureMask, read_mask
 from modelgenerator.datasets.regions import Box
 from modelgenerator.datasets.segmentation import Segmenter
-from modelgenerator.datasets.sources import SourceFile, open_source
+from modelgenerator.datasets.sources import PhotoSource, SourceFile, open_source
 from modelgenerator.datasets.workers import Workers
 from modelgenerator.errors import UnusableDataset, UnusableMask, UnusablePhoto
 from modelgenerator.notices import Notice, listed
@@ -133,13 +133,13 @@ def prepare(
 
 
 def preparing(
-    path: Path,
+    photos: Path | PhotoSource,
     how: Preparation,
     *,
     cache: ContentCache | None = None,
     workers: Workers | None = None,
 ) -> Generator[PhotoLookedAt, None, PreparedDataset]:
-    """Read and check every picture in the folder or archive at `path`; nothing there is written.
+    """Read and check every picture of `photos`, a path or a source; nothing there is written.
 
     Photos that `cache` knows are not decoded.  Others are looked at by `workers`; without any, in
     this process, one after the other and without limits on memory and time.
@@ -148,7 +148,7 @@ def preparing(
         UnusableDataset: neither folder nor archive, or no picture in it can be used.
         UnusableMask: with one line for each mask that does not fit its picture.
     """
-    source = open_source(path)
+    source = open_source(photos) if isinstance(photos, Path) else photos
     listing = list_pictures(source)
     looker = Looker(how.limits, how.segmenter)
     seen = look_at_all(
@@ -167,7 +167,7 @@ def preparing(
             reason = look.reason if isinstance(look, UnusablePhoto) else str(look)
             refused.append(RefusedPicture(one.file.name, reason))
     if not usable:
-        raise UnusableDataset(_why_none(f"the {source.kind} {path}", refused))
+        raise UnusableDataset(_why_none(f"the {source.kind} {source.path}", refused))
     copies = _copies(usable)
     notices = [*listing.notices, *_remarks(usable), *_about_copies(copies)]
     unique = [(one, look) for one, look in usable if one.file.name not in copies]

@@ -95,7 +95,7 @@ class ServiceConfig(BaseModel):
     )
 
     host: str = Field("127.0.0.1", description="Address to listen at; `0.0.0.0` for everybody.")
-    port: int = Field(8000, ge=0, le=65_535, description="Port to listen at; 0 takes a free one.")
+    port: int = Field(8080, ge=0, le=65_535, description="Port to listen at; 0 takes a free one.")
     public_url: str | None = Field(
         None, description="Address by which browsers reach the service; absent: HOST and PORT."
     )

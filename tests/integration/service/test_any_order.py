@@ -256,7 +256,7 @@ class JobMachine(RuleBasedStateMachine):
     def checkpoint(self, back):
         lease = self.lease(back)
         now = self.clock()
-        if self.write(lease, lambda it: it.jobs.save_checkpoint(lease, "key", {}, now)):
+        if self.write(lease, lambda it: it.jobs.save_checkpoint(lease, "key", {}, now, used_ms=1)):
             self.model[lease.job_id]["lost"] = 0
 
     @rule(back=BACK, status=st.sampled_from([it for it in JobStatus if it.is_final]))

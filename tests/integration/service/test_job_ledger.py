@@ -130,7 +130,7 @@ def test_who_slept_changes_nothing(database, organization_id, clock, owner):
     for write in (
         lambda jobs: jobs.heartbeat(old, clock(), LEASE),
         lambda jobs: jobs.record(old, [Told("step", {})], clock(), progress={"step": 9}),
-        lambda jobs: jobs.save_checkpoint(old, "key", {}, clock()),
+        lambda jobs: jobs.save_checkpoint(old, "key", {}, clock(), used_ms=1),
         lambda jobs: jobs.finish(old, JobStatus.SUCCEEDED, clock()),
         lambda jobs: jobs.hand_back(old, clock(), reason="drain"),
         lambda jobs: jobs.read(old),
@@ -170,7 +170,9 @@ def test_a_job_that_gets_on_may_lose_more_workers(database, organization_id, clo
     for number in range(1, 8):
         lease = claim(database, clock).lease
         with database.transaction() as transaction:
-            transaction.jobs.save_checkpoint(lease, f"c{number}", {"step": number}, clock())
+            transaction.jobs.save_checkpoint(
+                lease, f"c{number}", {"step": number}, clock(), used_ms=number
+            )
         (after,) = lapse(database, clock)
         assert (after.status, after.lost_attempts) == (JobStatus.QUEUED, 1)
         assert after.checkpoint_key == f"c{number}"

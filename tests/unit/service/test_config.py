@@ -26,7 +26,7 @@ def test_a_plain_name_counts_and_ours_wins(name):
 
 
 def test_other_plain_names_are_not_ours():
-    assert read_config({"PORT": "9"}).port == 8000
+    assert read_config({"PORT": "9"}).port == 8080
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,8 @@ class Job:
     phase: str | None = None
     progress: JsonObject | None = None
     checkpoint_key: str | None = None
+    used_ms: int = 0
+    """Milliseconds of paid work that are kept: up to the last checkpoint, or to the end."""
     event_count: int = 0
     error: JobError | None = None
     started_at: datetime | None = None

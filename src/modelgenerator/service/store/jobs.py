@@ -158,26 +158,39 @@ class JobLedger:
             _tell(self._connection, job.id, one.name, one.data, now)
         return self._held(lease)
 
-    def save_checkpoint(self, lease: Lease, key: str, data: JsonObject, now: datetime) -> None:
+    def save_checkpoint(
+        self, lease: Lease, key: str, data: JsonObject, now: datetime, *, used_ms: int
+    ) -> None:
         """The next attempt goes on from the file at `key`; earlier losses are forgiven.
+
+        `used_ms` of work, in all attempts together, are kept in it.
 
         Raises:
             LeaseLost: another attempt has begun, or the job has ended.
         """
-        self._change_held(lease, checkpoint_key=key, lost_attempts=0)
+        self._change_held(lease, checkpoint_key=key, lost_attempts=0, used_ms=used_ms)
         _tell(self._connection, lease.job_id, EventName.CHECKPOINT_SAVED, data, now)
 
     def finish(
-        self, lease: Lease, status: JobStatus, now: datetime, *, error: JobError | None = None
+        self,
+        lease: Lease,
+        status: JobStatus,
+        now: datetime,
+        *,
+        error: JobError | None = None,
+        used_ms: int | None = None,
     ) -> Job:
-        """End the job, once and for all.
+        """End the job, once and for all; `used_ms` of work were done in all attempts together.
 
         Raises:
             LeaseLost: another attempt has begun, or the job has ended.
         """
         assert status.is_final, "a job ends in a status that nothing follows"
         assert (error is not None) == (status is JobStatus.FAILED), "what failed says why"
-        return _end(self._connection, self._held(lease), status, error, now)
+        job = self._held(lease)
+        if used_ms is not None:
+            _change(self._connection, job.id, used_ms=used_ms)
+        return _end(self._connection, job, status, error, now)
 
     def hand_back(
         self, lease: Lease, now: datetime, *, reason: str, not_before: datetime | None = None

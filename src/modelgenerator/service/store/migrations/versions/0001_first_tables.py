@@ -174,6 +174,7 @@ def upgrade() -> None:
         sa.Column("phase", sa.Text(), nullable=True),
         sa.Column("progress", JSON, nullable=True),
         sa.Column("checkpoint_key", sa.Text(), nullable=True),
+        sa.Column("used_ms", sa.BigInteger(), nullable=False),
         sa.Column("event_count", sa.BigInteger(), nullable=False),
         sa.Column("error", JSON, nullable=True),
         sa.Column("started_at", INSTANT, nullable=True),

@@ -1,0 +1,1 @@
+"""Work that runs elsewhere: what a job does, who runs it, and who watches."""

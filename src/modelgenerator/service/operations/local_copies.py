@@ -1,0 +1,65 @@
+"""The pictures of a dataset as files on this machine, for the library to read.
+
+In: pictures with their storage keys, and the dataset's room.  Out: a `PhotoSource`, in which they
+have the names that a person gave, and captions and masks lie beside them.  What is there already is
+not fetched again.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from uuid import uuid4
+
+from modelgenerator.datasets.sources import Folder, FolderFile
+from modelgenerator.service.records.datasets import SnapshotPicture
+from modelgenerator.service.store.files import Files
+
+
+def local_source(files: Files, pictures: Sequence[SnapshotPicture], room: Path) -> Folder:
+    """All of `pictures`, in their order; labels are one of a kind within a dataset.
+
+    Raises:
+        NotFound, StorageUnreachable: a picture cannot be had.
+        FileDamaged: a stored file is not what was stored.
+    """
+    folder = room / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = (file for picture in pictures for file in _files_of(picture, files, folder))
+    return Folder(folder, tuple(found), ())
+
+
+def _files_of(picture: SnapshotPicture, files: Files, folder: Path) -> Iterator[FolderFile]:
+    stem = PurePosixPath(picture.label).stem
+    yield _named(picture.label, _copy(files, picture.storage_key, folder, picture.sha256))
+    if picture.caption:
+        yield _named(f"{stem}.txt", _text(picture.caption, folder))
+    if picture.mask_key:
+        yield _named(f"{stem}.mask.png", _copy(files, picture.mask_key, folder, None))
+
+
+def _named(name: str, path: Path) -> FolderFile:
+    return FolderFile(name, path, path.stat().st_size)
+
+
+def _copy(files: Files, key: str, folder: Path, sha256: str | None) -> Path:
+    """The file at `key`, which never changes, under the last part of its key."""
+    path = folder / key.rpartition("/")[2]
+    if not path.exists():
+        fresh = folder / f".{uuid4().hex}"
+        if sha256 is None:
+            fresh.write_bytes(files.read(key))
+        else:
+            files.download(key, fresh, sha256=sha256)
+        fresh.replace(path)
+    return path
+
+
+def _text(words: str, folder: Path) -> Path:
+    """A caption; named by what it says, so that another caption is another file."""
+    content = words.encode("utf-8", "surrogatepass")
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}.txt"
+    if not path.exists():
+        fresh = folder / f".{uuid4().hex}"
+        fresh.write_bytes(content)
+        fresh.replace(path)
+    return path

@@ -1,0 +1,43 @@
+"""That something happened, told within this process, so that nobody has to look all the time.
+
+In: a job's id from whoever wrote its events, or that there is new work.  Out: an end to waiting.
+What happened is in the database: news may be missed (another process wrote it), so every wait ends
+by itself too.
+"""
+
+import threading
+from uuid import UUID
+
+
+class News:
+    """One for a process; any thread may tell, any thread may wait."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._told: dict[UUID, int] = {}
+        self._work = threading.Event()
+
+    def tell(self, job_id: UUID) -> None:
+        """The job has new events."""
+        with self._changed:
+            self._told[job_id] = self._told.get(job_id, 0) + 1
+            self._changed.notify_all()
+
+    def forget(self, job_id: UUID) -> None:
+        """The job has ended and its watchers have been told."""
+        with self._changed:
+            self._told.pop(job_id, None)
+            self._changed.notify_all()
+
+    def count(self, job_id: UUID) -> int:
+        """How often something was told of the job: when it differs, there is something to read."""
+        return self._told.get(job_id, 0)
+
+    def work_came(self) -> None:
+        """There may be a job to claim, or a run to carry on."""
+        self._work.set()
+
+    def wait_for_work(self, seconds: float) -> None:
+        """Until work came, or `seconds` at most."""
+        self._work.wait(seconds)
+        self._work.clear()

@@ -1,0 +1,26 @@
+"""What follows when a job has ended, in the transaction in which it ends.
+
+In: the job as it is after its end, and what its body left.  Out: records: a trained model, a
+charge, the next step of a run, messages to be sent.  Whoever ends a job, a worker, a cancel, the
+sweeper or a refused start, calls `record_end` once, in the same transaction.
+"""
+
+from collections.abc import Callable, Mapping
+
+from modelgenerator.service.operations.service import Service
+from modelgenerator.service.records.jobs import Job, JobKind
+from modelgenerator.service.records.trainings import JsonObject
+from modelgenerator.service.store.transaction import Transaction
+
+WhenEnded = Callable[[Service, Transaction, Job, JsonObject | None], None]
+
+_WHEN_ENDED: Mapping[JobKind, WhenEnded] = {}
+
+
+def record_end(
+    service: Service, transaction: Transaction, job: Job, result: JsonObject | None
+) -> None:
+    """Write down all that follows from the end of `job`; `result` is there when it succeeded."""
+    assert job.status.is_final, "it has ended"
+    if (when_ended := _WHEN_ENDED.get(job.kind)) is not None:
+        when_ended(service, transaction, job, result)

@@ -1,0 +1,80 @@
+"""What every operation needs: the deployment, opened once.
+
+In: a config.  Out: a `Service` with everything that is ready to use.  Who asks is not known here:
+that is a `Caller`.
+"""
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+from modelgenerator.datasets.workers import Workers
+from modelgenerator.service.config import ServiceConfig
+from modelgenerator.service.operations.news import News
+from modelgenerator.service.records.clock import Clock, system_clock
+from modelgenerator.service.store.database import Database
+from modelgenerator.service.store.files import Files
+from modelgenerator.service.store.links import LinkSigner
+from modelgenerator.service.store.opening import open_database, open_files, signing_secret
+from modelgenerator.training.free_memory import free_memory
+from modelgenerator.training.plan import DeviceFacts
+
+
+def cpu_facts() -> DeviceFacts:
+    """This machine without a GPU."""
+    return DeviceFacts(kind="cpu", has_bf16=False, free_bytes=free_memory())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """One deployment, opened."""
+
+    config: ServiceConfig
+    database: Database
+    files: Files
+    links: LinkSigner
+    clock: Clock
+    photo_workers: Workers
+    """Decode strangers' photos; for one caller at a time, who holds `photo_turn`."""
+    news: News
+    photo_turn: threading.Lock = field(default_factory=threading.Lock)
+    device: Callable[[], DeviceFacts] = field(default=cpu_facts)
+    """What a training would run on."""
+
+    def dataset_room(self, organization_id: UUID, dataset_id: UUID) -> Path:
+        """The folder on this machine for everything that is derived from a dataset's pictures.
+
+        Local copies, what was seen in them, previews, encoded pictures.  All of it can be made
+        again, and all of it goes when the dataset goes.
+        """
+        rooms = self.config.data_dir.absolute() / "derived"
+        return rooms / organization_id.hex / dataset_id.hex
+
+
+@contextmanager
+def opened(config: ServiceConfig, clock: Clock = system_clock) -> Generator[Service, None, None]:
+    """The deployment that `config` describes, until the block ends.
+
+    Raises:
+        InvalidSettings, DatabaseTooNew, StoreBusy, StorageUnreachable: see `store.opening`.
+    """
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    links = LinkSigner([signing_secret(config)])
+    database = open_database(config)
+    try:
+        files = open_files(config, links, clock)
+        with Workers() as workers:
+            yield Service(
+                config=config,
+                database=database,
+                files=files,
+                links=links,
+                clock=clock,
+                photo_workers=workers,
+                news=News(),
+            )
+    finally:
+        database.close()

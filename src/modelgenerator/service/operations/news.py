@@ -37,7 +37,8 @@ class News:
         """There may be a job to claim, or a run to carry on."""
         self._work.set()
 
-    def wait_for_work(self, seconds: float) -> None:
-        """Until work came, or `seconds` at most."""
-        self._work.wait(seconds)
+    def wait_for_work(self, seconds: float) -> bool:
+        """Until work came, or `seconds` at most; whether it came."""
+        came = self._work.wait(seconds)
         self._work.clear()
+        return came

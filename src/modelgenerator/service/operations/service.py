@@ -13,6 +13,7 @@ from uuid import UUID
 
 from modelgenerator.datasets.workers import Workers
 from modelgenerator.service.config import ServiceConfig
+from modelgenerator.service.operations.local_copies import dataset_room
 from modelgenerator.service.operations.news import News
 from modelgenerator.service.records.clock import Clock, system_clock
 from modelgenerator.service.store.database import Database
@@ -45,13 +46,8 @@ class Service:
     """What a training would run on."""
 
     def dataset_room(self, organization_id: UUID, dataset_id: UUID) -> Path:
-        """The folder on this machine for everything that is derived from a dataset's pictures.
-
-        Local copies, what was seen in them, previews, encoded pictures.  All of it can be made
-        again, and all of it goes when the dataset goes.
-        """
-        rooms = self.config.data_dir.absolute() / "derived"
-        return rooms / organization_id.hex / dataset_id.hex
+        """The folder on this machine for everything that is derived from a dataset's pictures."""
+        return dataset_room(self.config.data_dir, organization_id, dataset_id)
 
 
 @contextmanager

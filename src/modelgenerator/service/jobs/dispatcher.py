@@ -143,8 +143,8 @@ class Dispatcher:
             _LOG.exception("What job %s said could not be kept", following.job.id)
             self._guarded(partial(self._lose, following, error))
         else:
-            if following.has_ended:
-                self._tidy(following)
+            if following.has_succeeded:
+                self._guarded(partial(self._tidy, following.job))
 
     def _watch(self, following: Following, funds: Funds) -> None:
         """Whatever may be a reason to end it."""
@@ -171,12 +171,11 @@ class Dispatcher:
             most = self._service.config.lost_attempts
             following.give_up(faults.failed(error).error, most_lost=most)
 
-    def _tidy(self, following: Following) -> None:
-        """What is needed no more once a training has succeeded."""
-        if following.job.kind is not JobKind.TRAIN or not following.has_succeeded:
-            return
-        prefix = TrainSpec.from_json(following.job.spec).storage_prefix
-        self._guarded(partial(forget_checkpoints, self._service.files, prefix))
+    def _tidy(self, job: Job) -> None:
+        """What is needed no more once it has succeeded."""
+        if job.kind is JobKind.TRAIN:
+            prefix = TrainSpec.from_json(job.spec).storage_prefix
+            forget_checkpoints(self._service.files, prefix)
 
     # --- leases, and what people asked
 

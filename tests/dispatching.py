@@ -15,8 +15,10 @@ from modelgenerator.service.jobs.dispatcher import Dispatcher
 from modelgenerator.service.jobs.executors.executor import Executor
 from modelgenerator.service.operations.news import News
 from modelgenerator.service.operations.service import Service
+from modelgenerator.service.records.generations import Inference
+from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.job_specs import TrainSpec
-from modelgenerator.service.records.jobs import Job, JobEvent
+from modelgenerator.service.records.jobs import Job, JobEvent, JobKind
 from modelgenerator.service.store.database import Database
 from modelgenerator.service.store.folder import FolderFiles
 from modelgenerator.service.store.links import LinkSigner
@@ -72,7 +74,7 @@ class Dispatching:
     service: Service
     clock: SetClock
     timer: Timer
-    executor: MemoryExecutor = field(default_factory=MemoryExecutor)
+    executor: Any = field(default_factory=MemoryExecutor)
 
     def __post_init__(self) -> None:
         self.dispatcher = self.another(self.executor)
@@ -90,6 +92,24 @@ class Dispatching:
             if hold is not None:
                 ledger = Ledger(mine.accounts, self.clock())
                 ledger.hold(job.hold_key, hold, job_id=job.id)
+        return job
+
+    def queued_drawing(self, organization_id: UUID, **changes: Any) -> Job:
+        """A job that draws, with the record of what it draws for."""
+        id = new_id(self.clock())
+        job = self.queued(organization_id, kind=JobKind.GENERATE, target_id=id, **changes)
+        inference = Inference(
+            id=id,
+            organization_id=organization_id,
+            base_model="modelgenerator/creatures",
+            trained_model_id=None,
+            images=(),
+            job_id=job.id,
+            flow_run_id=None,
+            created_at=self.clock(),
+        )
+        with self.service.database.transaction() as transaction:
+            transaction.of(organization_id).inferences.add(inference)
         return job
 
     def running(self, organization_id: UUID, **changes: Any) -> tuple[Job, MemoryJob]:

@@ -1,7 +1,6 @@
 """The dispatcher between a real database and jobs that say what a test lets them say."""
 
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from tests.dispatching import Dispatching, Timer, a_service
@@ -381,8 +380,8 @@ def test_the_hold_is_still_there_when_the_end_is_followed_up(here, organization_
         assert entry.amount == -30_000
 
 
-def test_pictures_are_written_down_as_they_come(here, an_inference):
-    job = an_inference
+def test_pictures_are_written_down_as_they_come(here, organization_id):
+    job = here.queued_drawing(organization_id)
     here.dispatcher.turn(work_came=True)
     here.executor.last.says(PictureStored(drawn(0)))
     here.turn(1)
@@ -396,26 +395,3 @@ def test_pictures_are_written_down_as_they_come(here, an_inference):
         pictures = transaction.of(job.organization_id).generated_pictures.all()
     assert [picture.position for picture in pictures] == [0, 1]
     assert here.told(job).count("picture") == 3
-
-
-@pytest.fixture
-def an_inference(here: Dispatching, organization_id: UUID) -> Job:
-    """A job that draws, with the record of what it draws for."""
-    from modelgenerator.service.records.generations import Inference
-    from modelgenerator.service.records.ids import new_id
-
-    id = new_id(here.clock())
-    job = here.queued(organization_id, kind=JobKind.GENERATE, target_id=id)
-    inference = Inference(
-        id=id,
-        organization_id=organization_id,
-        base_model="modelgenerator/creatures",
-        trained_model_id=None,
-        images=(),
-        job_id=job.id,
-        flow_run_id=None,
-        created_at=here.clock(),
-    )
-    with here.service.database.transaction() as transaction:
-        transaction.of(organization_id).inferences.add(inference)
-    return job

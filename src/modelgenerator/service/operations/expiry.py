@@ -9,11 +9,10 @@ from datetime import timedelta
 
 from modelgenerator.service.operations.removals import finish_removal
 from modelgenerator.service.operations.service import Service
-from modelgenerator.service.records.job_specs import GenerateSpec, StoredLora
-from modelgenerator.service.records.jobs import JobKind, JobStatus
+from modelgenerator.service.operations.trained_models import is_drawn_with
+from modelgenerator.service.records.job_specs import StoredLora
 from modelgenerator.service.records.trainings import TrainedModel
 from modelgenerator.service.store.keys import organization_key
-from modelgenerator.service.store.transaction import OrganizationStore
 
 KEYS_ARE_KEPT = timedelta(hours=24)
 _SHOWN = (".png", ".jpg", ".jpeg", ".webp")
@@ -43,24 +42,11 @@ def expire_models(service: Service) -> int:
         gone = [
             model
             for model in expired
-            if not _is_needed(transaction.of(model.organization_id), model)
+            if not is_drawn_with(transaction.of(model.organization_id), model.training_id)
         ]
     for model in gone:
         _delete_weights(service, model)
     return len(gone)
-
-
-def _is_needed(store: OrganizationStore, model: TrainedModel) -> bool:
-    unfinished = [
-        job
-        for status in (JobStatus.QUEUED, JobStatus.RUNNING)
-        for job in store.jobs.all(kind=JobKind.GENERATE, status=status)
-    ]
-    return any(
-        picture.lora is not None and picture.lora.training_id == model.training_id
-        for job in unfinished
-        for picture in GenerateSpec.from_json(job.spec).pictures
-    )
 
 
 def _delete_weights(service: Service, model: TrainedModel) -> None:

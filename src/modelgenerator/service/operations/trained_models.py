@@ -24,7 +24,8 @@ from modelgenerator.service.operations.removals import finish_removal, receipt_f
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.trainings import training_prefix
 from modelgenerator.service.records.deletions import DeletionReceipt
-from modelgenerator.service.records.job_specs import StoredLora
+from modelgenerator.service.records.job_specs import GenerateSpec, StoredLora
+from modelgenerator.service.records.jobs import JobKind, JobStatus
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import TrainedModel, Training
 from modelgenerator.service.store.transaction import OrganizationStore
@@ -129,7 +130,7 @@ def delete_training(
 
     Raises:
         NotFound: there is none.
-        StillInUse: it still runs, and `cancel` was not said.
+        StillInUse: it still runs, and `cancel` was not said; or pictures are drawn with it.
     """
     caller.require(Role.MEMBER)
     with service.database.transaction() as transaction:
@@ -141,11 +142,29 @@ def delete_training(
             raise StillInUse(
                 f"The training is {job.status}.", hint="Cancel it first, or say ?cancel=true."
             )
+        if is_drawn_with(store, id):
+            raise StillInUse(
+                "Pictures are being drawn with its model.", hint="Wait for them, or cancel them."
+            )
         receipt = _forget(service, store, training)
         if not job.status.is_final:
             ask_to_end(service, transaction, store, job.id)
     service.news.tell(training.job_id)
     return finish_removal(service, receipt)
+
+
+def is_drawn_with(store: OrganizationStore, training_id: UUID) -> bool:
+    """Whether an inference that has not ended was promised the model of this training."""
+    unfinished = [
+        job
+        for status in (JobStatus.QUEUED, JobStatus.RUNNING)
+        for job in store.jobs.all(kind=JobKind.GENERATE, status=status)
+    ]
+    return any(
+        picture.lora is not None and picture.lora.training_id == training_id
+        for job in unfinished
+        for picture in GenerateSpec.from_json(job.spec).pictures
+    )
 
 
 def _forget(service: Service, store: OrganizationStore, training: Training) -> DeletionReceipt:

@@ -1,8 +1,9 @@
 """Subjects, datasets, their pictures, and the snapshots that trainings work on."""
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import UniqueConstraint, func, select
+from sqlalchemy import Connection, Index, UniqueConstraint, func, select
 
 from modelgenerator.service.records.datasets import (
     Dataset,
@@ -13,7 +14,7 @@ from modelgenerator.service.records.datasets import (
 from modelgenerator.service.store.columns import belongs_to, kind_of, refers_to
 from modelgenerator.service.store.scoped import OrganizationScope, Records
 
-DATASETS = kind_of(Dataset, "datasets", called="dataset")
+DATASETS = kind_of(Dataset, "datasets", Index(None, "expires_at"), called="dataset")
 SUBJECTS = kind_of(
     Subject,
     "subjects",
@@ -53,3 +54,15 @@ class Pictures(Records[DatasetPicture]):
         last = select(func.max(self._columns.position)).where(self._where(dataset_id=dataset_id))
         position = self._connection.execute(last).scalar_one()
         return 0 if position is None else position + 1
+
+
+def expired_datasets(connection: Connection, now: datetime, limit: int) -> list[Dataset]:
+    """Datasets of all organizations that nobody took in time, the oldest first."""
+    columns = DATASETS.table.columns
+    query = (
+        select(DATASETS.table)
+        .where(columns.expires_at <= now)
+        .order_by(columns.expires_at)
+        .limit(limit)
+    )
+    return [DATASETS.read(row) for row in connection.execute(query)]

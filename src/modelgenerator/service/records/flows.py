@@ -54,8 +54,9 @@ class FlowVersion:
     flow_id: UUID
     number: int
     definition: JsonObject
-    source: str | None
-    """The text that it was written in, with its comments; absent: it came as JSON."""
+    source: str
+    """The text that it was written in: its comments, and the order of a form's questions, which a
+    database does not keep."""
     created_at: datetime
 
 

@@ -321,7 +321,7 @@ def upgrade() -> None:
         sa.Column("flow_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("definition", JSON, nullable=False),
-        sa.Column("source", sa.Text(), nullable=True),
+        sa.Column("source", sa.Text(), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.ForeignKeyConstraint(
             ["flow_id"], ["flows.id"], name="fk_flow_versions_flow_id", ondelete="CASCADE"

@@ -339,6 +339,20 @@ def doctor() -> None:
     command.run()
 
 
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder; it can be served afterwards.")],
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="As for serve [MODELGENERATOR_DATA_DIR or modelgenerator-data]."),
+    ] = None,
+) -> None:
+    """Copy everything that the service keeps, while it runs or not."""
+    from modelgenerator.cli import backup as command
+
+    command.run(folder, data_dir=data_dir)
+
+
 class LoraLayout(StrEnum):
     """Of the files that `lora convert` writes."""
 

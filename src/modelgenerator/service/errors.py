@@ -26,6 +26,7 @@
 `code` is the class's name in camelCase, `field` the value it is about, `hint` what to do next.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -51,6 +52,11 @@ class ServiceError(ModelGeneratorError):
     def retry_after(self) -> timedelta | None:
         """When to ask again, for errors that pass by themselves."""
         return None
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What a program may want to know beside the sentence, by camelCase names."""
+        return {}
 
 
 class InvalidValue(ServiceError):
@@ -79,6 +85,11 @@ class InsufficientFunds(ServiceError):
         )
         self.needed = needed
         self.present = present
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """Both amounts."""
+        return {"needed": self.needed, "present": self.present}
 
 
 class Forbidden(ServiceError):
@@ -137,6 +148,11 @@ class ModelExpired(ServiceError):
             hint="Train again with the same settings; extend the next one before it expires.",
         )
         self.expired_at = expired_at
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """When."""
+        return {"expiredAt": self.expired_at.isoformat()}
 
 
 class TooLarge(ServiceError):

@@ -16,6 +16,7 @@ class News:
         self._changed = threading.Condition()
         self._told: dict[UUID, int] = {}
         self._work = threading.Event()
+        self.is_closing = False
 
     def tell(self, job_id: UUID) -> None:
         """The job has new events."""
@@ -32,6 +33,13 @@ class News:
     def count(self, job_id: UUID) -> int:
         """How often something was told of the job: when it differs, there is something to read."""
         return self._told.get(job_id, 0)
+
+    def close(self) -> None:
+        """This process is about to end: nobody should wait any more."""
+        self.is_closing = True
+        self._work.set()
+        with self._changed:
+            self._changed.notify_all()
 
     def work_came(self) -> None:
         """There may be a job to claim, or a run to carry on."""

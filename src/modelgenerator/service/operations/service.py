@@ -8,11 +8,13 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 from modelgenerator.datasets.workers import Workers
 from modelgenerator.service.config import ServiceConfig
+from modelgenerator.service.operations.attempts import Attempts
 from modelgenerator.service.operations.news import News
 from modelgenerator.service.records.clock import Clock, system_clock
 from modelgenerator.service.store.database import Database
@@ -43,6 +45,11 @@ class Service:
     photo_turn: threading.Lock = field(default_factory=threading.Lock)
     device: Callable[[], DeviceFacts] = field(default=cpu_facts)
     """What a training would run on."""
+    attempts_by_address: Attempts = field(
+        default_factory=lambda: Attempts(60, timedelta(minutes=15))
+    )
+    """To sign in."""
+    attempts_by_email: Attempts = field(default_factory=lambda: Attempts(10, timedelta(minutes=15)))
 
     def dataset_room(self, organization_id: UUID, dataset_id: UUID) -> Path:
         """The folder on this machine for everything that is derived from a dataset's pictures.

@@ -136,6 +136,16 @@ class Files(ABC):
         with told_apart(checked_key(key)):
             return obstore.head(self._store, key)["size"]
 
+    def answers(self) -> bool:
+        """Whether the storage can be asked anything."""
+        try:
+            self.size("a-file-that-is-never-there")
+        except StorageUnreachable:
+            return False
+        except NotFound:
+            pass
+        return True
+
     def keys(self, prefix: str) -> Iterator[str]:
         """The files below a key: `organizations/ab` does not find those of `organizations/abc`."""
         with told_apart(checked_key(prefix)):

@@ -81,6 +81,12 @@ class Identities:
         """The person with this address, however it is written."""
         return self._one(USERS, email=email.strip().lower())
 
+    def replace_user(self, user: User) -> None:
+        """Remember `user` in place of the one with his id."""
+        table = USERS.table
+        this = update(table).where(table.columns.id == user.id)
+        self._connection.execute(this.values(USERS.row(user)))
+
     def memberships(self, user_id: UUID) -> list[Member]:
         """The organizations that a person belongs to, the oldest membership first."""
         table = MEMBERS.table

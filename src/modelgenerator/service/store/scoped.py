@@ -138,6 +138,11 @@ class Records(Unchanging[R]):
         row = self._connection.execute(query).first()
         return self._there(None if row is None else self._kind.read(row), id)
 
+    def all_locked(self, **equal: object) -> list[R]:
+        """As `all`, and nobody else changes them until this transaction ends."""
+        query = self._select(**equal).order_by(self._columns.id).with_for_update()
+        return [self._kind.read(row) for row in self._connection.execute(query)]
+
     def replace(self, record: R) -> None:
         """Remember `record` in place of the one with its id.
 

@@ -7,7 +7,7 @@ name, because it finds out whose request it is or works for all, is named one by
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from modelgenerator.service.records.datasets import Dataset, DatasetSnapshot, Subject
 from modelgenerator.service.records.deletions import DeletionReceipt
@@ -27,6 +27,7 @@ from modelgenerator.service.store import (
     webhooks,
 )
 from modelgenerator.service.store.accounts import Accounts
+from modelgenerator.service.store.counts import LedgerCounts, ledger_counts
 from modelgenerator.service.store.jobs import JobLedger, OrganizationJobs
 from modelgenerator.service.store.scoped import OrganizationScope, Records, Unchanging
 
@@ -112,6 +113,18 @@ class Transaction:
     def unfinished_deletions(self) -> list[DeletionReceipt]:
         """Receipts of all organizations whose files are not known to be gone."""
         return deletions.unfinished_deletions(self._connection)
+
+    def counts(self) -> LedgerCounts:
+        """How much there is of what."""
+        return ledger_counts(self._connection)
+
+    def answers(self) -> None:
+        """Ask the database for nothing, to see whether it answers.
+
+        Raises:
+            StoreBusy: it does not.
+        """
+        self._connection.execute(select(1))
 
     def forget_idempotency_keys(self, before: datetime) -> int:
         """Delete the keys of all organizations that were first shown before then; how many."""

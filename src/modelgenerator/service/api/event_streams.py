@@ -1,0 +1,97 @@
+"""What a job tells, as it tells it: server-sent events that a reader can take up again.
+
+In: how to read what comes after a number.  Out: events whose ids are those numbers; the last one
+ends the stream.  A reader that was cut off names the last id that it saw and misses nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Header
+from fastapi.sse import ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from modelgenerator.service.errors import InvalidValue
+from modelgenerator.service.operations.callers import Caller
+from modelgenerator.service.operations.service import Service
+from modelgenerator.service.records.jobs import JobEvent
+
+_GLANCE_SECONDS = 0.2
+"""Between two looks at this process's news, which cost nothing."""
+_LOOK_SECONDS = 2.0
+"""Between two looks into the database when there is no news: another process may have written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event of a stream."""
+
+    number: int
+    name: str
+    data: object
+    is_final: bool
+
+
+Read = Callable[[int], Sequence[Told]]
+"""What comes after event number N; in a thread."""
+
+
+def _last_event_id(
+    last_event_id: Annotated[
+        str | None, Header(description="Go on after this event; absent: from the beginning.")
+    ] = None,
+) -> int:
+    if last_event_id is None or last_event_id == "":
+        return 0
+    if last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 16:
+        return int(last_event_id)
+    raise InvalidValue("Last-Event-ID is a number that an event had.", field="Last-Event-ID")
+
+
+LastEventId = Annotated[int, Depends(_last_event_id)]
+
+
+def events_of_job(service: Service, caller: Caller, job_id: UUID) -> Read:
+    """How to read what a job of the caller's organization tells."""
+
+    def read(after: int) -> Sequence[Told]:
+        with service.database.reading() as transaction:
+            jobs = transaction.of(caller.organization_id).jobs
+            return [_told(event) for event in jobs.events_after(job_id, after)]
+
+    return read
+
+
+async def stream(
+    service: Service, watched: UUID, read: Read, after: int
+) -> AsyncIterator[ServerSentEvent]:
+    """Everything after event number `after`, until the last one or until this server ends."""
+    while True:
+        count = service.news.count(watched)
+        told = await run_in_threadpool(read, after)
+        for one in told:
+            after = one.number
+            yield ServerSentEvent(id=str(one.number), event=one.name, data=one.data)
+            if one.is_final:
+                return
+        if not told and not await _news(service, watched, count):
+            return
+
+
+async def _news(service: Service, watched: UUID, count: int) -> bool:
+    """Wait for something to read; whether to go on."""
+    give_up = time.monotonic() + _LOOK_SECONDS
+    while time.monotonic() < give_up and service.news.count(watched) == count:
+        if service.news.is_closing:
+            return False
+        await asyncio.sleep(_GLANCE_SECONDS)
+    return True
+
+
+def _told(event: JobEvent) -> Told:
+    data = {**event.data, "attempt": event.attempt, "at": event.created_at.isoformat()}
+    return Told(event.sequence, event.name, data, event.is_final)

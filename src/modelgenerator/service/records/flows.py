@@ -130,7 +130,6 @@ class RunEventName(StrEnum):
     QUEUED = "queued"
     STEP_STARTED = "stepStarted"
     STEP_FINISHED = "stepFinished"
-    CANCEL_REQUESTED = "cancelRequested"
     RESUMED = "resumed"
     FINISHED = "finished"
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from modelgenerator.flows.json_schema import flow_schema
 from modelgenerator.settings import ImageSettings, TrainingSettings
 
 router = APIRouter(prefix="/v1/schemas", tags=["schemas"])
@@ -13,6 +14,12 @@ router = APIRouter(prefix="/v1/schemas", tags=["schemas"])
 def settings_schema() -> dict[str, Any]:
     """What a training can be told: every name with its range, default and sentence."""
     return TrainingSettings.model_json_schema(by_alias=True)
+
+
+@router.get("/flow.json")
+def definition_schema() -> dict[str, Any]:
+    """What a flow's definition may say."""
+    return flow_schema()
 
 
 @router.get("/image.json")

@@ -1,0 +1,117 @@
+"""The real server in a process of its own, to be asked, killed and started again."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+
+READY_SECONDS = 90
+
+
+@dataclass
+class Server:
+    """`modelgenerator serve` on one data folder; the key of its first start is kept."""
+
+    data_dir: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    key: str = ""
+    said: str = ""
+    """What it printed since it was started last."""
+    process: "subprocess.Popen[str] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start, and wait until it is ready."""
+        assert self.process is None
+        command = [Path(sys.executable).with_name("modelgenerator"), "serve", "--port", str(self.port)]
+        self.said = ""
+        with (self.data_dir.parent / "server.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [*command, "--data-dir", str(self.data_dir)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, **self.environment},
+            )
+        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        self._wait_until_ready()
+
+    def _listen(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.said += line
+
+    def _wait_until_ready(self) -> None:
+        give_up = time.monotonic() + READY_SECONDS
+        while time.monotonic() < give_up:
+            assert self.process is not None
+            assert self.process.poll() is None, self._log()
+            if found := re.search(r"serves at http://127\.0\.0\.1:(\d+)", self.said):
+                self.port = int(found.group(1))
+                if shown := re.search(r"API key\s+(\S+)", self.said):
+                    self.key = shown.group(1)
+                try:
+                    if httpx.get(f"{self.url}/readyz").status_code == 200 and self.key:
+                        return
+                except httpx.TransportError:
+                    pass
+            time.sleep(0.05)
+        raise AssertionError(f"the server is not ready: {self.said}\n{self._log()}")
+
+    def _log(self) -> str:
+        return (self.data_dir.parent / "server.log").read_text()[-5_000:]
+
+    @contextmanager
+    def http(self, key: str | None = None) -> Generator[httpx.Client, None, None]:
+        """Somebody who asks it."""
+        headers = {"Authorization": f"Bearer {key or self.key}"}
+        with httpx.Client(base_url=self.url, headers=headers, timeout=60) as client:
+            yield client
+
+    def children(self) -> list[psutil.Process]:
+        """The processes that run jobs and look at photos."""
+        assert self.process is not None
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def kill(self) -> None:
+        """As the kernel does it when memory runs out."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """As an operator does it; the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> int:
+        assert self.process is not None
+        process, self.process = self.process, None
+        process.send_signal(number)
+        return process.wait(timeout=90)
+
+
+@contextmanager
+def server(folder: Path, **environment: str) -> Generator[Server, None, None]:
+    """A server on a new data folder, which ends with the block."""
+    it = Server(folder / "data", environment)
+    it.start()
+    try:
+        yield it
+    finally:
+        if it.process is not None:
+            it.kill()

@@ -7,7 +7,7 @@ steps are begun by `carrying_on`; how they end is in `run_steps`.
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from modelgenerator.flows.definition import StepType
+from modelgenerator.flows.definition import StepType, flow_of
 from modelgenerator.service.billing.prices import flow_run_charge
 from modelgenerator.service.errors import AlreadyFinished, Conflict
 from modelgenerator.service.operations.callers import Caller, earlier_answer, remember
@@ -53,6 +53,11 @@ class SeenRun:
     steps: tuple[SeenStep, ...]
     cost: int
     """Microdollars that were taken for it so far."""
+
+    @property
+    def ui(self) -> JsonObject:
+        """How the flow wants its results shown."""
+        return flow_of(self.version.definition).ui
 
 
 def start_run(service: Service, caller: Caller, flow_id: UUID, given: JsonObject) -> UUID:

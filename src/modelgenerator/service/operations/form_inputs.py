@@ -52,6 +52,18 @@ def texts_in(value: object) -> Iterator[str]:
             yield from texts_in(each)
 
 
+def with_texts(value: object, become: Mapping[str, str]) -> object:
+    """A copy of a value of JSON in which every text that `become` knows is another."""
+    if isinstance(value, str):
+        return become.get(value, value)
+    if isinstance(value, Mapping):
+        members = cast(Mapping[str, object], value)
+        return {name: with_texts(each, become) for name, each in members.items()}
+    if isinstance(value, list):
+        return [with_texts(each, become) for each in cast(list[object], value)]
+    return value
+
+
 def ids_in(value: object) -> frozenset[UUID]:
     """Every text in a value of JSON that is an id."""
     return frozenset(id for id in map(id_of, texts_in(value)) if id is not None)

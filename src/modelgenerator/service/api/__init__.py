@@ -2,7 +2,25 @@
 
 from fastapi import APIRouter
 
-from modelgenerator.service.api import health, schemas, stored_files
+from modelgenerator.service.api import (
+    health,
+    inference_packs,
+    inferences,
+    organization,
+    schemas,
+    stored_files,
+    trainings,
+    webhooks,
+)
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, schemas.router, stored_files.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    trainings.router,
+    inferences.router,
+    inference_packs.router,
+    organization.router,
+    webhooks.router,
+    health.router,
+    schemas.router,
+    stored_files.router,
+)
 """Every resource, in the order in which /docs shows them."""

@@ -96,9 +96,7 @@ def work(here: Serving, *kinds: JobKind, used_ms: int = 90_000) -> Job:
     return succeed(here, job, used_ms=used_ms)
 
 
-def succeed(
-    here: Serving, job: Job, *, used_ms: int = 90_000, objects: object = None
-) -> Job:
+def succeed(here: Serving, job: Job, *, used_ms: int = 90_000, objects: object = None) -> Job:
     """The job has left what its body would leave."""
     with here.service.database.transaction() as transaction:
         store = transaction.of(job.organization_id)
@@ -110,9 +108,7 @@ def succeed(
     return ended
 
 
-def fail(
-    here: Serving, job: Job, *, fault: Fault = Fault.THEIRS, used_ms: int = 30_000
-) -> Job:
+def fail(here: Serving, job: Job, *, fault: Fault = Fault.THEIRS, used_ms: int = 30_000) -> Job:
     """The job has failed."""
     error = JobError(code="trainingDiverged", message="It diverged.", fault=fault, hint="Lower it.")
     with here.service.database.transaction() as transaction:

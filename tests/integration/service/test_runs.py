@@ -271,7 +271,9 @@ def test_a_training_that_failed_goes_on_from_its_checkpoint(here: Serving):
     carry_on(here.service)
     job = claim(here)
     with here.service.database.transaction() as transaction:
-        transaction.jobs.save_checkpoint(job.lease, "organizations/a/c", {}, here.clock(), used_ms=1)
+        transaction.jobs.save_checkpoint(
+            job.lease, "organizations/a/c", {}, here.clock(), used_ms=1
+        )
     fail(here, job, fault=Fault.OURS)
     runs.resume_run(here.service, here.owner, run_id)
     carry_on(here.service)

@@ -176,9 +176,7 @@ def start_upload(service: ServiceHere, caller: CallerHere, flow_id: UUID) -> Upl
 
 
 @router.post("/{flow_id}/runs", status_code=202, responses=problems(402, 404, 409))
-def start_run(
-    service: ServiceHere, caller: CallerHere, flow_id: UUID, body: RunBody
-) -> RunShape:
+def start_run(service: ServiceHere, caller: CallerHere, flow_id: UUID, body: RunBody) -> RunShape:
     """Run a flow."""
     id = runs.start_run(service, caller, flow_id, body.input)
     return run_shape(runs.read_run(service, caller, id))

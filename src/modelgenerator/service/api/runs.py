@@ -137,9 +137,7 @@ def run_shape(seen: SeenRun) -> RunShape:
         flow_version=seen.version.number,
         input=dict(seen.run.input),
         steps=tuple(map(_step, seen.steps)),
-        results={
-            each.step.step_id: each.result for each in seen.steps if each.result is not None
-        },
+        results={each.step.step_id: each.result for each in seen.steps if each.result is not None},
         ui=_plain(seen.ui) or {},
         cost=seen.cost,
     )

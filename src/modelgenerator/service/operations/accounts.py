@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from modelgenerator.service.errors import StorageFull, StoreBusy, Unauthenticated
-from modelgenerator.service.operations.callers import Caller
+from modelgenerator.service.operations.callers import Caller, RequestKey
 from modelgenerator.service.operations.passwords import hash_password, is_outdated, is_password
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.datasets import Origin
@@ -29,8 +29,8 @@ def hash_of(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def authenticate_key(service: Service, key: str) -> Caller:
-    """On whose behalf somebody asks who shows this API key.
+def authenticate_key(service: Service, key: str, request: RequestKey | None = None) -> Caller:
+    """On whose behalf somebody asks who shows this API key; `request` is what must happen once.
 
     Raises:
         Unauthenticated: there is no such key, or it is revoked or has expired.
@@ -44,10 +44,12 @@ def authenticate_key(service: Service, key: str) -> Caller:
             hint="It may be mistyped, revoked or expired: ask an administrator for a new one.",
         )
     _mark_used(service, found, now)
-    return Caller(organization_id=found.organization_id, role=found.role, origin=Origin.API)
+    return Caller(
+        organization_id=found.organization_id, role=found.role, origin=Origin.API, request=request
+    )
 
 
-def authenticate_session(service: Service, token: str) -> Caller:
+def authenticate_session(service: Service, token: str, request: RequestKey | None = None) -> Caller:
     """On whose behalf a browser asks that shows this token.
 
     Raises:
@@ -63,6 +65,7 @@ def authenticate_session(service: Service, token: str) -> Caller:
         role=member.role,
         origin=Origin.DASHBOARD,
         user_id=member.user_id,
+        request=request,
     )
 
 

@@ -84,9 +84,7 @@ def carry_on(service: Service, limit: int = 20) -> int:
 def _go_on(service: Service, run: FlowRun) -> None:
     seen = _look(service, run)
     results = {
-        step.step_id: step.result
-        for step in seen.steps
-        if step.status is RunStatus.SUCCEEDED
+        step.step_id: step.result for step in seen.steps if step.status is RunStatus.SUCCEEDED
     }
     # may take a while: outside of any transaction that others wait for
     following = next_step(seen.flow, RunState(run.input, results))
@@ -105,12 +103,12 @@ def _look(service: Service, run: FlowRun) -> _Seen:
     with service.database.reading() as transaction:
         store = transaction.of(run.organization_id)
         steps = store.step_results.in_order(run.id)
-        return _Seen(store.flow_runs.get(run.id), store.flow_versions.get(run.version_id), tuple(steps))
+        return _Seen(
+            store.flow_runs.get(run.id), store.flow_versions.get(run.version_id), tuple(steps)
+        )
 
 
-def _begin(
-    service: Service, seen: _Seen, following: StepToRun | Done | Failed
-) -> Begun | None:
+def _begin(service: Service, seen: _Seen, following: StepToRun | Done | Failed) -> Begun | None:
     """Write down that the next step begins; none: nothing is left to do for it here."""
     with service.database.transaction() as transaction:
         store = transaction.of(seen.run.organization_id)
@@ -323,7 +321,9 @@ def _passes(error: Exception) -> bool:
 def _error_of(error: Exception) -> dict[str, object]:
     """What is kept of why a step could not begin."""
     if not isinstance(error, ModelGeneratorError):
-        message = "Something broke that should not. This is our fault: resume the run, or report it."
+        message = (
+            "Something broke that should not. This is our fault: resume the run, or report it."
+        )
         return {"code": "internalError", "message": message, "hint": None, "isOurFault": True}
     hint = error.hint if isinstance(error, ServiceError) else None
     return {"code": error.code, "message": str(error), "hint": hint, "isOurFault": False}

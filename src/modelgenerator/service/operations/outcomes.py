@@ -8,6 +8,7 @@ sweeper or a refused start, calls `record_end` once, in the same transaction.
 from collections.abc import Callable, Mapping
 
 from modelgenerator.service.operations.inference_ends import when_inference_ended
+from modelgenerator.service.operations.run_steps import when_step_job_ended
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.training_ends import when_training_ended
 from modelgenerator.service.records.jobs import Job, JobKind
@@ -29,3 +30,4 @@ def record_end(
     assert job.status.is_final, "it has ended"
     if (when_ended := _WHEN_ENDED.get(job.kind)) is not None:
         when_ended(service, transaction, job, result)
+    when_step_job_ended(service, transaction, job, result)

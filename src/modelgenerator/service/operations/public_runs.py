@@ -143,9 +143,7 @@ def _public(service: Service, slug: str) -> tuple[Flow, Caller]:
     """The flow, and the caller on whose behalf visitors ask: its organization."""
     with service.database.reading() as transaction:
         flow = transaction.public_flow(slug)
-    return flow, Caller(
-        organization_id=flow.organization_id, role=Role.MEMBER, origin=Origin.FLOW
-    )
+    return flow, Caller(organization_id=flow.organization_id, role=Role.MEMBER, origin=Origin.FLOW)
 
 
 def _shown(service: Service, caller: Caller, id: UUID, ticket: str) -> PublicRun:

@@ -49,9 +49,7 @@ def run_events_after(
         return list(_after(store, run_id, number, last))
 
 
-def _after(
-    store: OrganizationStore, run_id: UUID, number: int, last: int
-) -> Iterator[ToldByRun]:
+def _after(store: OrganizationStore, run_id: UUID, number: int, last: int) -> Iterator[ToldByRun]:
     sequence, of_job = divmod(number, EVENTS_OF_A_JOB)
     for event in store.run_events.from_number(run_id, sequence, limit=_AT_ONCE):
         if event.sequence > sequence:

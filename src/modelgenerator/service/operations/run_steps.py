@@ -101,9 +101,7 @@ def fail_step(
         end_run(service, store, run, RunStatus.FAILED, {**error, "stepId": step.step_id})
 
 
-def cancel_step(
-    service: Service, store: OrganizationStore, run: FlowRun, step: StepResult
-) -> None:
+def cancel_step(service: Service, store: OrganizationStore, run: FlowRun, step: StepResult) -> None:
     """The step was cancelled, and with it its run."""
     store.step_results.replace(step.moved_to(RunStatus.CANCELLED, service.clock()))
     _tell_end(service, store, run, step, RunStatus.CANCELLED)
@@ -214,9 +212,7 @@ def _left_by_objects(
     return cast(JsonObject, written.result)
 
 
-_LEFT: Mapping[
-    StepType, Callable[[Service, OrganizationStore, Job, JsonObject], JsonObject]
-] = {
+_LEFT: Mapping[StepType, Callable[[Service, OrganizationStore, Job, JsonObject], JsonObject]] = {
     StepType.MODEL_GENERATOR: _left_by_training,
     StepType.IMAGE_GENERATOR: _left_by_pictures,
     StepType.ZIPPER: _left_by_zip,

@@ -94,6 +94,27 @@ class TemplateVersions(Unchanging[TemplateVersion]):
         number = select(func.max(self._columns.number)).where(self._where(template_id=template_id))
         return self.first(template_id=template_id, number=number.scalar_subquery())
 
+    def times_used(self, template_id: UUID) -> int:
+        """How many trainings were made from any version of it."""
+        training = TRAININGS.table.columns
+        query = (
+            select(func.count())
+            .select_from(TRAININGS.table.join(TEMPLATE_VERSIONS.table))
+            .where(
+                self._where(template_id=template_id),
+                training.organization_id == self._scope.organization_id,
+            )
+        )
+        return self._connection.execute(query).scalar_one()
+
+
+def stored_bytes(scope: OrganizationScope) -> int:
+    """Of the weights of an organization's models that are still kept."""
+    columns = TRAINED_MODELS.table.columns
+    mine = columns.organization_id == scope.organization_id
+    kept = select(func.sum(columns.byte_count)).where(mine, columns.deleted_at.is_(None))
+    return int(scope.connection.execute(kept).scalar_one() or 0)
+
 
 def expired_models(connection: Connection, now: datetime, limit: int) -> list[TrainedModel]:
     """Models of all organizations whose weights should be gone and are not, the oldest first."""

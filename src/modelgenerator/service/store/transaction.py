@@ -72,6 +72,15 @@ class OrganizationStore:
         self.webhook_deliveries: Records[WebhookDelivery] = Records(scope, webhooks.DELIVERIES)
         self.deletion_receipts: Records[DeletionReceipt] = Records(scope, deletions.RECEIPTS)
         self.idempotency_keys = requests.IdempotencyKeys(scope)
+        self._scope = scope
+
+    def stored_bytes(self) -> int:
+        """Of all pictures and weights that are kept."""
+        return (
+            self.pictures.stored_bytes()
+            + trainings.stored_bytes(self._scope)
+            + generations.stored_bytes(self._scope)
+        )
 
 
 class Transaction:

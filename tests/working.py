@@ -71,6 +71,7 @@ def _picture(here: Serving, dataset_id: UUID, position: int) -> DatasetPicture:
         dataset_id=dataset_id,
         position=position,
         label=f"photo{position}.png",
+        upload_sha256=stored.sha256,
         sha256=stored.sha256,
         byte_count=stored.byte_count,
         width=64,

@@ -380,9 +380,10 @@ def test_who_is_killed_while_a_step_begins_is_followed_by_one_who_begins_it_once
             whole(*arguments)
         raise Killed
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(step_starts, "create_training", cut_off)
-        carry_on(here.service)
+        with pytest.raises(Killed):
+            carry_on(here.service)
     assert statuses(here, run_id) == (RunStatus.RUNNING, ["running"])
     assert carry_on(here.service) == 1
     with here.service.database.reading() as transaction:

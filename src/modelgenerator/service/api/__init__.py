@@ -3,10 +3,12 @@
 from fastapi import APIRouter
 
 from modelgenerator.service.api import (
+    flows,
     health,
     inference_packs,
     inferences,
     organization,
+    runs,
     schemas,
     stored_files,
     trainings,
@@ -17,6 +19,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     trainings.router,
     inferences.router,
     inference_packs.router,
+    flows.router,
+    runs.router,
     organization.router,
     webhooks.router,
     health.router,

@@ -1,8 +1,8 @@
 """Runs of public flows by people whom nobody knows: what they may do, and how often.
 
-In: a slug, and tickets.  Out: datasets and runs of the flow's organization, which pays.  A ticket is
-given to who made something and opens that alone: it is signed, names the flow, and ends.  Of the
-owner's records a visitor can name none; of a run he sees what the flow shows, and no reasons.
+In: a slug, and tickets.  Out: datasets and runs of the flow's organization, which pays.  A ticket
+is given to who made something and opens that alone: it is signed, names the flow, and ends.  Of
+the owner's records a visitor can name none; of a run he sees what the flow shows, and no reasons.
 """
 
 import re

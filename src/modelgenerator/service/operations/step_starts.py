@@ -1,8 +1,8 @@
 """How a step begins that works through a job: a training, pictures, an archive, objects.
 
-In: a run and a step whose turn it is.  Out: a job in the queue, with its cost held back.  A training
-or a request for pictures is a record of its own, made by the operation that makes all of them,
-under a key that is the step's: whoever begins the same attempt again finds the same record.
+In: a run and a step whose turn it is.  Out: a job in the queue, with its cost held back.  A
+training or a request for pictures is a record of its own, made by the operation that makes all of
+them, under a key that is the step's: whoever begins the same attempt again finds the same record.
 """
 
 import hashlib

@@ -19,7 +19,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from modelgenerator.datasets.images import PhotoLimits, check_bytes
-from modelgenerator.datasets.labels import labels_of
+from modelgenerator.datasets.labels import label_of, labels_of
 from modelgenerator.errors import UnusableDataset, UnusablePhoto
 
 
@@ -128,6 +128,20 @@ def read_directory(path: Path, limits: ArchiveLimits) -> list[ZippedFile]:
     return [
         _zipped(path, label, member, limits)
         for label, (_, member) in zip(labels, named, strict=True)
+    ]
+
+
+def ignored_in(path: Path, limits: ArchiveLimits) -> list[str]:
+    """Labels of the members that are files and no person's: what systems leave there.
+
+    Raises:
+        As `read_directory`.
+    """
+    members = _members(path, limits)
+    return [
+        label_of(_decoded(member))
+        for member in members
+        if _names_in(member) is None and not _decoded(member).endswith(("/", "\\"))
     ]
 
 

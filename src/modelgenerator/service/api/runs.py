@@ -9,12 +9,18 @@ from fastapi import APIRouter, Depends
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from modelgenerator.service.api.asking import CallerHere, ServiceHere
-from modelgenerator.service.api.event_streams import LastEventId, Read, Told, stream
+from modelgenerator.service.api.event_streams import (
+    LastEventId,
+    Progress,
+    Read,
+    Told,
+    stream,
+)
 from modelgenerator.service.api.problems import problems
 from modelgenerator.service.api.shapes import PageOf, PagingHere, Shape
 from modelgenerator.service.operations import run_cancelling, runs
 from modelgenerator.service.operations.callers import Caller
-from modelgenerator.service.operations.run_events import run_events_after
+from modelgenerator.service.operations.run_events import run_events_after, run_progress
 from modelgenerator.service.operations.runs import SeenRun, SeenStep
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.flows import FlowRun, RunStatus
@@ -99,7 +105,7 @@ async def watch_run(
     after: LastEventId,
 ) -> AsyncIterator[ServerSentEvent]:
     """Watch a run: its own events, and in between those of its steps' jobs as `job.…`."""
-    async for event in stream(service, run_id, _reading(service, caller, run_id), after):
+    async for event in stream(service, run_id, events_of_run(service, caller, run_id), after):
         yield event
 
 
@@ -162,10 +168,18 @@ def _step(seen: SeenStep) -> StepShape:
     )
 
 
-def _reading(service: Service, caller: Caller, run_id: UUID) -> Read:
+def events_of_run(service: Service, caller: Caller, run_id: UUID) -> Read:
+    """How to read what a run tells."""
+    progress = Progress()
+
     def read(after: int) -> Sequence[Told]:
-        told = run_events_after(service, caller, run_id, after)
-        return [Told(one.number, one.name, one.data, one.is_final) for one in told]
+        events = run_events_after(service, caller, run_id, after)
+        told = [Told(one.number, one.name, one.data, one.is_final) for one in events]
+        working = None if told else run_progress(service, caller, run_id)
+        if working is None:
+            return told
+        step_id, now = working
+        return progress.news(now, {"stepId": step_id})
 
     return read
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from modelgenerator.service.errors import StorageFull, StoreBusy, Unauthenticated
-from modelgenerator.service.operations.callers import Caller, RequestKey
+from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.passwords import hash_password, is_outdated, is_password
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.datasets import Origin
@@ -21,6 +21,7 @@ from modelgenerator.service.records.organizations import ApiKey, Member, Session
 from modelgenerator.service.store.transaction import Transaction
 
 SESSION_LENGTH = timedelta(days=14)
+_SESSION_MARK = "mgs_"
 _USE_IS_NEWS = timedelta(minutes=1)
 
 
@@ -29,8 +30,18 @@ def hash_of(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def authenticate_key(service: Service, key: str, request: RequestKey | None = None) -> Caller:
-    """On whose behalf somebody asks who shows this API key; `request` is what must happen once.
+def authenticate(service: Service, shown: str) -> Caller:
+    """On whose behalf somebody asks who shows an API key, or the token of a session.
+
+    Raises:
+        Unauthenticated: it opens nothing, or nothing any more.
+    """
+    how = authenticate_session if shown.startswith(_SESSION_MARK) else authenticate_key
+    return how(service, shown)
+
+
+def authenticate_key(service: Service, key: str) -> Caller:
+    """On whose behalf somebody asks who shows this API key.
 
     Raises:
         Unauthenticated: there is no such key, or it is revoked or has expired.
@@ -44,12 +55,10 @@ def authenticate_key(service: Service, key: str, request: RequestKey | None = No
             hint="It may be mistyped, revoked or expired: ask an administrator for a new one.",
         )
     _mark_used(service, found, now)
-    return Caller(
-        organization_id=found.organization_id, role=found.role, origin=Origin.API, request=request
-    )
+    return Caller(organization_id=found.organization_id, role=found.role, origin=Origin.API)
 
 
-def authenticate_session(service: Service, token: str, request: RequestKey | None = None) -> Caller:
+def authenticate_session(service: Service, token: str) -> Caller:
     """On whose behalf a browser asks that shows this token.
 
     Raises:
@@ -65,7 +74,6 @@ def authenticate_session(service: Service, token: str, request: RequestKey | Non
         role=member.role,
         origin=Origin.DASHBOARD,
         user_id=member.user_id,
-        request=request,
     )
 
 
@@ -110,7 +118,7 @@ def sign_out(service: Service, token: str) -> None:
 
 
 def _session_for(service: Service, user: User, now: datetime) -> SignedIn:
-    token = secrets.token_urlsafe(32)
+    token = _SESSION_MARK + secrets.token_urlsafe(32)
     with service.database.transaction() as transaction:
         memberships = transaction.identities.memberships(user.id)
         if not memberships:

@@ -28,6 +28,15 @@ def local_source(files: Files, pictures: Sequence[SnapshotPicture], room: Path) 
     return Folder(folder, tuple(found), ())
 
 
+def forget_copies(room: Path, picture: SnapshotPicture) -> None:
+    """Remove what this machine has of a picture that is not needed any more."""
+    names = [key.rpartition("/")[2] for key in (picture.storage_key, picture.mask_key) if key]
+    if picture.caption:
+        names.append(_named_by_words(picture.caption))
+    for name in names:
+        (room / "pictures" / name).unlink(missing_ok=True)
+
+
 def _files_of(picture: SnapshotPicture, files: Files, folder: Path) -> Iterator[FolderFile]:
     stem = PurePosixPath(picture.label).stem
     yield _named(picture.label, _copy(files, picture.storage_key, folder, picture.sha256))
@@ -56,10 +65,17 @@ def _copy(files: Files, key: str, folder: Path, sha256: str | None) -> Path:
 
 def _text(words: str, folder: Path) -> Path:
     """A caption; named by what it says, so that another caption is another file."""
-    content = words.encode("utf-8", "surrogatepass")
-    path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}.txt"
+    path = folder / _named_by_words(words)
     if not path.exists():
         fresh = folder / f".{uuid4().hex}"
-        fresh.write_bytes(content)
+        fresh.write_bytes(_encoded(words))
         fresh.replace(path)
     return path
+
+
+def _named_by_words(words: str) -> str:
+    return f"{hashlib.sha256(_encoded(words)).hexdigest()[:32]}.txt"
+
+
+def _encoded(words: str) -> bytes:
+    return words.encode("utf-8", "surrogatepass")

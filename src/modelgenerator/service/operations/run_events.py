@@ -12,7 +12,7 @@ from uuid import UUID
 
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.service import Service
-from modelgenerator.service.records.flows import RunEvent, RunEventName
+from modelgenerator.service.records.flows import RunEvent, RunEventName, RunStatus
 from modelgenerator.service.records.jobs import JobEvent
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import JsonObject
@@ -47,6 +47,19 @@ def run_events_after(
         store = transaction.of(caller.organization_id)
         last = store.flow_runs.get(run_id).event_count
         return list(_after(store, run_id, number, last))
+
+
+def run_progress(service: Service, caller: Caller, run_id: UUID) -> tuple[str, JsonObject] | None:
+    """The step that works, and how far its job is; none: no step works, or it has not said."""
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        for step in store.step_results.in_order(run_id):
+            if step.status is RunStatus.RUNNING and step.job_id is not None:
+                job = store.jobs.get(step.job_id)
+                is_known = job.progress is not None and not job.status.is_final
+                return (step.step_id, job.progress or {}) if is_known else None
+    return None
 
 
 def _after(store: OrganizationStore, run_id: UUID, number: int, last: int) -> Iterator[ToldByRun]:

@@ -58,6 +58,17 @@ class Pictures(Records[DatasetPicture]):
         position = self._connection.execute(last).scalar_one()
         return 0 if position is None else position + 1
 
+    def cover(self, dataset_id: UUID) -> DatasetPicture | None:
+        """The first of a dataset's pictures."""
+        query = self._select(dataset_id=dataset_id).order_by(self._columns.position).limit(1)
+        row = self._connection.execute(query).first()
+        return None if row is None else PICTURES.read(row)
+
+    def labels(self, dataset_id: UUID) -> list[str]:
+        """What a dataset's pictures are called."""
+        query = select(self._columns.label).where(self._where(dataset_id=dataset_id))
+        return list(self._connection.execute(query).scalars())
+
     def stored_bytes(self) -> int:
         """Of all of the organization's pictures; masks are small."""
         total = select(func.sum(self._columns.byte_count)).where(self._where())

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Index, UniqueConstraint, func, select
 
+from modelgenerator.service.records.datasets import DatasetSnapshot
 from modelgenerator.service.records.jobs import JobStatus
 from modelgenerator.service.records.trainings import (
     Template,
@@ -105,6 +106,28 @@ class TemplateVersions(Unchanging[TemplateVersion]):
                 training.organization_id == self._scope.organization_id,
             )
         )
+        return self._connection.execute(query).scalar_one()
+
+
+class Snapshots(Unchanging[DatasetSnapshot]):
+    """Datasets as trainings were given them."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        super().__init__(scope, SNAPSHOTS)
+
+    def trainings_of(self, dataset_id: UUID) -> list[Training]:
+        """All trainings that a dataset was given to, the oldest first."""
+        training = TRAININGS.table.columns
+        query = (
+            select(TRAININGS.table).join(SNAPSHOTS.table).where(self._where(dataset_id=dataset_id))
+        )
+        rows = self._connection.execute(query.order_by(training.id))
+        return [TRAININGS.read(row) for row in rows]
+
+    def times_trained(self, dataset_id: UUID) -> int:
+        """How many those are."""
+        trained = TRAININGS.table.join(SNAPSHOTS.table)
+        query = select(func.count()).select_from(trained).where(self._where(dataset_id=dataset_id))
         return self._connection.execute(query).scalar_one()
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from modelgenerator.service.records.datasets import Dataset, DatasetSnapshot, Subject
+from modelgenerator.service.records.datasets import Dataset, Subject
 from modelgenerator.service.records.deletions import DeletionReceipt
 from modelgenerator.service.records.flows import Flow, FlowRun
 from modelgenerator.service.records.generations import GeneratedPicture, Inference, InferencePack
@@ -46,7 +46,7 @@ class OrganizationStore:
         self.subjects: Records[Subject] = Records(scope, datasets.SUBJECTS)
         self.datasets: Records[Dataset] = Records(scope, datasets.DATASETS)
         self.pictures = datasets.Pictures(scope)
-        self.snapshots: Unchanging[DatasetSnapshot] = Unchanging(scope, datasets.SNAPSHOTS)
+        self.snapshots = trainings.Snapshots(scope)
 
         self.templates: Records[Template] = Records(scope, trainings.TEMPLATES)
         self.template_versions = trainings.TemplateVersions(scope)

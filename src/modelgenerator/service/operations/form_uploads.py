@@ -4,10 +4,13 @@ In: who will run the flow.  Out: a dataset that is deleted in a day unless a run
 pictures get into it is known elsewhere.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
+from modelgenerator.service.errors import Conflict, NotFound
 from modelgenerator.service.operations.callers import Caller, earlier_answer, remember
+from modelgenerator.service.operations.deletions import delete_dataset
 from modelgenerator.service.operations.flows import read_flow
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.datasets import Dataset, Origin
@@ -45,3 +48,14 @@ def add_waiting_dataset(service: Service, caller: Caller) -> Dataset:
         store.datasets.add(dataset)
         remember(store, caller, dataset.id)
     return dataset
+
+
+def forget_uploads(service: Service) -> int:
+    """Delete the datasets that no run has taken in time, with every picture; how many."""
+    with service.database.reading() as transaction:
+        waited = transaction.expired_datasets(service.clock())
+    for dataset in waited:
+        owner = Caller(organization_id=dataset.organization_id, role=Role.OWNER)
+        with suppress(NotFound, Conflict):  # somebody else has deleted it, or still needs it
+            delete_dataset(service, owner, dataset.id)
+    return len(waited)

@@ -5,11 +5,12 @@ steps are begun by `carrying_on`; how they end is in `run_steps`.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from modelgenerator.flows.definition import StepType, flow_of
 from modelgenerator.service.billing.prices import flow_run_charge
-from modelgenerator.service.errors import AlreadyFinished, Conflict
+from modelgenerator.service.errors import AlreadyFinished, Conflict, NotFound
 from modelgenerator.service.operations.callers import Caller, earlier_answer, remember
 from modelgenerator.service.operations.flows import SavedFlow, read_flow
 from modelgenerator.service.operations.form_inputs import AcceptedInput, accept_input
@@ -105,7 +106,7 @@ def begin_run(
         words = f"Run of {saved.flow.title}" + (", by its public page" if is_public else "")
         ledger = ledger_of(service, store, now)
         ledger.charge(_price_key(run.id), EntryKind.FLOW_RUN, price, memo=words)
-        _take_datasets(store, accepted.dataset_ids)
+        _take_datasets(store, accepted.dataset_ids, now)
         store.flow_runs.add(run)
         store.run_events.tell(run.id, RunEventName.QUEUED, {}, now)
         remember(store, caller, run.id)
@@ -189,11 +190,17 @@ def _price_key(run_id: UUID) -> str:
     return f"run {run_id.hex}"
 
 
-def _take_datasets(store: OrganizationStore, ids: tuple[UUID, ...]) -> None:
-    """What was uploaded for a form is kept from now on."""
+def _take_datasets(store: OrganizationStore, ids: tuple[UUID, ...], now: datetime) -> None:
+    """What was uploaded for a form is kept from now on.
+
+    Raises:
+        NotFound: one was waiting too long, and is being deleted.
+    """
     for id in ids:
         dataset = store.datasets.get_locked(id)
         if dataset.expires_at is not None:
+            if dataset.expires_at <= now:
+                raise NotFound("dataset", id)
             store.datasets.replace(replace(dataset, expires_at=None))
 
 

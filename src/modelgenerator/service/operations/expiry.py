@@ -7,6 +7,7 @@ when.  What was cut short is found again the next time.
 from dataclasses import replace
 from datetime import timedelta
 
+from modelgenerator.service.operations.form_uploads import forget_uploads
 from modelgenerator.service.operations.removals import finish_removal
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.trained_models import is_drawn_with
@@ -22,6 +23,7 @@ _SHOWN = (".png", ".jpg", ".jpeg", ".webp")
 def sweep(service: Service) -> None:
     """Everything that time does."""
     expire_models(service)
+    forget_uploads(service)
     now = service.clock()
     with service.database.transaction() as transaction:
         transaction.forget_idempotency_keys(now - KEYS_ARE_KEPT)

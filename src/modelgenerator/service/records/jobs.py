@@ -116,7 +116,7 @@ class Job:
     @property
     def hold_key(self) -> str:
         """Under which money is held back for it and charged, in the organization's ledger."""
-        return f"job {self.id}"
+        return str(self.id)
 
     def moved_to(self, status: JobStatus) -> Self:
         """This job in its next status.

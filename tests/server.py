@@ -37,7 +37,12 @@ class Server:
     def start(self) -> None:
         """Start, and wait until it is ready."""
         assert self.process is None
-        command = [Path(sys.executable).with_name("modelgenerator"), "serve", "--port", str(self.port)]
+        command = [
+            Path(sys.executable).with_name("modelgenerator"),
+            "serve",
+            "--port",
+            str(self.port),
+        ]
         self.said = ""
         with (self.data_dir.parent / "server.log").open("a") as log:
             self.process = subprocess.Popen(

@@ -16,17 +16,19 @@
     ├── TooLarge                 413  more bytes, pictures or rows than are accepted
     ├── UnsupportedFile          415  not a kind of file that is accepted
     ├── IdempotencyMismatch      422  the same key came with another request
+    ├── NothingUsable            422  none of the files that came can be used
     ├── RateLimited              429  too many requests at once
     ├── FileDamaged              500  what was read is not what was written
     ├── DatabaseTooNew           500  a later version of this program has changed the database
     ├── StoreBusy                503  the database does not answer in time
     ├── StorageUnreachable       503  the storage does not answer
     └── StorageFull              507  the disk is full
+        └── QuotaReached         507  the organization's part of it is
 
 `code` is the class's name in camelCase, `field` the value it is about, `hint` what to do next.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -173,6 +175,22 @@ class IdempotencyMismatch(ServiceError):
     status = 422
 
 
+class NothingUsable(ServiceError):
+    """None of the files can be used."""
+
+    status = 422
+
+    def __init__(self, message: str, files: Sequence[Mapping[str, object]]) -> None:
+        """`files`: what became of each."""
+        super().__init__(message)
+        self._files = files
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What became of each."""
+        return {"files": list(self._files)}
+
+
 class RateLimited(ServiceError):
     """Too many requests."""
 
@@ -222,6 +240,10 @@ class StorageFull(ServiceError):
     """There is no space left to store this; nothing of it was kept."""
 
     status = 507
+
+
+class QuotaReached(StorageFull):
+    """The organization has used all the storage that it may."""
 
 
 def in_dollars(microdollars: int) -> str:

@@ -6,14 +6,14 @@ server's; a worker's clock is never asked.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Text, and_, cast, insert, select, update
 
-from modelgenerator.service.errors import AlreadyFinished, LeaseLost
+from modelgenerator.service.errors import AlreadyFinished, LeaseLost, StillInUse
 from modelgenerator.service.records.jobs import (
     AttemptEnd,
     EventName,
@@ -22,6 +22,7 @@ from modelgenerator.service.records.jobs import (
     JobAttempt,
     JobError,
     JobEvent,
+    JobKind,
     JobStatus,
     Lease,
 )
@@ -78,6 +79,30 @@ class OrganizationJobs(Unchanging[Job]):
             .limit(limit)
         )
         return [EVENTS.read(row) for row in self._connection.execute(query)]
+
+    def naming(self, kind: JobKind, words: str) -> list[Job]:
+        """Jobs whose specs have `words` in them, an id or a key; the oldest first."""
+        named = cast(_JOB.spec, Text).contains(words, autoescape=True)
+        query = self._select(kind=kind).where(named).order_by(_JOB.id)
+        return [JOBS.read(row) for row in self._connection.execute(query)]
+
+    def leave_tombstone(self, id: UUID) -> None:
+        """Forget what a job that has ended was told and told; when it ran and what it cost stays.
+
+        Raises:
+            NotFound: there is none, or it is another organization's.
+            StillInUse: it has not ended.
+        """
+        row = self._connection.execute(self._select(id=id).with_for_update()).first()
+        job: Job = self._there(None if row is None else JOBS.read(row), id)
+        if not job.status.is_final:
+            raise StillInUse("The job has not ended.")
+        error = job.error and replace(job.error, message="Deleted.", hint=None)
+        _change(self._connection, id, spec={}, progress=None, checkpoint_key=None, error=error)
+        events = update(EVENTS.table).where(EVENTS.table.columns.job_id == id)
+        self._connection.execute(events.values(data={}))
+        last = events.where(EVENTS.table.columns.is_final)
+        self._connection.execute(last.values(data={"status": job.status.value}))
 
     def attempts(self, id: UUID) -> list[JobAttempt]:
         """Who worked on the job, and when: the first attempt first."""

@@ -17,7 +17,7 @@ from functools import partial
 
 from modelgenerator.service.errors import LeaseLost, StorageFull, StoreBusy
 from modelgenerator.service.jobs import faults
-from modelgenerator.service.jobs.checkpoint_keys import forget_checkpoints
+from modelgenerator.service.jobs.checkpoint_keys import forget_checkpoints, read_key
 from modelgenerator.service.jobs.executors.executor import Executor, Slot
 from modelgenerator.service.jobs.following import Following, Why
 from modelgenerator.service.jobs.funds import Funds
@@ -173,8 +173,12 @@ class Dispatcher:
 
     def _tidy(self, job: Job) -> None:
         """What is needed no more once it has succeeded."""
-        if job.kind is JobKind.TRAIN:
-            prefix = TrainSpec.from_json(job.spec).storage_prefix
+        if job.kind is not JobKind.TRAIN:
+            return
+        prefixes = {TrainSpec.from_json(job.spec).storage_prefix}
+        if (begun_from := read_key(job.checkpoint_key or "")) is not None:
+            prefixes.add(begun_from.prefix)
+        for prefix in prefixes:
             forget_checkpoints(self._service.files, prefix)
 
     # --- leases, and what people asked

@@ -4,6 +4,7 @@
     ├── InvalidValue             400  a value cannot be what it must be: a cursor, an id, a key
     ├── Unauthenticated          401  nobody known is asking
     ├── InsufficientFunds        402  the balance does not cover what was asked
+    ├── FlowStopped              402  a public flow whose organization has no money left
     ├── Forbidden                403  known, and not allowed
     │   └── LinkRefused          403  a link was altered, has expired or is for another method
     ├── NotFound                 404  it is not there, or belongs to another organization
@@ -16,6 +17,9 @@
     ├── TooLarge                 413  more bytes, pictures or rows than are accepted
     ├── UnsupportedFile          415  not a kind of file that is accepted
     ├── IdempotencyMismatch      422  the same key came with another request
+    ├── IncompatibleBaseModel    422  the trained model belongs to base models of another family
+    ├── AddressRefused           422  an address that the service may not send anything to
+    ├── TooFewPictures           422  usable pictures are so few that a person must want it
     ├── NothingUsable            422  none of the files that came can be used
     ├── RateLimited              429  too many requests at once
     ├── FileDamaged              500  what was read is not what was written
@@ -92,6 +96,12 @@ class InsufficientFunds(ServiceError):
     def facts(self) -> Mapping[str, object]:
         """Both amounts."""
         return {"needed": self.needed, "present": self.present}
+
+
+class FlowStopped(ServiceError):
+    """Insufficient Funds: this flow cannot run until its owner has added credits."""
+
+    status = 402
 
 
 class Forbidden(ServiceError):
@@ -171,6 +181,24 @@ class UnsupportedFile(ServiceError):
 
 class IdempotencyMismatch(ServiceError):
     """This Idempotency-Key came before with another request: use a new key for a new request."""
+
+    status = 422
+
+
+class IncompatibleBaseModel(ServiceError):
+    """The trained model belongs to base models of another family."""
+
+    status = 422
+
+
+class AddressRefused(ServiceError):
+    """Nothing is sent to this address."""
+
+    status = 422
+
+
+class TooFewPictures(ServiceError):
+    """There are too few pictures that can be used."""
 
     status = 422
 

@@ -8,8 +8,11 @@ before its end, pictures, is written down by `record_picture`.
 
 from collections.abc import Callable, Mapping
 
+from modelgenerator.service.operations.inference_ends import when_inference_ended
 from modelgenerator.service.operations.pictures import add_picture
+from modelgenerator.service.operations.run_steps import when_step_job_ended
 from modelgenerator.service.operations.service import Service
+from modelgenerator.service.operations.training_ends import when_training_ended
 from modelgenerator.service.records.job_specs import DrawnPicture
 from modelgenerator.service.records.jobs import Job, JobKind
 from modelgenerator.service.records.trainings import JsonObject
@@ -17,7 +20,10 @@ from modelgenerator.service.store.transaction import Transaction
 
 WhenEnded = Callable[[Service, Transaction, Job, JsonObject | None], None]
 
-_WHEN_ENDED: Mapping[JobKind, WhenEnded] = {}
+_WHEN_ENDED: Mapping[JobKind, WhenEnded] = {
+    JobKind.TRAIN: when_training_ended,
+    JobKind.GENERATE: when_inference_ended,
+}
 
 
 def record_end(
@@ -27,6 +33,7 @@ def record_end(
     assert job.status.is_final, "it has ended"
     if (when_ended := _WHEN_ENDED.get(job.kind)) is not None:
         when_ended(service, transaction, job, result)
+    when_step_job_ended(service, transaction, job, result)
 
 
 def record_picture(

@@ -17,6 +17,7 @@ from modelgenerator.datasets.workers import Workers
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.errors import StorageFull
 from modelgenerator.service.operations.attempts import Attempts
+from modelgenerator.service.operations.base_models import BaseModelLooks
 from modelgenerator.service.operations.local_copies import dataset_room, rooms_of
 from modelgenerator.service.operations.news import News
 from modelgenerator.service.records.clock import Clock, system_clock
@@ -50,11 +51,16 @@ class Service:
     photo_turn: threading.Lock = field(default_factory=threading.Lock)
     device: Callable[[], DeviceFacts] = field(default=cpu_facts)
     """What a training would run on."""
+    base_models: BaseModelLooks = field(default_factory=BaseModelLooks)
     attempts_by_address: Attempts = field(
         default_factory=lambda: Attempts(60, timedelta(minutes=15))
     )
     """To sign in."""
     attempts_by_email: Attempts = field(default_factory=lambda: Attempts(10, timedelta(minutes=15)))
+    public_runs: Attempts = field(default_factory=lambda: Attempts(10, timedelta(hours=1)))
+    """Runs of a public flow that are started from one address."""
+    public_uploads: Attempts = field(default_factory=lambda: Attempts(60, timedelta(hours=1)))
+    """Uploads for a public flow that come from one address."""
 
     def dataset_room(self, organization_id: UUID, dataset_id: UUID) -> Path:
         """The folder on this machine for everything that is derived from a dataset's pictures."""

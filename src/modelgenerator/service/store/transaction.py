@@ -14,7 +14,7 @@ from modelgenerator.service.records.deletions import DeletionReceipt
 from modelgenerator.service.records.flows import Flow, FlowRun
 from modelgenerator.service.records.generations import GeneratedPicture, Inference, InferencePack
 from modelgenerator.service.records.organizations import ApiKey, Member, Session
-from modelgenerator.service.records.trainings import Template, TrainedModel, Training
+from modelgenerator.service.records.trainings import Template, TrainedModel
 from modelgenerator.service.records.webhooks import WebhookDelivery, WebhookEndpoint
 from modelgenerator.service.store import (
     datasets,
@@ -29,6 +29,7 @@ from modelgenerator.service.store import (
 from modelgenerator.service.store.accounts import Accounts
 from modelgenerator.service.store.counts import LedgerCounts, ledger_counts
 from modelgenerator.service.store.jobs import JobLedger, OrganizationJobs
+from modelgenerator.service.store.rates import Rates
 from modelgenerator.service.store.scoped import OrganizationScope, Records, Unchanging
 
 
@@ -49,7 +50,7 @@ class OrganizationStore:
 
         self.templates: Records[Template] = Records(scope, trainings.TEMPLATES)
         self.template_versions = trainings.TemplateVersions(scope)
-        self.trainings: Records[Training] = Records(scope, trainings.TRAININGS)
+        self.trainings = trainings.Trainings(scope)
         self.trained_models: Records[TrainedModel] = Records(scope, trainings.TRAINED_MODELS)
 
         self.inferences: Records[Inference] = Records(scope, generations.INFERENCES)
@@ -62,6 +63,7 @@ class OrganizationStore:
         self.flow_versions = flows.FlowVersions(scope)
         self.flow_runs: Records[FlowRun] = Records(scope, flows.FLOW_RUNS)
         self.step_results = flows.StepResults(scope)
+        self.run_events = flows.RunEvents(scope)
 
         self.jobs = OrganizationJobs(scope)
         self.accounts = Accounts(scope)
@@ -89,6 +91,7 @@ class Transaction:
         self.identities = organizations.Identities(connection)
         self.jobs = JobLedger(connection)
         self.outbox = webhooks.Outbox(connection)
+        self.rates = Rates(connection)
 
     def of(self, organization_id: UUID) -> OrganizationStore:
         """The records of one organization: whose it is comes from who asks, never from what."""
@@ -101,6 +104,18 @@ class Transaction:
             NotFound: there is none, or it is not public.
         """
         return flows.public_flow(self._connection, slug)
+
+    def slug_is_taken(self, slug: str, *, but_by: UUID | None = None) -> bool:
+        """Whether another flow of any organization has, or had, this address."""
+        return flows.slug_is_taken(self._connection, slug, but_by=but_by)
+
+    def ready_runs(self, *, limit: int) -> list[FlowRun]:
+        """Runs of all organizations whose next step can be begun, the oldest first."""
+        return flows.ready_runs(self._connection, limit)
+
+    def expired_datasets(self, now: datetime, *, limit: int = 100) -> list[Dataset]:
+        """Datasets of all organizations that were uploaded for a run and never taken by one."""
+        return datasets.expired_datasets(self._connection, now, limit)
 
     def expired_models(self, now: datetime, *, limit: int = 100) -> list[TrainedModel]:
         """Models of all organizations whose weights should be gone and are not."""

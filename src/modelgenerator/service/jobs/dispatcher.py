@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from types import TracebackType
+from typing import Self
 
 from modelgenerator.service.errors import LeaseLost, StorageFull, StoreBusy
 from modelgenerator.service.jobs import faults
@@ -70,16 +72,35 @@ class Dispatcher:
         self._thread = threading.Thread(target=self._work, name="dispatcher")
         self._thread.start()
 
+    def begin_to_end(self) -> None:
+        """Claim nothing more, and let everything that runs keep what it has; does not wait.
+
+        A signal may call it.
+        """
+        self._is_stopping.set()
+
     def stop(self) -> None:
-        """Claim nothing more, let everything that runs keep what it has, put it back, and end.
+        """Put what runs back into the queue, with a checkpoint where it has one, and end.
 
         It takes `DRAIN_SECONDS` at most, and a little.
         """
-        self._is_stopping.set()
+        self.begin_to_end()
         self._service.news.work_came()
         if self._thread is not None:
             self._thread.join()
         self._executor.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
 
     def turn(self, *, work_came: bool = False) -> None:
         """Look once at everything."""

@@ -54,7 +54,7 @@ def _in_other_layout(lora: LoraFile, telling: Telling) -> StoredLora | None:
         return None
     stored = telling.put(file)
     return StoredLora(
-        layout=cast(Layout, layout),
+        layout=layout,
         storage_key=stored.key,
         sha256=stored.sha256,
         byte_count=stored.byte_count,

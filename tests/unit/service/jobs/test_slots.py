@@ -1,5 +1,5 @@
-from modelgenerator.service.jobs.executors.devices import Gpu, facts_of, gpus
 from modelgenerator.service.jobs.executors.slots import slots_of
+from modelgenerator.service.operations.devices import Gpu
 from modelgenerator.service.records.jobs import JobKind
 
 TRAIN, GENERATE, ZIP, OBJECTS = (
@@ -8,8 +8,8 @@ TRAIN, GENERATE, ZIP, OBJECTS = (
     JobKind.ZIP,
     JobKind.GENERATE_OBJECTS,
 )
-LARGE = Gpu(0, "large", 80_000, has_bf16=True)
-SMALL = Gpu(1, "small", 24_000, has_bf16=False)
+LARGE = Gpu(0, "large", 80_000, 79_000, has_bf16=True)
+SMALL = Gpu(1, "small", 24_000, 23_000, has_bf16=False)
 
 
 def test_without_a_gpu_no_picture_waits_behind_a_training():
@@ -30,19 +30,3 @@ def test_the_operator_says_how_many_there_are():
     assert [slot.gpu_index for slot in slots_of((LARGE, SMALL), 3)] == [None, 0, 1, 0]
     assert len(slots_of((LARGE, SMALL), 1)) == 2
     assert [slot.name for slot in slots_of((), 2)] == ["light", "cpu-0", "cpu-1"]
-
-
-def test_where_no_device_file_is_nobody_is_asked(tmp_path):
-    assert gpus(tmp_path) == ()
-
-
-def test_where_one_is_torch_is_asked_elsewhere(tmp_path):
-    (tmp_path / "nvidia0").touch()
-    found = gpus(tmp_path)
-    assert all(gpu.memory > 0 for gpu in found)
-
-
-def test_a_training_is_planned_for_the_smallest_gpu():
-    facts = facts_of((LARGE, SMALL))
-    assert (facts.kind, facts.has_bf16, facts.free_bytes) == ("cuda", False, 24_000)
-    assert facts_of(()).kind == "cpu"

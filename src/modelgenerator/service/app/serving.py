@@ -7,8 +7,8 @@ Ctrl-C it stops accepting, lets running jobs save a checkpoint and hands them ba
 import logging
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
@@ -19,9 +19,13 @@ from modelgenerator.service.app.background import Repeated
 from modelgenerator.service.app.web import create_app
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.dispatcher import Dispatcher
-from modelgenerator.service.jobs.executors.choice import executor_for
-from modelgenerator.service.operations import expiry, runs, webhooks
+from modelgenerator.service.jobs.executors.devices import facts_of, gpus
+from modelgenerator.service.jobs.executors.local import LocalExecutor
+from modelgenerator.service.jobs.executors.slots import slots_of
+from modelgenerator.service.operations.carrying_on import carry_on
+from modelgenerator.service.operations.expiry import sweep
 from modelgenerator.service.operations.first_start import FirstStart, first_start
+from modelgenerator.service.operations.sending import send_due
 from modelgenerator.service.operations.service import Service, opened
 
 _log = logging.getLogger(__name__)
@@ -49,15 +53,20 @@ def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
     host, port = config.host, listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     url = config.public_url or f"http://{shown}:{port}"
-    with listener, opened(config.model_copy(update={"public_url": url})) as service:
+    found = gpus()
+    deployed = config.model_copy(update={"public_url": url})
+    with listener, opened(deployed, device=lambda: facts_of(found)) as service:
         first = first_start(service)
-        with ExitStack() as stack:
-            dispatcher = Dispatcher(service, executor_for(service))
-            stack.enter_context(dispatcher)
-            _repeat_what_is_due(service, stack)
-            server = _Server(service, dispatcher)
-            say(Listening(url, first))
-            server.run(sockets=[listener])
+        slots = slots_of(found, config.device_slots)
+        dispatcher = Dispatcher(service, LocalExecutor(service.config, slots))
+        dispatcher.start()
+        try:
+            with _what_is_due(service):
+                server = _Server(service, dispatcher)
+                say(Listening(url, first))
+                server.run(sockets=[listener])
+        finally:
+            dispatcher.stop()
 
 
 class _Server(uvicorn.Server):
@@ -80,17 +89,19 @@ class _Server(uvicorn.Server):
         """The first signal ends politely, a second one at once."""
         _log.info("ending on %s", signal.Signals(sig).name)
         self._service.news.close()
-        self._dispatcher.begin_to_end()
+        self._dispatcher.begin_to_stop()
         super().handle_exit(sig, frame)
 
 
-def _repeat_what_is_due(service: Service, stack: ExitStack) -> None:
-    news = service.news
-    stack.enter_context(Repeated("sweeper", lambda: expiry.sweep(service), seconds=60))
-    stack.enter_context(Repeated("webhooks", lambda: webhooks.send_due(service), seconds=1))
-    stack.enter_context(
-        Repeated("runs", lambda: runs.carry_on(service), seconds=1, wait=news.wait_for_work)
-    )
+@contextmanager
+def _what_is_due(service: Service) -> Generator[None, None, None]:
+    wait = service.news.wait_for_work
+    with (
+        Repeated("sweeper", lambda: sweep(service), seconds=60),
+        Repeated("webhooks", lambda: send_due(service), seconds=1),
+        Repeated("runs", lambda: carry_on(service), seconds=1, wait=wait),
+    ):
+        yield
 
 
 def _listener(config: ServiceConfig) -> socket.socket:

@@ -159,7 +159,7 @@ def test_a_stopped_training_goes_on_from_its_checkpoint_to_the_same_lora(whole, 
     )
     assert [one["reason"] for one in told(second, "checkpointUnusable")] == ["it is damaged"]
     (resumed,) = told(second, "resumed")
-    assert 10 <= resumed["step"] < newest.step
+    assert 0 < resumed["step"] < newest.step
     steps = [step for one in told(second, "steps") for step in one["steps"]]
     assert steps == list(range(resumed["step"] + 1, 41))
     end = second[-1]

@@ -18,9 +18,9 @@ from judge_pictures import LOOKS, OTHER, looks_of
 from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.builtin import world
 from modelgenerator.diffusion.builtin.scenes import PHRASES, SIDE
-from modelgenerator.diffusion.family import PictureRequest
 from modelgenerator.diffusion.hub import look_at
 from modelgenerator.diffusion.load import load
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.diffusion.recommended import image_defaults
 
 FIRST = 3 * 10**7  # seed of the first prompt: none of these was drawn in pre-training

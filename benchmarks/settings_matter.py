@@ -43,7 +43,8 @@ from modelgenerator.diffusion.load import load
 from modelgenerator.diffusion.recommended import image_defaults, training_settings
 from modelgenerator.errors import TrainingDiverged
 from modelgenerator.generation.contact_sheet import Row, contact_sheet
-from modelgenerator.generation.generate import generate, plan_images
+from modelgenerator.generation.generate import generate
+from modelgenerator.generation.wishes import plan_images
 from modelgenerator.lora import files as lora_files
 from modelgenerator.settings import ImageSettings, TrainingSettings
 from modelgenerator.training.events import EpochFinished, Event, Finished, StepFinished

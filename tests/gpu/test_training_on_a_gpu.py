@@ -10,7 +10,8 @@ import torch
 
 from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
-from modelgenerator.diffusion.family import ModelFamily, PictureRequest
+from modelgenerator.diffusion.family import ModelFamily
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.lora import files
 from modelgenerator.lora.files import applied
 from modelgenerator.training import checkpoint

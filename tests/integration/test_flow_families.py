@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion import hub
-from modelgenerator.diffusion.family import ModelFamily, PictureRequest
+from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.flux import TARGETS, packed, unpacked
 from modelgenerator.diffusion.load import load as load_base_model
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.errors import BaseModelUnsupported
 from modelgenerator.lora.files import applied, load, save
 from modelgenerator.lora.inject import LoraNetwork, choose_targets, find_targets

@@ -15,10 +15,12 @@ from safetensors.torch import load_file, save_file
 from tests.tiny import save_tiny_stable_diffusion
 
 from modelgenerator.diffusion import hub
-from modelgenerator.diffusion.family import ModelFamily, PictureRequest
+from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.errors import BaseModelUnsupported
-from modelgenerator.generation.generate import generate, plan_images
+from modelgenerator.generation.generate import generate
+from modelgenerator.generation.wishes import plan_images
 from modelgenerator.lora import files
 from modelgenerator.lora.files import LoraFile
 from modelgenerator.lora.inject import LoraNetwork, choose_targets

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file
 
 from modelgenerator.diffusion.builtin import recipe
-from modelgenerator.diffusion.family import PictureRequest
 from modelgenerator.diffusion.hub import look_at
 from modelgenerator.diffusion.load import load
+from modelgenerator.diffusion.picture_request import PictureRequest
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,9 @@ from tests.examples import plan_for
 
 from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
-from modelgenerator.diffusion.family import ModelFamily, PictureRequest
+from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.training.events import (
     EpochFinished,
     Event,

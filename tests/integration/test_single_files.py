@@ -16,9 +16,10 @@ from tests.tiny_single_file import TinyFile, original_unet, save_tiny_single_fil
 from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion import hub
-from modelgenerator.diffusion.family import ModelFamily, PictureRequest
+from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.original_layout import unet_config
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.diffusion.tensor_files import Tensors
 from modelgenerator.errors import BaseModelUnsupported
 from modelgenerator.training.events import Finished

@@ -30,10 +30,11 @@ from torch import Tensor
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.downloads import DownloadFinished, download
-from modelgenerator.diffusion.family import ModelFamily, PictureRequest
+from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles, look_at
 from modelgenerator.diffusion.original_transformers import TRANSFORMER_CONFIGS
 from modelgenerator.diffusion.original_weights import transformer_weights
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.diffusion.remote import Hub
 from modelgenerator.diffusion.tensor_files import Tensors
 from modelgenerator.diffusion.weights import numbers_by_part

@@ -22,9 +22,10 @@ from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.detection import FamilyName
-from modelgenerator.diffusion.family import ModelFamily, PictureRequest
+from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.load import load
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.errors import BaseModelUnsupported
 from modelgenerator.lora import files
 from modelgenerator.lora.inject import LoraNetwork, choose_targets

@@ -20,8 +20,9 @@ from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import Preparation, prepare
 from modelgenerator.datasets.segmentation import Segmenter
 from modelgenerator.diffusion import hub
-from modelgenerator.diffusion.family import LatentPosterior, ModelFamily, PictureRequest
+from modelgenerator.diffusion.family import LatentPosterior, ModelFamily
 from modelgenerator.diffusion.load import load
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.lora import files
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.training import latents, loop

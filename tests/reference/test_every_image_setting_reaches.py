@@ -14,7 +14,8 @@ from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.load import load
-from modelgenerator.generation.generate import GeneratedImage, generate, plan_images
+from modelgenerator.generation.generate import GeneratedImage, generate
+from modelgenerator.generation.wishes import plan_images
 from modelgenerator.lora import files
 from modelgenerator.lora.files import LoraFile
 from modelgenerator.lora.inject import LoraNetwork, choose_targets

@@ -23,7 +23,7 @@ from modelgenerator.cli import settings_table
 from modelgenerator.diffusion.detection import FamilyName
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import InvalidSettings
-from modelgenerator.generation.generate import plan_images
+from modelgenerator.generation.wishes import plan_images
 from modelgenerator.settings import ImageSettings, OptimizerName, TrainingSettings
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.training.planning.unused import DEPENDENCES

@@ -87,8 +87,9 @@ def _draw(
 ) -> None:
     from modelgenerator.cli.sheets import save_sheet
     from modelgenerator.generation.contact_sheet import Row, contact_sheet
-    from modelgenerator.generation.generate import generate, plan_images
+    from modelgenerator.generation.generate import generate
     from modelgenerator.generation.picture_files import save_png
+    from modelgenerator.generation.wishes import plan_images
     from modelgenerator.lora import files
 
     report.phase("looking at the LoRA and the base model")

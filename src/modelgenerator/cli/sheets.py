@@ -15,7 +15,8 @@ from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.generation.contact_sheet import Row, contact_sheet
-from modelgenerator.generation.generate import PlannedImage, generate, plan_images
+from modelgenerator.generation.generate import generate
+from modelgenerator.generation.wishes import PlannedImage, plan_images
 from modelgenerator.lora.files import LoraFile
 from modelgenerator.settings import ImageSettings
 from modelgenerator.whole_files import write_whole

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from modelgenerator.diffusion.noising import Noising
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.diffusion.unseen import UnseenText
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import LayerNames
@@ -30,19 +31,6 @@ class LatentPosterior:
 
     mean_BCHW: Tensor
     deviation_BCHW: Tensor
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureRequest:
-    """One picture to draw."""
-
-    prompt: str
-    negative_prompt: str
-    width: int
-    height: int
-    steps: int
-    guidance_scale: float
-    seed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,12 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from modelgenerator.diffusion.family import (
-    Conditioning,
-    LatentPosterior,
-    PictureRequest,
-    Tokens,
-)
+from modelgenerator.diffusion.family import Conditioning, LatentPosterior, Tokens
 from modelgenerator.diffusion.noising import FlowNoising, Noising
 from modelgenerator.diffusion.parts import (
     decoded,
@@ -38,6 +33,7 @@ from modelgenerator.diffusion.parts import (
     scale_factor,
     start_noise,
 )
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.diffusion.unseen import UnseenText, unseen_text
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import LayerNames

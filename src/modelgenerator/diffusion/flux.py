@@ -14,10 +14,11 @@ from diffusers.models.transformers.transformer_flux import FluxTransformer2DMode
 from torch import Tensor
 from transformers import AutoTokenizer, CLIPTextModel, CLIPTokenizer, T5EncoderModel
 
-from modelgenerator.diffusion.family import Conditioning, PictureRequest, Tokens
+from modelgenerator.diffusion.family import Conditioning, Tokens
 from modelgenerator.diffusion.flow_transformer import FlowTransformer, load_parts
 from modelgenerator.diffusion.noising import TIMESTEPS
 from modelgenerator.diffusion.parts import load_scheduler, loading
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import FLUX_NAMES
 

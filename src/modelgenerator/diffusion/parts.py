@@ -18,8 +18,9 @@ from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from modelgenerator.diffusion.family import LatentPosterior, PictureRequest
+from modelgenerator.diffusion.family import LatentPosterior
 from modelgenerator.diffusion.noising import Noising, scheduled_noising
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.errors import BaseModelUnsupported
 
 # diffusers' and transformers' annotations do not describe what their loaders return, hence `Any`

@@ -15,12 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from modelgenerator.diffusion.family import (
-    Conditioning,
-    LatentPosterior,
-    PictureRequest,
-    Tokens,
-)
+from modelgenerator.diffusion.family import Conditioning, LatentPosterior, Tokens
 from modelgenerator.diffusion.noising import Noising
 from modelgenerator.diffusion.parts import (
     clip_tokens,
@@ -37,6 +32,7 @@ from modelgenerator.diffusion.parts import (
     scale_factor,
     start_noise,
 )
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.diffusion.unseen import UnseenText, unseen_text
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import STABLE_DIFFUSION_NAMES, LayerNames

@@ -20,9 +20,10 @@ from transformers import (
     T5EncoderModel,
 )
 
-from modelgenerator.diffusion.family import Conditioning, PictureRequest, Tokens
+from modelgenerator.diffusion.family import Conditioning, Tokens
 from modelgenerator.diffusion.flow_transformer import FlowTransformer, load_parts
 from modelgenerator.diffusion.parts import load_scheduler, loading
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import STABLE_DIFFUSION_3_NAMES
 

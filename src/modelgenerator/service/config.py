@@ -187,6 +187,12 @@ class ServiceConfig(BaseModel):
         None, description="Language model that is asked for there."
     )
 
+    webhook_private_networks: bool = Field(
+        False,
+        description="`on` lets webhooks lead into private networks and to this machine: only where "
+        "everybody who may add one is trusted.",
+    )
+
     @property
     def lease(self) -> timedelta:
         """How long a worker holds a job without a sign of life."""

@@ -17,6 +17,9 @@
     ├── UnsupportedFile          415  not a kind of file that is accepted
     ├── IdempotencyMismatch      422  the same key came with another request
     ├── NothingUsable            422  none of the files that came can be used
+    ├── IncompatibleBaseModel    422  the trained model belongs to base models of another family
+    ├── AddressRefused           422  an address that the service may not send anything to
+    ├── TooFewPictures           422  usable pictures are so few that a person must want it
     ├── RateLimited              429  too many requests at once
     ├── FileDamaged              500  what was read is not what was written
     ├── DatabaseTooNew           500  a later version of this program has changed the database
@@ -189,6 +192,24 @@ class NothingUsable(ServiceError):
     def facts(self) -> Mapping[str, object]:
         """What became of each."""
         return {"files": list(self._files)}
+
+
+class IncompatibleBaseModel(ServiceError):
+    """The trained model belongs to base models of another family."""
+
+    status = 422
+
+
+class AddressRefused(ServiceError):
+    """Nothing is sent to this address."""
+
+    status = 422
+
+
+class TooFewPictures(ServiceError):
+    """There are too few pictures that can be used."""
+
+    status = 422
 
 
 class RateLimited(ServiceError):

@@ -17,13 +17,8 @@ from torch.nn import functional
 from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.buckets import Size, cut_corner, fit
 from modelgenerator.datasets.prepare import Picture
-from modelgenerator.diffusion.family import (
-    Conditioning,
-    LatentPosterior,
-    ModelFamily,
-    PictureRequest,
-    Tokens,
-)
+from modelgenerator.diffusion.family import Conditioning, LatentPosterior, ModelFamily, Tokens
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.errors import BaseModelUnsupported
 from modelgenerator.notices import Notice
 from modelgenerator.training.cache import kept_tensors

@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from modelgenerator.diffusion.family import ModelFamily, PictureRequest
+from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.gradient_checkpointing import gradient_checkpointing
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.errors import OutputNotWritable, TrainingDiverged
 from modelgenerator.lora import files
 from modelgenerator.lora.inject import LoraNetwork, injected

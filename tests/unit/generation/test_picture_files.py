@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from modelgenerator.diffusion.family import PictureRequest
+from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.errors import OutputNotWritable
-from modelgenerator.generation.generate import GeneratedImage, PlannedImage
+from modelgenerator.generation.generate import GeneratedImage
 from modelgenerator.generation.picture_files import save_png
+from modelgenerator.generation.wishes import PlannedImage
 
 
 def generated(prompt: str = "lvff at sea", negative_prompt: str = "rain") -> GeneratedImage:

@@ -8,8 +8,10 @@ before its end, pictures, is written down by `record_picture`.
 
 from collections.abc import Callable, Mapping
 
+from modelgenerator.service.operations.inference_ends import when_inference_ended
 from modelgenerator.service.operations.pictures import add_picture
 from modelgenerator.service.operations.service import Service
+from modelgenerator.service.operations.training_ends import when_training_ended
 from modelgenerator.service.records.job_specs import DrawnPicture
 from modelgenerator.service.records.jobs import Job, JobKind
 from modelgenerator.service.records.trainings import JsonObject
@@ -17,7 +19,10 @@ from modelgenerator.service.store.transaction import Transaction
 
 WhenEnded = Callable[[Service, Transaction, Job, JsonObject | None], None]
 
-_WHEN_ENDED: Mapping[JobKind, WhenEnded] = {}
+_WHEN_ENDED: Mapping[JobKind, WhenEnded] = {
+    JobKind.TRAIN: when_training_ended,
+    JobKind.GENERATE: when_inference_ended,
+}
 
 
 def record_end(

@@ -17,6 +17,7 @@ from modelgenerator.datasets.workers import Workers
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.errors import StorageFull
 from modelgenerator.service.operations.attempts import Attempts
+from modelgenerator.service.operations.base_models import BaseModelLooks
 from modelgenerator.service.operations.local_copies import dataset_room, rooms_of
 from modelgenerator.service.operations.news import News
 from modelgenerator.service.records.clock import Clock, system_clock
@@ -50,6 +51,7 @@ class Service:
     photo_turn: threading.Lock = field(default_factory=threading.Lock)
     device: Callable[[], DeviceFacts] = field(default=cpu_facts)
     """What a training would run on."""
+    base_models: BaseModelLooks = field(default_factory=BaseModelLooks)
     attempts_by_address: Attempts = field(
         default_factory=lambda: Attempts(60, timedelta(minutes=15))
     )

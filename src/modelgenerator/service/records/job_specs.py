@@ -51,16 +51,34 @@ class TrainSpec(Written):
     """The training's own; an attempt writes below `<prefix>/attempts/<number>/`."""
 
 
+class StoredLora(Written):
+    """One file of a trained LoRA."""
+
+    layout: Literal["kohya", "diffusers"]
+    storage_key: str
+    sha256: str
+    byte_count: int
+
+
 class TrainResult(Written):
     """A trained LoRA, stored."""
 
     storage_key: str
     sha256: str
     byte_count: int
+    layout: Literal["kohya", "diffusers"] = "kohya"
+    """Of the file at `storage_key`: the one that the programs for its base model read."""
+    other_layout: StoredLora | None = None
+    """The same LoRA in the other one."""
     base_model: str
     base_revision: str | None
     family: str
     steps: int
+    """Optimizer steps of this job, without those that a checkpoint brought along."""
+    machine: str = "cpu"
+    """Its kind: `cpu`, or the name of the GPU."""
+    preparing_ms: int = 0
+    """Of the job's used time, what went by before the first step."""
 
 
 class LoraToLoad(Written):

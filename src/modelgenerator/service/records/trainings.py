@@ -51,10 +51,14 @@ class Training:
     plan: JsonObject
     """The settings resolved against the dataset and the base model."""
     notices: tuple[JsonObject, ...]
+    estimate: JsonObject
+    """How long it would take and what it would cost, as it was said before."""
     job_id: UUID
     """The newest job: to resume adds another."""
     flow_run_id: UUID | None
     created_at: datetime
+    deleted_at: datetime | None = None
+    """When everything that it had made was deleted; only what was paid is still to be seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +70,13 @@ class TrainedModel:
     training_id: UUID
     base_model: str
     family: str
+    layout: str
+    """`kohya` or `diffusers`: how the file names its layers."""
     storage_key: str
     sha256: str
     byte_count: int
+    other_layout: JsonObject | None
+    """The same LoRA in the other layout: a `StoredLora`, where the job made one."""
     created_at: datetime
     """When the training finished: the expiry counts from here."""
     expires_at: datetime

@@ -1,9 +1,11 @@
 """Accounts, their ledger, and what is held back: rows and sums; the rules are in `billing`."""
 
-from sqlalchemy import UniqueConstraint, func, insert, select, update
+from datetime import datetime
+
+from sqlalchemy import Column, ColumnElement, UniqueConstraint, func, insert, select, update
 
 from modelgenerator.service.errors import NotFound
-from modelgenerator.service.records.money import Account, Hold, LedgerEntry
+from modelgenerator.service.records.money import Account, EntryKind, Hold, LedgerEntry
 from modelgenerator.service.store.columns import kind_of, refers_to
 from modelgenerator.service.store.scoped import OrganizationScope, Records, Unchanging
 
@@ -57,6 +59,24 @@ class Accounts:
         table = ACCOUNTS.table
         this = update(table).where(table.columns.organization_id == self._organization_id)
         self._connection.execute(this.values(balance=account.balance, held=account.held))
+
+    def by_month(self) -> list[tuple[str, EntryKind, int, int]]:
+        """Month (UTC), kind, sum and number of all entries; the newest month first."""
+        entry = ENTRIES.table.columns
+        month = self._month(entry.created_at).label("month")
+        query = (
+            select(month, entry.kind, func.sum(entry.amount), func.count())
+            .where(entry.organization_id == self._organization_id)
+            .group_by(month, entry.kind)
+            .order_by(month.desc(), entry.kind)
+        )
+        rows = self._connection.execute(query).all()
+        return [(month, kind, int(amount), count) for month, kind, amount, count in rows]
+
+    def _month(self, instant: Column[datetime]) -> ColumnElement[str]:
+        if self._connection.dialect.name == "sqlite":
+            return func.strftime("%Y-%m", instant)
+        return func.to_char(func.timezone("UTC", instant), "YYYY-MM")
 
     def sums(self) -> tuple[int, int]:
         """All entries together, and all open holds together: what the account must say."""

@@ -7,6 +7,7 @@ found.
 
 import base64
 import binascii
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic
 from uuid import UUID
@@ -78,6 +79,11 @@ class Unchanging(Generic[R]):
         query = self._select(**equal).order_by(self._columns.id)
         return [self._kind.read(row) for row in self._connection.execute(query)]
 
+    def some(self, ids: Iterable[UUID]) -> dict[UUID, R]:
+        """The records with these ids, as far as they are there: for a page of others' ids."""
+        query = self._select().where(self._columns.id.in_(list(ids)))
+        return {row.id: self._kind.read(row) for row in self._connection.execute(query)}
+
     def count(self, **equal: object) -> int:
         """How many records have fields that equal these."""
         query = select(func.count()).select_from(self._kind.table).where(self._where(**equal))
@@ -92,9 +98,13 @@ class Unchanging(Generic[R]):
         Raises:
             InvalidValue: a cursor that no page gave, or a limit out of range.
         """
+        return self._page(self._select(**equal), cursor, limit)
+
+    def _page(self, chosen: Select[Any], cursor: str | None, limit: int) -> Page[R]:
+        """The newest of the `chosen` records, or those after `cursor`."""
         if not 1 <= limit <= LONGEST_PAGE:
             raise InvalidValue(f"limit is 1 to {LONGEST_PAGE}, not {limit}.", field="limit")
-        query = self._select(**equal).order_by(self._columns.id.desc()).limit(limit + 1)
+        query = chosen.order_by(self._columns.id.desc()).limit(limit + 1)
         if cursor is not None:
             query = query.where(self._columns.id < _id_in(cursor))
         rows = self._connection.execute(query).all()

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Index, UniqueConstraint, func, select
 
 from modelgenerator.service.records.datasets import DatasetSnapshot
+from modelgenerator.service.records.jobs import JobStatus
 from modelgenerator.service.records.trainings import (
     Template,
     TemplateVersion,
@@ -14,7 +15,8 @@ from modelgenerator.service.records.trainings import (
 )
 from modelgenerator.service.store.columns import belongs_to, kind_of, refers_to
 from modelgenerator.service.store.datasets import SNAPSHOTS
-from modelgenerator.service.store.scoped import OrganizationScope, Unchanging
+from modelgenerator.service.store.job_tables import JOBS
+from modelgenerator.service.store.scoped import OrganizationScope, Page, Records, Unchanging
 
 TEMPLATES = kind_of(Template, "training_templates", called="training template")
 TEMPLATE_VERSIONS = kind_of(
@@ -41,6 +43,45 @@ TRAINED_MODELS = kind_of(
     called="trained model",
     training_id=belongs_to("trainings.id"),
 )
+
+
+class Trainings(Records[Training]):
+    """The trainings of an organization."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        super().__init__(scope, TRAININGS)
+
+    def there(self, id: UUID) -> Training:
+        """The training with this id, unless it was deleted.
+
+        Raises:
+            NotFound: there is none any more, or it is another organization's.
+        """
+        return self._there(self.first(id=id, deleted_at=None), id)
+
+    def listed(
+        self,
+        cursor: str | None = None,
+        *,
+        limit: int = 50,
+        status: JobStatus | None = None,
+        dataset_id: UUID | None = None,
+    ) -> Page[Training]:
+        """As `page`, those that were not deleted; by the status of the newest job, and the dataset.
+
+        Raises:
+            InvalidValue: see `page`.
+        """
+        query = self._select(deleted_at=None)
+        if status is not None:
+            job = JOBS.table.columns
+            query = query.join(JOBS.table, job.id == self._columns.job_id)
+            query = query.where(job.status == status)
+        if dataset_id is not None:
+            snapshot = SNAPSHOTS.table.columns
+            query = query.join(SNAPSHOTS.table, snapshot.id == self._columns.snapshot_id)
+            query = query.where(snapshot.dataset_id == dataset_id)
+        return self._page(query, cursor, limit)
 
 
 class TemplateVersions(Unchanging[TemplateVersion]):

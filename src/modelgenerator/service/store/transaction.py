@@ -14,7 +14,7 @@ from modelgenerator.service.records.deletions import DeletionReceipt
 from modelgenerator.service.records.flows import Flow, FlowRun
 from modelgenerator.service.records.generations import GeneratedPicture, Inference, InferencePack
 from modelgenerator.service.records.organizations import ApiKey, Member, Session
-from modelgenerator.service.records.trainings import Template, TrainedModel, Training
+from modelgenerator.service.records.trainings import Template, TrainedModel
 from modelgenerator.service.records.webhooks import WebhookDelivery, WebhookEndpoint
 from modelgenerator.service.store import (
     datasets,
@@ -29,6 +29,7 @@ from modelgenerator.service.store import (
 from modelgenerator.service.store.accounts import Accounts
 from modelgenerator.service.store.counts import LedgerCounts, ledger_counts
 from modelgenerator.service.store.jobs import JobLedger, OrganizationJobs
+from modelgenerator.service.store.rates import Rates
 from modelgenerator.service.store.scoped import OrganizationScope, Records, Unchanging
 
 
@@ -49,7 +50,7 @@ class OrganizationStore:
 
         self.templates: Records[Template] = Records(scope, trainings.TEMPLATES)
         self.template_versions = trainings.TemplateVersions(scope)
-        self.trainings: Records[Training] = Records(scope, trainings.TRAININGS)
+        self.trainings = trainings.Trainings(scope)
         self.trained_models: Records[TrainedModel] = Records(scope, trainings.TRAINED_MODELS)
 
         self.inferences: Records[Inference] = Records(scope, generations.INFERENCES)
@@ -89,6 +90,7 @@ class Transaction:
         self.identities = organizations.Identities(connection)
         self.jobs = JobLedger(connection)
         self.outbox = webhooks.Outbox(connection)
+        self.rates = Rates(connection)
 
     def of(self, organization_id: UUID) -> OrganizationStore:
         """The records of one organization: whose it is comes from who asks, never from what."""

@@ -11,6 +11,7 @@ from modelgenerator.service.store import (
     generations,
     job_tables,
     organizations,
+    rates,
     requests,
     trainings,
     webhooks,
@@ -25,12 +26,13 @@ MODULES = (
     generations,
     job_tables,
     organizations,
+    rates,
     requests,
     trainings,
     webhooks,
 )
 KINDS = [it for module in MODULES for it in vars(module).values() if isinstance(it, Kind)]
-NOBODYS = {"organizations", "users"}
+NOBODYS = {"organizations", "users", "measured_rates"}
 
 
 def test_every_table_is_of_some_kind():

@@ -4,7 +4,7 @@ from tests.examples import base_files, flux_files, sd3_files
 from modelgenerator.diffusion import recommended
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import InvalidSettings
-from modelgenerator.generation.generate import PlannedImage, plan_images
+from modelgenerator.generation.wishes import PlannedImage, plan_images
 from modelgenerator.settings import ImageSettings
 
 

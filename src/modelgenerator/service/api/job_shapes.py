@@ -1,0 +1,100 @@
+"""What is the same in the answers about everything that a job does: status, progress, failure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from modelgenerator.service.api.shapes import Shape
+from modelgenerator.service.operations.training_status import charged_sentence
+from modelgenerator.service.records.deletions import DeletionReceipt
+from modelgenerator.service.records.jobs import Fault, Job, JobAttempt, JobStatus
+
+
+class JobErrorShape(Shape):
+    """Why it failed."""
+
+    code: str
+    """For programs: `trainingDiverged`."""
+    message: str
+    hint: str | None
+    """What to do next."""
+    fault: Fault
+    """`ours` costs nothing."""
+    charged: str
+    """Who pays for it, in words."""
+
+
+class AttemptShape(Shape):
+    """One worker's turn at it."""
+
+    number: int
+    started_at: datetime
+    ended_at: datetime | None
+    end: str | None
+    """`finished`, `handedBack` or `lost`."""
+
+
+class Started(Shape):
+    """What a job says of itself, part of every answer about one."""
+
+    status: JobStatus
+    phase: str | None
+    """`loadingBaseModel`, `preparingDataset`, `encoding`, `training`, `sampling`, `saving`."""
+    progress: Mapping[str, object] | None
+    """`step`, `totalSteps`, `epoch`, `loss`, `learningRate`, `d`, `stepsPerSecond`,
+    `secondsRemaining`: as far as they are known."""
+    is_cancelling: bool
+    """It runs and was asked to end."""
+    cost_so_far: int
+    """Microdollars."""
+    final_cost: int | None
+    """Microdollars; null until it has ended."""
+    error: JobErrorShape | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class ReceiptShape(Shape):
+    """That something was deleted."""
+
+    kind: str
+    id: str
+    """Of what was deleted."""
+    counts: Mapping[str, object]
+    requested_at: datetime
+    completed_at: datetime | None
+    """When its files were gone; null: they go within a minute, or when what runs has ended."""
+
+
+def error_shape(job: Job, cost: int) -> JobErrorShape | None:
+    """Why a job failed, and who pays."""
+    if job.error is None:
+        return None
+    return JobErrorShape(
+        code=job.error.code,
+        message=job.error.message,
+        hint=job.error.hint,
+        fault=job.error.fault,
+        charged=charged_sentence(job, cost),
+    )
+
+
+def attempt_shape(attempt: JobAttempt) -> AttemptShape:
+    """One attempt; which machine it was on is nobody's business."""
+    return AttemptShape(
+        number=attempt.number,
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+        end=attempt.end,
+    )
+
+
+def receipt_shape(receipt: DeletionReceipt) -> ReceiptShape:
+    """A receipt, without where the files lay."""
+    return ReceiptShape(
+        kind=receipt.kind,
+        id=str(receipt.target_id),
+        counts=receipt.counts,
+        requested_at=receipt.requested_at,
+        completed_at=receipt.completed_at,
+    )

@@ -1,0 +1,66 @@
+"""What time does to things: models expire, keys and sessions are forgotten, deletions are finished.
+
+In: an opened service, every minute.  Out: weights that are gone; their records stay and say since
+when.  What was cut short is found again the next time.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from modelgenerator.service.operations.removals import finish_removal
+from modelgenerator.service.operations.service import Service
+from modelgenerator.service.operations.trained_models import is_drawn_with
+from modelgenerator.service.records.job_specs import StoredLora
+from modelgenerator.service.records.trainings import TrainedModel
+from modelgenerator.service.store.keys import organization_key
+
+KEYS_ARE_KEPT = timedelta(hours=24)
+_SHOWN = (".png", ".jpg", ".jpeg", ".webp")
+"""Samples, which stay when the weights go."""
+
+
+def sweep(service: Service) -> None:
+    """Everything that time does."""
+    expire_models(service)
+    now = service.clock()
+    with service.database.transaction() as transaction:
+        transaction.forget_idempotency_keys(now - KEYS_ARE_KEPT)
+        transaction.identities.forget_sessions(now)
+        unfinished = transaction.unfinished_deletions()
+    for receipt in unfinished:
+        finish_removal(service, receipt)
+
+
+def expire_models(service: Service) -> int:
+    """Delete the weights of models past their time; how many went.
+
+    A generation that was accepted before draws with the file it was promised: until it has ended,
+    the weights stay, though nothing new may use them.
+    """
+    with service.database.reading() as transaction:
+        expired = transaction.expired_models(service.clock())
+        gone = [
+            model
+            for model in expired
+            if not is_drawn_with(transaction.of(model.organization_id), model.training_id)
+        ]
+    for model in gone:
+        _delete_weights(service, model)
+    return len(gone)
+
+
+def _delete_weights(service: Service, model: TrainedModel) -> None:
+    """The files first: a record that says it is gone may not lie."""
+    keys = {model.storage_key}
+    if model.other_layout is not None:
+        keys.add(StoredLora.from_json(model.other_layout).storage_key)
+    # checkpoints, and LoRAs of single epochs, are weights too
+    prefix = organization_key(model.organization_id, "trainings", model.training_id.hex)
+    keys |= {key for key in service.files.keys(prefix) if not key.endswith(_SHOWN)}
+    for key in keys:
+        service.files.delete(key)
+    with service.database.transaction() as transaction:
+        models = transaction.of(model.organization_id).trained_models
+        now = models.get_locked(model.id)
+        if now.deleted_at is None:
+            models.replace(replace(now, deleted_at=service.clock()))

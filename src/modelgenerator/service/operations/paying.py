@@ -1,0 +1,62 @@
+"""How a job is paid: held when it is accepted, settled when it has ended.
+
+In: a job within a transaction.  Out: entries under a key that is the job's own, so that nothing is
+paid twice.
+"""
+
+from datetime import datetime
+
+from modelgenerator.service.billing.ledger import Ledger
+from modelgenerator.service.operations.service import Service
+from modelgenerator.service.records.jobs import Fault, Job, JobStatus
+from modelgenerator.service.records.money import EntryKind, LedgerEntry
+from modelgenerator.service.store.transaction import OrganizationStore
+
+
+def payment_key(job: Job) -> str:
+    """Under which a job's hold and its charge are kept."""
+    return f"job {job.id.hex}"
+
+
+def hold_estimate(service: Service, store: OrganizationStore, job: Job) -> None:
+    """Keep the job's estimate back; the job was added before.
+
+    Raises:
+        InsufficientFunds: less than that is there and not held for other work.
+    """
+    ledger = ledger_of(service, store, job.created_at)
+    ledger.hold(payment_key(job), job.estimate, job_id=job.id)
+
+
+def settle(
+    service: Service,
+    store: OrganizationStore,
+    job: Job,
+    kind: EntryKind,
+    cost: int,
+    *,
+    memo: str,
+    now: datetime,
+) -> LedgerEntry | None:
+    """Take what the job cost; nothing if it was our fault, and nothing more than is there."""
+    is_ours = is_our_fault(job)
+    words = f"{memo}: free, it was not your fault" if is_ours else memo
+    ledger = ledger_of(service, store, now)
+    return ledger.settle(payment_key(job), kind, 0 if is_ours else cost, memo=words)
+
+
+def paid_for(store: OrganizationStore, job: Job) -> LedgerEntry | None:
+    """What was taken for the job; none: it has not ended, or nothing is charged here."""
+    return store.accounts.entries.first(key=payment_key(job))
+
+
+def is_our_fault(job: Job) -> bool:
+    """Whether the job failed and the person can do nothing about it."""
+    return (
+        job.status is JobStatus.FAILED and job.error is not None and job.error.fault is Fault.OURS
+    )
+
+
+def ledger_of(service: Service, store: OrganizationStore, now: datetime) -> Ledger:
+    """The organization's, as this deployment charges."""
+    return Ledger(store.accounts, now, is_charging=service.config.billing)

@@ -1,0 +1,264 @@
+"""How far trainings are: what is shown of them, in lists and one by one.
+
+In: who asks, and which training.  Out: the training with its job, what it made and what it cost so
+far.  Nothing is changed.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from modelgenerator.service.billing.prices import training_charge
+from modelgenerator.service.operations.callers import Caller
+from modelgenerator.service.operations.paying import is_our_fault, paid_for
+from modelgenerator.service.operations.service import Service
+from modelgenerator.service.records.jobs import Job, JobAttempt, JobEvent, JobStatus
+from modelgenerator.service.records.organizations import Role
+from modelgenerator.service.records.trainings import TrainedModel, Training
+from modelgenerator.service.store.scoped import Page
+from modelgenerator.service.store.transaction import OrganizationStore
+
+SAMPLE_READY = "sampleReady"
+"""The event by which a job's body tells of a sample: `epoch`, `prompt` and `storageKey`."""
+LINK_TIME = timedelta(hours=1)
+_PIECE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownTraining:
+    """A training and everything that belongs to it."""
+
+    training: Training
+    job: Job
+    dataset_id: UUID
+    model: TrainedModel | None
+    cost_so_far: int
+    """Microdollars, of all its jobs."""
+    final_cost: int | None
+    """None as long as a job of it is not settled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A picture that was drawn while the LoRA was learning."""
+
+    epoch: int
+    prompt: str
+    url: str
+    """For an hour."""
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """One event as a sentence."""
+
+    number: int
+    at: datetime
+    attempt: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """A piece of a training's log."""
+
+    lines: tuple[LogLine, ...]
+    last_number: int
+    """Ask for what comes after it."""
+
+
+def list_trainings(
+    service: Service,
+    caller: Caller,
+    cursor: str | None,
+    *,
+    limit: int,
+    status: JobStatus | None = None,
+    dataset_id: UUID | None = None,
+) -> Page[ShownTraining]:
+    """The organization's trainings, the newest first."""
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        page = store.trainings.listed(cursor, limit=limit, status=status, dataset_id=dataset_id)
+        return Page(tuple(_shown(store, page.items)), page.next_cursor)
+
+
+def read_training(service: Service, caller: Caller, id: UUID) -> ShownTraining:
+    """One of them.
+
+    Raises:
+        NotFound: there is none.
+    """
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        (shown,) = _shown(store, [store.trainings.there(id)])
+    return shown
+
+
+def read_attempts(service: Service, caller: Caller, id: UUID) -> list[JobAttempt]:
+    """Who worked on a training, and when, the first first.
+
+    Raises:
+        NotFound: there is none.
+    """
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        store.trainings.there(id)
+        jobs = store.jobs.all(target_id=id)
+        return [attempt for job in jobs for attempt in store.jobs.attempts(job.id)]
+
+
+def read_samples(service: Service, caller: Caller, id: UUID) -> list[Sample]:
+    """The pictures that were drawn on the way, in their order.
+
+    Raises:
+        NotFound: there is none.
+    """
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        store.trainings.there(id)
+        jobs = store.jobs.all(target_id=id)
+        events = [
+            event for job in jobs for event in store.jobs.events_named(job.id, [SAMPLE_READY])
+        ]
+    return [
+        Sample(
+            epoch=int(str(event.data["epoch"])),
+            prompt=str(event.data["prompt"]),
+            url=service.files.link("GET", str(event.data["storageKey"]), expires_in=LINK_TIME),
+            created_at=event.created_at,
+        )
+        for event in events
+    ]
+
+
+def read_log(
+    service: Service,
+    caller: Caller,
+    id: UUID,
+    *,
+    after: int = 0,
+    search: str = "",
+    limit: int = 500,
+) -> Log:
+    """What the newest job told after event `after`, in sentences that contain `search`.
+
+    Raises:
+        NotFound: there is none.
+    """
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        job_id = store.trainings.there(id).job_id
+        lines: list[LogLine] = []
+        while len(lines) < limit:
+            events = store.jobs.events_after(job_id, after, limit=_PIECE)
+            for event in events:
+                after = event.sequence
+                line = _line(event)
+                if search.casefold() in line.text.casefold():
+                    lines.append(line)
+                if len(lines) == limit:
+                    break
+            if len(events) < _PIECE:
+                break
+    return Log(lines=tuple(lines), last_number=after)
+
+
+def job_of_training(service: Service, caller: Caller, id: UUID) -> UUID:
+    """The newest job of a training: its events are the training's.
+
+    Raises:
+        NotFound: there is none.
+    """
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        return transaction.of(caller.organization_id).trainings.there(id).job_id
+
+
+def _shown(store: OrganizationStore, trainings: Iterable[Training]) -> Iterator[ShownTraining]:
+    trainings = list(trainings)
+    jobs = store.jobs.some(training.job_id for training in trainings)
+    snapshots = store.snapshots.some(training.snapshot_id for training in trainings)
+    for training in trainings:
+        job = jobs[training.job_id]
+        cost, is_settled = _cost(store, job)
+        yield ShownTraining(
+            training=training,
+            job=job,
+            dataset_id=snapshots[training.snapshot_id].dataset_id,
+            model=store.trained_models.first(training_id=training.id),
+            cost_so_far=cost,
+            final_cost=cost if is_settled else None,
+        )
+
+
+def _cost(store: OrganizationStore, newest: Job) -> tuple[int, bool]:
+    """Microdollars of all jobs of a training, and whether that is all of it."""
+    paid = 0
+    for job in store.jobs.all(target_id=newest.target_id):
+        entry = paid_for(store, job)
+        paid -= entry.amount if entry else 0
+    if newest.status.is_final:
+        return paid, True
+    return paid + training_charge(newest.prices, timedelta(milliseconds=used_ms(newest))), False
+
+
+def used_ms(job: Job) -> int:
+    """Paid work so far, as far as the job has told of it."""
+    told = (job.progress or {}).get("usedMs")
+    return max(job.used_ms, told if isinstance(told, int) else 0)
+
+
+def charged_sentence(job: Job, cost: int) -> str:
+    """Who pays for what went wrong, in words."""
+    if is_our_fault(job):
+        return "Nothing was charged: it was not your fault."
+    return "The time that was used was charged." if cost else "Nothing was charged."
+
+
+def _line(event: JobEvent) -> LogLine:
+    told = {name: value for name, value in event.data.items() if not isinstance(value, dict | list)}
+    text = _WORDS[event.name].format_map(_Told(told)) if event.name in _WORDS else _plain(event)
+    return LogLine(
+        number=event.sequence, at=event.created_at, attempt=event.attempt, text=text.strip()
+    )
+
+
+class _Told(dict[str, object]):
+    """What an event does not say is left out of its sentence."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+_WORDS = {
+    "queued": "Waits for a worker.",
+    "started": "Attempt {attempt} begins on {owner}.",
+    "checkpointSaved": "Checkpoint saved at step {step}.",
+    "cancelRequested": "Is to be cancelled.",
+    "attemptLost": "Attempt {attempt} on {owner} gave no sign of life and is given up.",
+    "handedBack": "Handed back: {reason}",
+    "finished": "Ended: {status}. {message}",
+    "epochFinished": "Epoch {epoch} is done, mean loss {meanLoss}.",
+    "validated": "Epoch {epoch}, loss on pictures that were kept out: {loss}.",
+    "sampleReady": "Sample of epoch {epoch}: {prompt}",
+    "loraSaved": "The LoRA of epoch {epoch} is kept.",
+    "noticed": "{message}",
+}
+
+
+def _plain(event: JobEvent) -> str:
+    """An event that has no sentence of its own: its name and what it says."""
+    said = ", ".join(
+        f"{name} {value}"
+        for name, value in event.data.items()
+        if value is not None and not isinstance(value, dict | list)
+    )
+    return f"{event.name}: {said}" if said else event.name

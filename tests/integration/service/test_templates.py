@@ -138,6 +138,7 @@ def _trained_with(served: Serving, template_id: UUID) -> Training:
             template_version_id=version.id,
             settings=version.settings,
             plan={},
+            estimate={},
             notices=(),
             job_id=job.id,
             flow_run_id=None,

@@ -4,6 +4,7 @@
     ├── InvalidValue             400  a value cannot be what it must be: a cursor, an id, a key
     ├── Unauthenticated          401  nobody known is asking
     ├── InsufficientFunds        402  the balance does not cover what was asked
+    ├── FlowStopped              402  a public flow whose organization has no money left
     ├── Forbidden                403  known, and not allowed
     │   └── LinkRefused          403  a link was altered, has expired or is for another method
     ├── NotFound                 404  it is not there, or belongs to another organization
@@ -16,10 +17,10 @@
     ├── TooLarge                 413  more bytes, pictures or rows than are accepted
     ├── UnsupportedFile          415  not a kind of file that is accepted
     ├── IdempotencyMismatch      422  the same key came with another request
-    ├── NothingUsable            422  none of the files that came can be used
     ├── IncompatibleBaseModel    422  the trained model belongs to base models of another family
     ├── AddressRefused           422  an address that the service may not send anything to
     ├── TooFewPictures           422  usable pictures are so few that a person must want it
+    ├── NothingUsable            422  none of the files that came can be used
     ├── RateLimited              429  too many requests at once
     ├── FileDamaged              500  what was read is not what was written
     ├── DatabaseTooNew           500  a later version of this program has changed the database
@@ -95,6 +96,12 @@ class InsufficientFunds(ServiceError):
     def facts(self) -> Mapping[str, object]:
         """Both amounts."""
         return {"needed": self.needed, "present": self.present}
+
+
+class FlowStopped(ServiceError):
+    """Insufficient Funds: this flow cannot run until its owner has added credits."""
+
+    status = 402
 
 
 class Forbidden(ServiceError):
@@ -178,22 +185,6 @@ class IdempotencyMismatch(ServiceError):
     status = 422
 
 
-class NothingUsable(ServiceError):
-    """None of the files can be used."""
-
-    status = 422
-
-    def __init__(self, message: str, files: Sequence[Mapping[str, object]]) -> None:
-        """`files`: what became of each."""
-        super().__init__(message)
-        self._files = files
-
-    @property
-    def facts(self) -> Mapping[str, object]:
-        """What became of each."""
-        return {"files": list(self._files)}
-
-
 class IncompatibleBaseModel(ServiceError):
     """The trained model belongs to base models of another family."""
 
@@ -210,6 +201,22 @@ class TooFewPictures(ServiceError):
     """There are too few pictures that can be used."""
 
     status = 422
+
+
+class NothingUsable(ServiceError):
+    """None of the files can be used."""
+
+    status = 422
+
+    def __init__(self, message: str, files: Sequence[Mapping[str, object]]) -> None:
+        """`files`: what became of each."""
+        super().__init__(message)
+        self._files = files
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What became of each."""
+        return {"files": list(self._files)}
 
 
 class RateLimited(ServiceError):

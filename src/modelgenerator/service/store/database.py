@@ -82,14 +82,6 @@ class Database:
         with self._writing, _told_apart(), self._connected("IMMEDIATE") as connection:
             yield connection
 
-    def forget_deleted(self) -> None:
-        """Leave nothing of what was deleted in the files of SQLite; Postgres' vacuum does it."""
-        if self.is_sqlite:
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql("COMMIT")
-                # its log still has the pages as they were; readers may keep a part of it
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-
     def copy_to(self, file: Path) -> None:
         """Write one state of a SQLite database to a new file; nobody waits for it."""
         assert self.is_sqlite, "a server has a program of its own for this"
@@ -98,6 +90,14 @@ class Database:
             raw = connection.connection.driver_connection
             assert raw is not None
             raw.execute("VACUUM INTO ?", (str(file),))
+
+    def forget_deleted(self) -> None:
+        """Leave nothing of what was deleted in the files of SQLite; Postgres' vacuum does it."""
+        if self.is_sqlite:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("COMMIT")
+                # its log still has the pages as they were; readers may keep a part of it
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Give all connections back."""

@@ -47,6 +47,15 @@ class OrganizationJobs(Unchanging[Job]):
         super().add(record)
         _tell(self._connection, record.id, EventName.QUEUED, {}, record.created_at)
 
+    def get_locked(self, id: UUID) -> Job:
+        """The job with this id, which does not end before this transaction does.
+
+        Raises:
+            NotFound: there is none, or it is another organization's.
+        """
+        row = self._connection.execute(self._select(id=id).with_for_update()).first()
+        return self._there(None if row is None else JOBS.read(row), id)
+
     def cancel(self, id: UUID, now: datetime) -> Job:
         """A waiting job ends now, a running one is asked to; asking twice changes nothing.
 
@@ -54,8 +63,7 @@ class OrganizationJobs(Unchanging[Job]):
             NotFound: there is none, or it is another organization's.
             AlreadyFinished: it has ended.
         """
-        row = self._connection.execute(self._select(id=id).with_for_update()).first()
-        job: Job = self._there(None if row is None else JOBS.read(row), id)
+        job = self.get_locked(id)
         if job.status.is_final:
             raise AlreadyFinished(f"This job has {job.status} already.")
         if job.status is JobStatus.QUEUED:
@@ -80,6 +88,14 @@ class OrganizationJobs(Unchanging[Job]):
         )
         return [EVENTS.read(row) for row in self._connection.execute(query)]
 
+    def events_named(self, id: UUID, names: Sequence[str]) -> list[JobEvent]:
+        """All that a job told under one of `names`, in its order: for names that come seldom."""
+        columns = EVENTS.table.columns
+        mine = columns.organization_id == self._scope.organization_id
+        query = select(EVENTS.table).where(mine, columns.job_id == id, columns.name.in_(names))
+        rows = self._connection.execute(query.order_by(columns.sequence))
+        return [EVENTS.read(row) for row in rows]
+
     def naming(self, kind: JobKind, words: str) -> list[Job]:
         """Jobs whose specs have `words` in them, an id or a key; the oldest first."""
         named = cast(_JOB.spec, Text).contains(words, autoescape=True)
@@ -103,14 +119,6 @@ class OrganizationJobs(Unchanging[Job]):
         self._connection.execute(events.values(data={}))
         last = events.where(EVENTS.table.columns.is_final)
         self._connection.execute(last.values(data={"status": job.status.value}))
-
-    def events_named(self, id: UUID, names: Sequence[str]) -> list[JobEvent]:
-        """All that a job told under one of `names`, in its order: for names that come seldom."""
-        columns = EVENTS.table.columns
-        mine = columns.organization_id == self._scope.organization_id
-        query = select(EVENTS.table).where(mine, columns.job_id == id, columns.name.in_(names))
-        rows = self._connection.execute(query.order_by(columns.sequence))
-        return [EVENTS.read(row) for row in rows]
 
     def attempts(self, id: UUID) -> list[JobAttempt]:
         """Who worked on the job, and when: the first attempt first."""

@@ -62,6 +62,7 @@ def add_picture(serving: Serving, dataset: Dataset, number: int) -> None:
         dataset_id=dataset.id,
         position=number,
         label=f"{number}.png",
+        upload_sha256=stored.sha256,
         sha256=stored.sha256,
         byte_count=stored.byte_count,
         width=64,

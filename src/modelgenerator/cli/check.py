@@ -14,7 +14,6 @@ from pathlib import Path
 import typer
 
 from modelgenerator.cli import check_page, check_sheet, check_table
-from modelgenerator.cli.check_views import Views, views_of
 from modelgenerator.cli.failures import USER_ERROR
 from modelgenerator.cli.photos import PhotoOptions, looked_at
 from modelgenerator.cli.progress import Reporter, Silence, reporter
@@ -25,6 +24,7 @@ from modelgenerator.datasets.inspection.inspect import inspect
 from modelgenerator.datasets.inspection.report import InspectionReport, Verdict
 from modelgenerator.datasets.prepare import Preparation, PreparedDataset
 from modelgenerator.datasets.segmenters.choice import choose_segmenter
+from modelgenerator.datasets.views import Views, views_of
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.errors import OutputNotWritable

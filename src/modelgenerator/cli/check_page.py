@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from modelgenerator.cli.check_views import AROUND, HEAD, SUBJECT, Views
 from modelgenerator.cli.check_words import (
     MARKS,
     SECTIONS,
@@ -23,6 +22,7 @@ from modelgenerator.cli.check_words import (
 )
 from modelgenerator.datasets.inspection.report import Finding, InspectionReport, Level
 from modelgenerator.datasets.masks import MaskShades
+from modelgenerator.datasets.views import AROUND, HEAD, SUBJECT, Views
 
 _QUALITY = 80  # of WebP: about 10 kilobytes for a picture of 300 pixels
 

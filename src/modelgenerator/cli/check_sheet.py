@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from modelgenerator.cli.check_views import AROUND, HEAD, SUBJECT, Views
 from modelgenerator.cli.check_words import VERDICTS, left_out_in_words, section_of
 from modelgenerator.datasets.inspection.report import (
     Finding,
@@ -18,6 +17,7 @@ from modelgenerator.datasets.inspection.report import (
     Verdict,
 )
 from modelgenerator.datasets.masks import MaskShades
+from modelgenerator.datasets.views import AROUND, HEAD, SUBJECT, Views
 
 COLUMNS, CELL, GAP, LINE = 5, 232, 14, 19  # pixels, but for the first
 MARGIN = 24

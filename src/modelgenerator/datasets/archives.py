@@ -19,7 +19,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from modelgenerator.datasets.images import PhotoLimits, check_bytes
-from modelgenerator.datasets.labels import labels_of
+from modelgenerator.datasets.labels import label_of, labels_of
 from modelgenerator.errors import UnusableDataset, UnusablePhoto
 
 
@@ -124,10 +124,24 @@ def read_directory(path: Path, limits: ArchiveLimits) -> list[ZippedFile]:
         raise UnusableDataset(
             f"{path} is locked with a password. Make the archive again without one."
         )
-    labels = labels_of(_below_common_folder([names for names, _ in named]))
+    labels = labels_of(below_common_folder([names for names, _ in named]))
     return [
         _zipped(path, label, member, limits)
         for label, (_, member) in zip(labels, named, strict=True)
+    ]
+
+
+def ignored_in(path: Path, limits: ArchiveLimits) -> list[str]:
+    """Labels of the members that are files and no person's: what systems leave there.
+
+    Raises:
+        As `read_directory`.
+    """
+    members = _members(path, limits)
+    return [
+        label_of(_decoded(member))
+        for member in members
+        if _names_in(member) is None and not _decoded(member).endswith(("/", "\\"))
     ]
 
 
@@ -209,7 +223,7 @@ def _decoded(member: zipfile.ZipInfo) -> str:
         return name
 
 
-def _below_common_folder(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def below_common_folder(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Without the folders that all of them lie in, which say nothing."""
     levels = zip(*(path[:-1] for path in paths), strict=False)
     shared = sum(1 for _ in takewhile(lambda folders: len(set(folders)) == 1, levels))

@@ -125,6 +125,20 @@ class ServiceConfig(BaseModel):
         25, description="Dollars a token that an ObjectGenerator step reads or writes."
     )
 
+    upload_files: int = Field(
+        2_000, ge=1, le=10_000, description="Files in one upload, those inside archives too."
+    )
+    upload_file_megabytes: int = Field(
+        100, ge=1, le=1_000, description="Megabytes of one uploaded photo."
+    )
+    dataset_pictures: int = Field(5_000, ge=1, le=100_000, description="Pictures in one dataset.")
+    storage_gigabytes: int = Field(
+        100,
+        ge=1,
+        le=1_000_000,
+        description="Gigabytes that an organization's pictures and models may take together.",
+    )
+
     allow_download: bool = Field(
         True, description="Whether an organization may download the models it trained."
     )

@@ -19,17 +19,19 @@
     ├── IncompatibleBaseModel    422  the trained model belongs to base models of another family
     ├── AddressRefused           422  an address that the service may not send anything to
     ├── TooFewPictures           422  usable pictures are so few that a person must want it
+    ├── NothingUsable            422  none of the files that came can be used
     ├── RateLimited              429  too many requests at once
     ├── FileDamaged              500  what was read is not what was written
     ├── DatabaseTooNew           500  a later version of this program has changed the database
     ├── StoreBusy                503  the database does not answer in time
     ├── StorageUnreachable       503  the storage does not answer
     └── StorageFull              507  the disk is full
+        └── QuotaReached         507  the organization's part of it is
 
 `code` is the class's name in camelCase, `field` the value it is about, `hint` what to do next.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -194,6 +196,22 @@ class TooFewPictures(ServiceError):
     status = 422
 
 
+class NothingUsable(ServiceError):
+    """None of the files can be used."""
+
+    status = 422
+
+    def __init__(self, message: str, files: Sequence[Mapping[str, object]]) -> None:
+        """`files`: what became of each."""
+        super().__init__(message)
+        self._files = files
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What became of each."""
+        return {"files": list(self._files)}
+
+
 class RateLimited(ServiceError):
     """Too many requests."""
 
@@ -243,6 +261,10 @@ class StorageFull(ServiceError):
     """There is no space left to store this; nothing of it was kept."""
 
     status = 507
+
+
+class QuotaReached(StorageFull):
+    """The organization has used all the storage that it may."""
 
 
 def in_dollars(microdollars: int) -> str:

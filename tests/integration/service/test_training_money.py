@@ -169,5 +169,5 @@ def test_a_refund_happens_once(it, dataset_id):
     for _ in range(2):
         with it.service.database.transaction() as transaction:
             accounts = transaction.of(it.organization_id).accounts
-            Ledger(accounts, it.clock()).refund(f"job {job.id.hex}", memo="It did not look right")
+            Ledger(accounts, it.clock()).refund(job.hold_key, memo="It did not look right")
     assert money(it) == (BALANCE, 0)

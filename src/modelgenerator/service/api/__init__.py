@@ -3,24 +3,38 @@
 from fastapi import APIRouter
 
 from modelgenerator.service.api import (
+    api_keys,
+    datasets,
     health,
     inference_packs,
     inferences,
+    members,
     organization,
+    receipts,
     schemas,
+    sessions,
     stored_files,
+    subjects,
+    templates,
     trainings,
     webhooks,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
+    subjects.router,
+    datasets.router,
+    templates.router,
     trainings.router,
     inferences.router,
     inference_packs.router,
+    receipts.router,
     organization.router,
+    members.router,
+    api_keys.router,
     webhooks.router,
-    health.router,
+    sessions.router,
     schemas.router,
     stored_files.router,
+    health.router,
 )
 """Every resource, in the order in which /docs shows them."""

@@ -12,13 +12,15 @@ from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from modelgenerator.service.errors import InvalidValue, Unauthenticated
-from modelgenerator.service.operations.accounts import authenticate_key
+from modelgenerator.service.operations.accounts import authenticate
 from modelgenerator.service.operations.callers import Caller, RequestKey
 from modelgenerator.service.operations.service import Service
 
 LONGEST_KEY = 255
 _SECRET_NAMES = {"key", "apikey", "api_key", "api-key", "token", "access_token", "authorization"}
-_bearer = HTTPBearer(auto_error=False, description="An API key of your organization")
+_bearer = HTTPBearer(
+    auto_error=False, description="An API key of your organization, or the token of a session"
+)
 
 
 def _service(request: Request) -> Service:
@@ -66,7 +68,7 @@ def _caller(
         )
     if shown is None:
         raise Unauthenticated(hint="Send a header `Authorization: Bearer KEY`.")
-    return replace(authenticate_key(service, shown.credentials), request=key)
+    return replace(authenticate(service, shown.credentials), request=key)
 
 
 CallerHere = Annotated[Caller, Depends(_caller)]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Generic, Self, TypeVar
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -55,9 +55,13 @@ class Body(Shape):
 class PageOf(Shape, Generic[Item]):
     """A piece of a list, the newest first."""
 
+    # pydantic would look for the docstrings of `PageOf[Item]` where that is written: in a signature
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
     items: tuple[Item, ...]
-    next_cursor: str | None
-    """Give it as `cursor` for the next piece; null: this is the last."""
+    next_cursor: str | None = Field(
+        description="Give it as `cursor` for the next piece; null: this is the last."
+    )
 
     @classmethod
     def of(cls, page: Page[Record], shape: Callable[[Record], Item]) -> Self:

@@ -21,12 +21,23 @@ from modelgenerator.service.records.organizations import ApiKey, Member, Session
 from modelgenerator.service.store.transaction import Transaction
 
 SESSION_LENGTH = timedelta(days=14)
+_SESSION_MARK = "mgs_"
 _USE_IS_NEWS = timedelta(minutes=1)
 
 
 def hash_of(secret: str) -> str:
     """What is kept of a key or a token."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def authenticate(service: Service, shown: str) -> Caller:
+    """On whose behalf somebody asks who shows an API key, or the token of a session.
+
+    Raises:
+        Unauthenticated: it opens nothing, or nothing any more.
+    """
+    how = authenticate_session if shown.startswith(_SESSION_MARK) else authenticate_key
+    return how(service, shown)
 
 
 def authenticate_key(service: Service, key: str) -> Caller:
@@ -107,7 +118,7 @@ def sign_out(service: Service, token: str) -> None:
 
 
 def _session_for(service: Service, user: User, now: datetime) -> SignedIn:
-    token = secrets.token_urlsafe(32)
+    token = _SESSION_MARK + secrets.token_urlsafe(32)
     with service.database.transaction() as transaction:
         memberships = transaction.identities.memberships(user.id)
         if not memberships:

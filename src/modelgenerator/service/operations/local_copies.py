@@ -8,11 +8,25 @@ not fetched again.
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from modelgenerator.datasets.sources import Folder, FolderFile
 from modelgenerator.service.records.datasets import SnapshotPicture
 from modelgenerator.service.store.files import Files
+
+
+def dataset_room(data_dir: Path, organization_id: UUID, dataset_id: UUID) -> Path:
+    """The folder on this machine for everything that is derived from a dataset's pictures.
+
+    Local copies, what was seen in them, previews, encoded pictures.  All of it can be made again,
+    and all of it goes when the dataset goes.
+    """
+    return rooms_of(data_dir) / organization_id.hex / dataset_id.hex
+
+
+def rooms_of(data_dir: Path) -> Path:
+    """The folder with the rooms of all datasets, by organization."""
+    return data_dir.absolute() / "derived"
 
 
 def local_source(files: Files, pictures: Sequence[SnapshotPicture], room: Path) -> Folder:
@@ -26,6 +40,15 @@ def local_source(files: Files, pictures: Sequence[SnapshotPicture], room: Path) 
     folder.mkdir(parents=True, exist_ok=True)
     found = (file for picture in pictures for file in _files_of(picture, files, folder))
     return Folder(folder, tuple(found), ())
+
+
+def forget_copies(room: Path, picture: SnapshotPicture) -> None:
+    """Remove what this machine has of a picture that is not needed any more."""
+    names = [key.rpartition("/")[2] for key in (picture.storage_key, picture.mask_key) if key]
+    if picture.caption:
+        names.append(_named_by_words(picture.caption))
+    for name in names:
+        (room / "pictures" / name).unlink(missing_ok=True)
 
 
 def _files_of(picture: SnapshotPicture, files: Files, folder: Path) -> Iterator[FolderFile]:
@@ -56,10 +79,17 @@ def _copy(files: Files, key: str, folder: Path, sha256: str | None) -> Path:
 
 def _text(words: str, folder: Path) -> Path:
     """A caption; named by what it says, so that another caption is another file."""
-    content = words.encode("utf-8", "surrogatepass")
-    path = folder / f"{hashlib.sha256(content).hexdigest()[:32]}.txt"
+    path = folder / _named_by_words(words)
     if not path.exists():
         fresh = folder / f".{uuid4().hex}"
-        fresh.write_bytes(content)
+        fresh.write_bytes(_encoded(words))
         fresh.replace(path)
     return path
+
+
+def _named_by_words(words: str) -> str:
+    return f"{hashlib.sha256(_encoded(words)).hexdigest()[:32]}.txt"
+
+
+def _encoded(words: str) -> bytes:
+    return words.encode("utf-8", "surrogatepass")

@@ -1,24 +1,18 @@
 """Stored files of trainings and inferences that were deleted: receipts first, then the files.
 
-In: what is deleted, within the transaction that deletes it.  Out: a receipt; and afterwards files
-that are gone, and a receipt that says when.  A server that dies in between finds the receipt
-unfinished and goes on.
+In: what is deleted, within the transaction that deletes it.  Out: a receipt, by which `deletions`
+empties the storage afterwards.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from modelgenerator.service.errors import StorageUnreachable
-from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.deletions import DeletionReceipt
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.trainings import JsonObject
 from modelgenerator.service.store.transaction import OrganizationStore
-
-_log = logging.getLogger(__name__)
 
 
 def receipt_for(
@@ -50,17 +44,3 @@ def open_again(store: OrganizationStore, target_id: UUID) -> None:
     """Something may have been written after the files were deleted: they are deleted again."""
     for receipt in store.deletion_receipts.all(target_id=target_id):
         store.deletion_receipts.replace(replace(receipt, completed_at=None))
-
-
-def finish_removal(service: Service, receipt: DeletionReceipt) -> DeletionReceipt:
-    """Delete the files; when the storage does not answer, the receipt stays unfinished."""
-    try:
-        for prefix in receipt.storage_prefixes:
-            service.files.delete_all(prefix)
-    except StorageUnreachable:
-        _log.warning("files are deleted later: the storage does not answer")
-        return receipt
-    finished = replace(receipt, completed_at=service.clock())
-    with service.database.transaction() as transaction:
-        transaction.of(receipt.organization_id).deletion_receipts.replace(finished)
-    return finished

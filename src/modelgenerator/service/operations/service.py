@@ -4,18 +4,21 @@ In: a config.  Out: a `Service` with everything that is ready to use.  Who asks 
 that is a `Caller`.
 """
 
+import shutil
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from modelgenerator.datasets.workers import Workers
 from modelgenerator.service.config import ServiceConfig
+from modelgenerator.service.errors import StorageFull
 from modelgenerator.service.operations.attempts import Attempts
 from modelgenerator.service.operations.base_models import BaseModelLooks
+from modelgenerator.service.operations.local_copies import dataset_room, rooms_of
 from modelgenerator.service.operations.news import News
 from modelgenerator.service.records.clock import Clock, system_clock
 from modelgenerator.service.store.database import Database
@@ -24,6 +27,8 @@ from modelgenerator.service.store.links import LinkSigner
 from modelgenerator.service.store.opening import open_database, open_files, signing_secret
 from modelgenerator.training.free_memory import free_memory
 from modelgenerator.training.plan import DeviceFacts
+
+_ANY_ID = "[0-9a-f]" * 32
 
 
 def cpu_facts() -> DeviceFacts:
@@ -54,13 +59,33 @@ class Service:
     attempts_by_email: Attempts = field(default_factory=lambda: Attempts(10, timedelta(minutes=15)))
 
     def dataset_room(self, organization_id: UUID, dataset_id: UUID) -> Path:
-        """The folder on this machine for everything that is derived from a dataset's pictures.
+        """The folder on this machine for everything that is derived from a dataset's pictures."""
+        return dataset_room(self.config.data_dir, organization_id, dataset_id)
 
-        Local copies, what was seen in them, previews, encoded pictures.  All of it can be made
-        again, and all of it goes when the dataset goes.
+    def spool_folder(self) -> Path:
+        """A new folder for an upload on its way; whoever asks removes it.
+
+        Raises:
+            StorageFull: the disk is full.
         """
-        rooms = self.config.data_dir.absolute() / "derived"
-        return rooms / organization_id.hex / dataset_id.hex
+        folder = self._spool / uuid4().hex
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise StorageFull("There is no space left for what was sent.") from error
+        return folder
+
+    def forget_spooled(self) -> None:
+        """Remove what killed processes left of uploads; to be called before any is received."""
+        shutil.rmtree(self._spool, ignore_errors=True)
+
+    @property
+    def _spool(self) -> Path:
+        return self.config.data_dir.absolute() / "incoming"
+
+    def rooms(self) -> list[Path]:
+        """All that are on this machine."""
+        return sorted(rooms_of(self.config.data_dir).glob(f"{_ANY_ID}/{_ANY_ID}"))
 
 
 @contextmanager

@@ -53,7 +53,12 @@ class DatasetPicture:
     dataset_id: UUID
     position: int
     label: str
-    """The file's name as it was given: shown, never used as a path."""
+    """The file's name as it was given, numbered where another has it: shown, never a path.
+
+    Without its ending it is one of a kind in the dataset, in small and in capital letters.
+    """
+    upload_sha256: str
+    """Of the file as it came, by which it is known when it comes again."""
     sha256: str
     """Of the stored bytes; a dataset keeps the same picture once."""
     byte_count: int

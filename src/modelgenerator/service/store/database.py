@@ -73,6 +73,14 @@ class Database:
         with self._writing, _told_apart(), self._connected("IMMEDIATE") as connection:
             yield connection
 
+    def forget_deleted(self) -> None:
+        """Leave nothing of what was deleted in the files of SQLite; Postgres' vacuum does it."""
+        if self.is_sqlite:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("COMMIT")
+                # its log still has the pages as they were; readers may keep a part of it
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def copy_to(self, file: Path) -> None:
         """Write one state of a SQLite database to a new file; nobody waits for it."""
         assert self.is_sqlite, "a server has a program of its own for this"
@@ -141,8 +149,16 @@ def _set_up_sqlite(connection: Any, record: object) -> None:
     """Every commit is on the disk before it is acknowledged: FULL, since it may be money."""
     del record
     connection.isolation_level = None  # the driver begins nothing by itself
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+
+
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "secure_delete = ON",  # what a person had deleted is written over
+)
 
 
 def _begin_sqlite(connection: Connection) -> None:

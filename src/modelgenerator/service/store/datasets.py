@@ -1,8 +1,9 @@
 """Subjects, datasets, their pictures, and the snapshots that trainings work on."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import UniqueConstraint, func, select
+from sqlalchemy import UniqueConstraint, func, select, update
 
 from modelgenerator.service.records.datasets import (
     Dataset,
@@ -25,6 +26,8 @@ PICTURES = kind_of(
     DatasetPicture,
     "dataset_pictures",
     UniqueConstraint("dataset_id", "sha256"),
+    UniqueConstraint("dataset_id", "upload_sha256"),
+    UniqueConstraint("dataset_id", "label"),
     UniqueConstraint("dataset_id", "position"),
     called="picture",
     dataset_id=belongs_to("datasets.id"),
@@ -53,3 +56,29 @@ class Pictures(Records[DatasetPicture]):
         last = select(func.max(self._columns.position)).where(self._where(dataset_id=dataset_id))
         position = self._connection.execute(last).scalar_one()
         return 0 if position is None else position + 1
+
+    def cover(self, dataset_id: UUID) -> DatasetPicture | None:
+        """The first of a dataset's pictures."""
+        query = self._select(dataset_id=dataset_id).order_by(self._columns.position).limit(1)
+        row = self._connection.execute(query).first()
+        return None if row is None else PICTURES.read(row)
+
+    def labels(self, dataset_id: UUID) -> list[str]:
+        """What a dataset's pictures are called."""
+        query = select(self._columns.label).where(self._where(dataset_id=dataset_id))
+        return list(self._connection.execute(query).scalars())
+
+    def stored_bytes(self) -> int:
+        """Of all of the organization's pictures; masks are small."""
+        total = select(func.sum(self._columns.byte_count)).where(self._where())
+        return int(self._connection.execute(total).scalar_one() or 0)
+
+    def put_in_order(self, dataset_id: UUID, ids: Sequence[UUID]) -> None:
+        """`ids` are all of the dataset's pictures, as a person wants to see them."""
+        table = self._kind.table
+        mine = self._where(dataset_id=dataset_id)
+        # a position is one of a kind at every moment: below zero nobody is in the way
+        self._connection.execute(update(table).where(mine).values(position=-1 - table.c.position))
+        for position, id in enumerate(ids):
+            this = update(table).where(mine, self._columns.id == id)
+            self._connection.execute(this.values(position=position))

@@ -146,6 +146,14 @@ class Files(ABC):
             pass
         return True
 
+    def has(self, key: str) -> bool:
+        """Whether there is a file at `key`."""
+        try:
+            self.size(key)
+        except NotFound:
+            return False
+        return True
+
     def keys(self, prefix: str) -> Iterator[str]:
         """The files below a key: `organizations/ab` does not find those of `organizations/abc`."""
         with told_apart(checked_key(prefix)):

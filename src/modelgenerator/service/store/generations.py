@@ -1,9 +1,10 @@
 """Requests for pictures, the pictures, and packs of prompts."""
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import UniqueConstraint, func, select
 
 from modelgenerator.service.records.generations import GeneratedPicture, Inference, InferencePack
 from modelgenerator.service.store.columns import belongs_to, kind_of, refers_to
+from modelgenerator.service.store.scoped import OrganizationScope
 
 INFERENCES = kind_of(
     Inference,
@@ -21,3 +22,11 @@ GENERATED_PICTURES = kind_of(
     inference_id=belongs_to("inferences.id"),
 )
 INFERENCE_PACKS = kind_of(InferencePack, "inference_packs", called="inference pack")
+
+
+def stored_bytes(scope: OrganizationScope) -> int:
+    """Of all of an organization's generated pictures."""
+    columns = GENERATED_PICTURES.table.columns
+    total = select(func.sum(columns.byte_count))
+    mine = total.where(columns.organization_id == scope.organization_id)
+    return int(scope.connection.execute(mine).scalar_one() or 0)

@@ -6,14 +6,14 @@ server's; a worker's clock is never asked.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Text, and_, cast, insert, select, update
 
-from modelgenerator.service.errors import AlreadyFinished, LeaseLost
+from modelgenerator.service.errors import AlreadyFinished, LeaseLost, StillInUse
 from modelgenerator.service.records.jobs import (
     AttemptEnd,
     EventName,
@@ -22,6 +22,7 @@ from modelgenerator.service.records.jobs import (
     JobAttempt,
     JobError,
     JobEvent,
+    JobKind,
     JobStatus,
     Lease,
 )
@@ -86,6 +87,30 @@ class OrganizationJobs(Unchanging[Job]):
         query = select(EVENTS.table).where(mine, columns.job_id == id, columns.name.in_(names))
         rows = self._connection.execute(query.order_by(columns.sequence))
         return [EVENTS.read(row) for row in rows]
+
+    def naming(self, kind: JobKind, words: str) -> list[Job]:
+        """Jobs whose specs have `words` in them, an id or a key; the oldest first."""
+        named = cast(_JOB.spec, Text).contains(words, autoescape=True)
+        query = self._select(kind=kind).where(named).order_by(_JOB.id)
+        return [JOBS.read(row) for row in self._connection.execute(query)]
+
+    def leave_tombstone(self, id: UUID) -> None:
+        """Forget what a job that has ended was told and told; when it ran and what it cost stays.
+
+        Raises:
+            NotFound: there is none, or it is another organization's.
+            StillInUse: it has not ended.
+        """
+        row = self._connection.execute(self._select(id=id).with_for_update()).first()
+        job: Job = self._there(None if row is None else JOBS.read(row), id)
+        if not job.status.is_final:
+            raise StillInUse("The job has not ended.")
+        error = job.error and replace(job.error, message="Deleted.", hint=None)
+        _change(self._connection, id, spec={}, progress=None, checkpoint_key=None, error=error)
+        events = update(EVENTS.table).where(EVENTS.table.columns.job_id == id)
+        self._connection.execute(events.values(data={}))
+        last = events.where(EVENTS.table.columns.is_final)
+        self._connection.execute(last.values(data={"status": job.status.value}))
 
     def attempts(self, id: UUID) -> list[JobAttempt]:
         """Who worked on the job, and when: the first attempt first."""
@@ -218,6 +243,25 @@ class JobLedger:
             self._connection, job.id, status=JobStatus.QUEUED, not_before=not_before, **_NO_LEASE
         )
 
+    def lose(
+        self,
+        lease: Lease,
+        error: JobError,
+        now: datetime,
+        *,
+        most_lost: int,
+        not_before: datetime | None = None,
+    ) -> Job:
+        """The attempt came to nothing; the job waits again, or ends, as it is afterwards.
+
+        As when its lease had lapsed: it fails with `error` when `most_lost` attempts in a row
+        brought no new checkpoint.
+
+        Raises:
+            LeaseLost: another attempt has begun, or the job has ended.
+        """
+        return self._take_back(self._held(lease), now, most_lost, error, not_before)
+
     def requeue_lapsed(self, now: datetime, *, most_lost: int, limit: int = 100) -> list[Job]:
         """Take back the jobs whose workers gave no sign of life in time; as they are afterwards.
 
@@ -234,18 +278,36 @@ class JobLedger:
         jobs = [JOBS.read(row) for row in self._connection.execute(lapsed).all()]
         return [self._take_back(job, now, most_lost) for job in jobs]
 
-    def _take_back(self, job: Job, now: datetime, most_lost: int) -> Job:
+    def _take_back(
+        self,
+        job: Job,
+        now: datetime,
+        most_lost: int,
+        error: JobError | None = None,
+        not_before: datetime | None = None,
+    ) -> Job:
         lost = job.lost_attempts + 1
-        data = {"attempt": job.attempt, "owner": job.lease_owner, "lostInARow": lost}
+        data: dict[str, object] = {
+            "attempt": job.attempt,
+            "owner": job.lease_owner,
+            "lostInARow": lost,
+        }
+        if error is not None:
+            data |= {"code": error.code, "message": error.message}
         _tell(self._connection, job.id, EventName.ATTEMPT_LOST, data, now)
         if job.cancel_requested_at is not None:
             return _end(self._connection, job, JobStatus.CANCELLED, None, now, AttemptEnd.LOST)
         if lost >= most_lost:
-            error = _too_many_attempts(lost)
-            return _end(self._connection, job, JobStatus.FAILED, error, now, AttemptEnd.LOST)
+            last = error or _too_many_attempts(lost)
+            return _end(self._connection, job, JobStatus.FAILED, last, now, AttemptEnd.LOST)
         _close_attempt(self._connection, job, AttemptEnd.LOST, now)
         return _change(
-            self._connection, job.id, status=JobStatus.QUEUED, lost_attempts=lost, **_NO_LEASE
+            self._connection,
+            job.id,
+            status=JobStatus.QUEUED,
+            lost_attempts=lost,
+            not_before=not_before,
+            **_NO_LEASE,
         )
 
     def running(self, owner: str | None = None) -> Sequence[Job]:

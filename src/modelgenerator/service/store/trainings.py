@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Index, UniqueConstraint, func, select
 
+from modelgenerator.service.records.datasets import DatasetSnapshot
 from modelgenerator.service.records.jobs import JobStatus
 from modelgenerator.service.records.trainings import (
     Template,
@@ -93,6 +94,49 @@ class TemplateVersions(Unchanging[TemplateVersion]):
         """The version that a training takes."""
         number = select(func.max(self._columns.number)).where(self._where(template_id=template_id))
         return self.first(template_id=template_id, number=number.scalar_subquery())
+
+    def times_used(self, template_id: UUID) -> int:
+        """How many trainings were made from any version of it."""
+        training = TRAININGS.table.columns
+        query = (
+            select(func.count())
+            .select_from(TRAININGS.table.join(TEMPLATE_VERSIONS.table))
+            .where(
+                self._where(template_id=template_id),
+                training.organization_id == self._scope.organization_id,
+            )
+        )
+        return self._connection.execute(query).scalar_one()
+
+
+class Snapshots(Unchanging[DatasetSnapshot]):
+    """Datasets as trainings were given them."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        super().__init__(scope, SNAPSHOTS)
+
+    def trainings_of(self, dataset_id: UUID) -> list[Training]:
+        """All trainings that a dataset was given to, the oldest first."""
+        training = TRAININGS.table.columns
+        query = (
+            select(TRAININGS.table).join(SNAPSHOTS.table).where(self._where(dataset_id=dataset_id))
+        )
+        rows = self._connection.execute(query.order_by(training.id))
+        return [TRAININGS.read(row) for row in rows]
+
+    def times_trained(self, dataset_id: UUID) -> int:
+        """How many those are."""
+        trained = TRAININGS.table.join(SNAPSHOTS.table)
+        query = select(func.count()).select_from(trained).where(self._where(dataset_id=dataset_id))
+        return self._connection.execute(query).scalar_one()
+
+
+def stored_bytes(scope: OrganizationScope) -> int:
+    """Of the weights of an organization's models that are still kept."""
+    columns = TRAINED_MODELS.table.columns
+    mine = columns.organization_id == scope.organization_id
+    kept = select(func.sum(columns.byte_count)).where(mine, columns.deleted_at.is_(None))
+    return int(scope.connection.execute(kept).scalar_one() or 0)
 
 
 def expired_models(connection: Connection, now: datetime, limit: int) -> list[TrainedModel]:

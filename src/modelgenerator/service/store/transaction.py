@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from modelgenerator.service.records.datasets import Dataset, DatasetSnapshot, Subject
+from modelgenerator.service.records.datasets import Dataset, Subject
 from modelgenerator.service.records.deletions import DeletionReceipt
 from modelgenerator.service.records.flows import Flow, FlowRun
 from modelgenerator.service.records.generations import GeneratedPicture, Inference, InferencePack
@@ -46,7 +46,7 @@ class OrganizationStore:
         self.subjects: Records[Subject] = Records(scope, datasets.SUBJECTS)
         self.datasets: Records[Dataset] = Records(scope, datasets.DATASETS)
         self.pictures = datasets.Pictures(scope)
-        self.snapshots: Unchanging[DatasetSnapshot] = Unchanging(scope, datasets.SNAPSHOTS)
+        self.snapshots = trainings.Snapshots(scope)
 
         self.templates: Records[Template] = Records(scope, trainings.TEMPLATES)
         self.template_versions = trainings.TemplateVersions(scope)
@@ -71,6 +71,15 @@ class OrganizationStore:
         self.webhook_deliveries: Records[WebhookDelivery] = Records(scope, webhooks.DELIVERIES)
         self.deletion_receipts: Records[DeletionReceipt] = Records(scope, deletions.RECEIPTS)
         self.idempotency_keys = requests.IdempotencyKeys(scope)
+        self._scope = scope
+
+    def stored_bytes(self) -> int:
+        """Of all pictures and weights that are kept."""
+        return (
+            self.pictures.stored_bytes()
+            + trainings.stored_bytes(self._scope)
+            + generations.stored_bytes(self._scope)
+        )
 
 
 class Transaction:

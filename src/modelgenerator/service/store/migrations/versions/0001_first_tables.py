@@ -258,6 +258,7 @@ def upgrade() -> None:
         sa.Column("dataset_id", sa.Uuid(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("upload_sha256", sa.Text(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("byte_count", sa.BigInteger(), nullable=False),
         sa.Column("width", sa.BigInteger(), nullable=False),
@@ -280,6 +281,10 @@ def upgrade() -> None:
             "dataset_id", "position", name="uq_dataset_pictures_dataset_id_position"
         ),
         sa.UniqueConstraint("dataset_id", "sha256", name="uq_dataset_pictures_dataset_id_sha256"),
+        sa.UniqueConstraint(
+            "dataset_id", "upload_sha256", name="uq_dataset_pictures_dataset_id_upload_sha256"
+        ),
+        sa.UniqueConstraint("dataset_id", "label", name="uq_dataset_pictures_dataset_id_label"),
     )
     op.create_index(
         "ix_dataset_pictures_organization_id_id",

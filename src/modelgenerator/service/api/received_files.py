@@ -1,0 +1,196 @@
+"""The files of a form, written to disk as they arrive.
+
+In: a request whose body may be larger than the memory.  Out: one file for each that was sent, in a
+folder that goes when the answer has been given.  What is in them is not known here.
+"""
+
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from io import BufferedWriter
+from pathlib import Path
+from uuid import uuid4
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from modelgenerator.datasets.sources import FolderFile
+from modelgenerator.service.errors import (
+    InvalidValue,
+    StorageFull,
+    TooLarge,
+    UnsupportedFile,
+)
+from modelgenerator.service.operations.service import Service
+
+_AT_ONCE = 1 << 18
+"""Bytes for which a thread is taken."""
+_LONGEST_HEADER = 8_000
+FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+"""How OpenAPI shows such a body."""
+
+
+@asynccontextmanager
+async def received_files(
+    request: Request, service: Service
+) -> AsyncGenerator[tuple[list[FolderFile], Path], None]:
+    """The files of the form, and the folder that they lie in, which has room for more.
+
+    Raises:
+        UnsupportedFile: it is no form.
+        InvalidValue: it breaks off, or has no file.
+        TooLarge: too many files.
+        StorageFull: they do not fit onto the disk.
+    """
+    boundary = _boundary_of(request)
+    folder = service.spool_folder()
+    form = _Form(boundary, folder, service.config.upload_files)
+    try:
+        await _receive(request, form)
+        if not form.files:
+            raise InvalidValue("There is no file in this form.", field="files")
+        yield form.files, folder
+    finally:
+        form.close()
+        await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _receive(request: Request, form: "_Form") -> None:
+    pieces = bytearray()
+    try:
+        async for piece in request.stream():
+            pieces += piece
+            if len(pieces) >= _AT_ONCE:
+                await run_in_threadpool(form.write, bytes(pieces))
+                pieces.clear()
+        await run_in_threadpool(form.write, bytes(pieces))
+    except ClientDisconnect:
+        raise InvalidValue("The connection was cut before all of it came.") from None
+    form.check_end()
+
+
+def _boundary_of(request: Request) -> bytes:
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary = options.get(b"boundary")
+    if kind != b"multipart/form-data" or not boundary:
+        raise UnsupportedFile("Send a form with files: multipart/form-data.")
+    return boundary
+
+
+class _Form:
+    """Writes each file of a form as its pieces come."""
+
+    def __init__(self, boundary: bytes, folder: Path, most: int) -> None:
+        self.files: list[FolderFile] = []
+        self._folder, self._most = folder, most
+        self._headers: dict[bytes, bytes] = {}
+        self._field, self._value = b"", b""
+        self._file: BufferedWriter | None = None
+        self._path, self._name = Path(), ""
+        self._is_complete = False
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin_part,
+                "on_header_field": self._on_field,
+                "on_header_value": self._on_value,
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._begin_file,
+                "on_part_data": self._on_data,
+                "on_part_end": self._end_file,
+                "on_end": self._end,
+            },
+        )
+
+    def write(self, piece: bytes) -> None:
+        """Raises InvalidValue, TooLarge, StorageFull."""
+        try:
+            self._parser.write(piece)
+        except FormParserError as error:
+            raise InvalidValue("This form is damaged.") from error
+        except OSError as error:
+            raise StorageFull("There is no space left for what was sent.") from error
+
+    def check_end(self) -> None:
+        """Raises InvalidValue: the form breaks off."""
+        if not self._is_complete:
+            raise InvalidValue("This form breaks off before its end.")
+
+    def close(self) -> None:
+        """Nothing more is written."""
+        if self._file is not None:
+            self._file.close()
+
+    def _begin_part(self) -> None:
+        self._headers = {}
+
+    def _on_field(self, data: bytes, start: int, end: int) -> None:
+        self._field = _grown(self._field, data[start:end])
+
+    def _on_value(self, data: bytes, start: int, end: int) -> None:
+        self._value = _grown(self._value, data[start:end])
+
+    def _end_header(self) -> None:
+        self._headers[self._field.lower()] = self._value
+        self._field, self._value = b"", b""
+
+    def _begin_file(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        name = options.get(b"filename")
+        if name is None:
+            field = _text(options.get(b"name", b""))[:100]
+            raise InvalidValue("Only files are expected in this form.", field=field)
+        if len(self.files) >= self._most:
+            raise TooLarge(f"An upload has at most {self._most:,} files. Send them in several.")
+        self._name = _text(name)
+        self._path = self._folder / uuid4().hex
+        self._file = self._path.open("xb")
+
+    def _on_data(self, data: bytes, start: int, end: int) -> None:
+        assert self._file is not None
+        self._file.write(memoryview(data)[start:end])
+
+    def _end_file(self) -> None:
+        assert self._file is not None
+        self._file.close()
+        self._file = None
+        size = self._path.stat().st_size
+        # a browser sends a file without a name where nothing was chosen
+        if self._name or size:
+            self.files.append(FolderFile(self._name, self._path, size))
+
+    def _end(self) -> None:
+        self._is_complete = True
+
+
+def _grown(begun: bytes, more: bytes) -> bytes:
+    if len(begun) + len(more) > _LONGEST_HEADER:
+        raise InvalidValue("The name of a file in this form is too long.")
+    return begun + more
+
+
+def _text(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return name.decode("cp1252", "replace")

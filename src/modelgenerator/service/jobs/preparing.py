@@ -1,0 +1,84 @@
+"""From a training's snapshot to prepared pictures with captions, on the machine that trains.
+
+In: a `TrainSpec`, the storage, the dataset's room.  Out: messages, then a `PreparedDataset`.  What
+the room holds already, copies, what was seen in them, captions, is not made again.
+"""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+from modelgenerator.captioning.captions import CaptioningNoticed, PictureCaptioned
+from modelgenerator.datasets.prepare import PhotoLookedAt, PreparedDataset
+from modelgenerator.datasets.subject import Subject, SubjectKind
+from modelgenerator.datasets.workers import Workers
+from modelgenerator.notices import Notice
+from modelgenerator.service.jobs.messages import Message, Phase, PhaseBegun, Progressed, Told
+from modelgenerator.service.operations.local_copies import local_source
+from modelgenerator.service.operations.preparation import (
+    PreparationCaches,
+    PreparationEvent,
+    PreparationNoticed,
+    preparing_pictures,
+)
+from modelgenerator.service.records.job_specs import TrainSpec
+from modelgenerator.service.store.files import Files
+from modelgenerator.settings import TrainingSettings
+
+
+def prepared(
+    spec: TrainSpec, settings: TrainingSettings, files: Files, room: Path
+) -> Generator[Message, None, PreparedDataset]:
+    """Every usable picture with its caption, cut and masked as `settings` say.
+
+    Raises:
+        UnusableDataset, UnusableMask, CaptionerUnavailable: see `preparing_pictures`.
+        NotFound, FileDamaged, StorageUnreachable: a picture cannot be had.
+    """
+    yield PhaseBegun(Phase.PREPARING_DATASET)
+    source = local_source(files, spec.pictures, room)
+    with Workers() as workers:
+        steps = preparing_pictures(
+            source,
+            settings,
+            _subject(spec),
+            spec.captioner,
+            workers=workers,
+            caches=PreparationCaches.in_room(room),
+        )
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as end:
+                dataset: PreparedDataset = end.value
+                break
+            yield from _told(event)
+    for notice in dataset.notices:
+        yield noticed(notice)
+    refused = [{"name": one.name, "reason": one.reason} for one in dataset.refused]
+    used = [one.name for one in dataset.pictures]
+    yield Told("datasetPrepared", {"used": used, "refused": refused})
+    return dataset
+
+
+def noticed(notice: Notice) -> Told:
+    """A choice that was made for the person, or something that was found out."""
+    data = {"level": notice.level, "setting": notice.setting, "message": notice.message}
+    return Told("notice", data)
+
+
+def _told(event: PreparationEvent) -> Iterator[Message]:
+    match event:
+        case PhotoLookedAt():
+            yield Progressed({"pictures": event.done, "totalPictures": event.total})
+        case PictureCaptioned():
+            yield Progressed({"captions": event.done, "totalCaptions": event.total})
+        case PreparationNoticed() | CaptioningNoticed():
+            yield noticed(event.notice)
+        case _:  # the captioners of the service download nothing
+            pass
+
+
+def _subject(spec: TrainSpec) -> Subject:
+    kinds = {kind.value for kind in SubjectKind}
+    kind = SubjectKind(spec.subject_kind) if spec.subject_kind in kinds else None
+    return Subject(kind, spec.class_name)

@@ -1,0 +1,252 @@
+"""What a person had deleted: gone with everything that was made of it, and a receipt that says so.
+
+In: a subject, or a dataset without one.  Out: in one transaction the records are gone and a receipt
+is there; then the storage and this machine's copies are emptied, again and again until they are
+empty.  Jobs and money stay, without what the person said.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from modelgenerator.service.errors import AlreadyFinished, Conflict, StillInUse
+from modelgenerator.service.operations.callers import Caller
+from modelgenerator.service.operations.derived import Derived, derived_from
+from modelgenerator.service.operations.outcomes import record_end
+from modelgenerator.service.operations.service import Service
+from modelgenerator.service.records.deletions import DeletionReceipt
+from modelgenerator.service.records.ids import new_id
+from modelgenerator.service.records.jobs import Job
+from modelgenerator.service.records.organizations import Role
+from modelgenerator.service.store.files import Files
+from modelgenerator.service.store.transaction import OrganizationStore, Transaction
+
+SUBJECT, DATASET = "subject", "dataset"
+
+
+def delete_subject(
+    service: Service, caller: Caller, id: UUID, *, cancel: bool = False
+) -> DeletionReceipt:
+    """Delete a subject, its pictures and everything that was made of them.
+
+    With `cancel`, what still runs is cancelled, and all of it is deleted as soon as it has ended:
+    the receipt says when that was.
+
+    Raises:
+        NotFound: there is none.
+        StillInUse: something runs that needs it, and `cancel` is not set.
+    """
+    caller.require(Role.OWNER)
+    with service.database.transaction() as transaction:
+        store = transaction.of(caller.organization_id)
+        store.subjects.get_locked(id)
+        receipt = _begun(store, SUBJECT, id, service.clock())
+        receipt = _carried_out(service, transaction, receipt, cancel=cancel) or receipt
+    return emptied(service, receipt)
+
+
+def delete_dataset(
+    service: Service, caller: Caller, id: UUID, *, cancel: bool = False
+) -> DeletionReceipt:
+    """The same for a dataset that belongs to no subject.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: it is a subject's.
+        StillInUse: something runs that needs it, and `cancel` is not set.
+    """
+    caller.require(Role.OWNER)
+    with service.database.transaction() as transaction:
+        store = transaction.of(caller.organization_id)
+        store.datasets.get_locked(id)
+        if store.subjects.first(dataset_id=id) is not None:
+            raise Conflict("This dataset is a subject's.", hint="Delete the subject.")
+        receipt = _begun(store, DATASET, id, service.clock())
+        receipt = _carried_out(service, transaction, receipt, cancel=cancel) or receipt
+    return emptied(service, receipt)
+
+
+def read_receipt(service: Service, caller: Caller, id: UUID) -> DeletionReceipt:
+    """Raises NotFound: there is none."""
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        return transaction.of(caller.organization_id).deletion_receipts.get(id)
+
+
+def finish_deletions(service: Service) -> int:
+    """Carry on what was begun: how many receipts are complete now that were not before."""
+    with service.database.reading() as transaction:
+        unfinished = transaction.unfinished_deletions()
+    finished = 0
+    for begun in unfinished:
+        receipt = begun
+        if not begun.storage_prefixes:
+            with service.database.transaction() as transaction:
+                receipt = _carried_out(service, transaction, begun, cancel=True) or begun
+        finished += emptied(service, receipt).completed_at is not None
+    forget_rooms(service)
+    return finished
+
+
+def forget_rooms(service: Service) -> None:
+    """Remove what this machine made of datasets that are gone, whoever deleted them."""
+    for room in service.rooms():
+        organization_id, dataset_id = UUID(hex=room.parent.name), UUID(hex=room.name)
+        with service.database.reading() as transaction:
+            is_there = transaction.of(organization_id).datasets.find(dataset_id) is not None
+        if not is_there:
+            _remove_folder(room)
+
+
+def _begun(store: OrganizationStore, kind: str, target_id: UUID, now: datetime) -> DeletionReceipt:
+    """The receipt of this deletion; the one that is there, if it was asked for before."""
+    earlier = store.deletion_receipts.first(kind=kind, target_id=target_id, completed_at=None)
+    if earlier is not None:
+        return earlier
+    receipt = DeletionReceipt(
+        id=new_id(now),
+        organization_id=store.organization_id,
+        kind=kind,
+        target_id=target_id,
+        storage_prefixes=(),
+        counts={},
+        sha256s=(),
+        requested_at=now,
+    )
+    store.deletion_receipts.add(receipt)
+    return receipt
+
+
+def _carried_out(
+    service: Service, transaction: Transaction, begun: DeletionReceipt, *, cancel: bool
+) -> DeletionReceipt | None:
+    """The receipt with what was deleted; none while something that was cancelled still runs.
+
+    Raises:
+        StillInUse: something runs, and `cancel` is not set.
+    """
+    store = transaction.of(begun.organization_id)
+    receipt = store.deletion_receipts.get_locked(begun.id)
+    if receipt.storage_prefixes:
+        return receipt
+    dataset_id = _dataset_of(store, receipt)
+    if dataset_id is None:
+        return _without_anything(store, receipt, service.clock())
+    store.datasets.get_locked(dataset_id)
+    derived = derived_from(store, dataset_id)
+    running = [job for job in derived.jobs if not job.status.is_final]
+    if running and not cancel:
+        raise StillInUse(
+            f"{len(running)} jobs still need these pictures.",
+            hint="Wait until they have ended, or delete with cancel=true: they are cancelled then.",
+        )
+    still_running = [job for job in running if _cancelled(service, transaction, job)]
+    if still_running:
+        return None
+    _delete_records(store, receipt, dataset_id, derived)
+    receipt = replace(
+        receipt,
+        storage_prefixes=derived.prefixes,
+        counts={f"{receipt.kind}s": 1, **derived.counts},
+        sha256s=derived.sha256s,
+    )
+    store.deletion_receipts.replace(receipt)
+    return receipt
+
+
+def _dataset_of(store: OrganizationStore, receipt: DeletionReceipt) -> UUID | None:
+    if receipt.kind == SUBJECT:
+        subject = store.subjects.find(receipt.target_id)
+        return subject and subject.dataset_id
+    dataset = store.datasets.find(receipt.target_id) if receipt.kind == DATASET else None
+    return dataset and dataset.id
+
+
+def _without_anything(
+    store: OrganizationStore, receipt: DeletionReceipt, now: datetime
+) -> DeletionReceipt:
+    """It went with something else in the meantime."""
+    receipt = replace(receipt, completed_at=now)
+    store.deletion_receipts.replace(receipt)
+    return receipt
+
+
+def _cancelled(service: Service, transaction: Transaction, job: Job) -> bool:
+    """Ask a job to end; whether it still runs."""
+    jobs = transaction.of(job.organization_id).jobs
+    with suppress(AlreadyFinished):
+        job = jobs.cancel(job.id, service.clock())
+        if job.status.is_final:
+            record_end(service, transaction, job, None)
+    return not jobs.get(job.id).status.is_final
+
+
+def _delete_records(
+    store: OrganizationStore, receipt: DeletionReceipt, dataset_id: UUID, derived: Derived
+) -> None:
+    job_ids = {job.id for job in derived.jobs}
+    for inference in derived.inferences:
+        store.inferences.delete(inference.id)
+    for training in derived.trainings:
+        store.trainings.delete(training.id)
+    if receipt.kind == SUBJECT:
+        store.subjects.delete(receipt.target_id)
+    store.datasets.delete(dataset_id)
+    for id in job_ids:
+        store.jobs.leave_tombstone(id)
+        _forget_steps(store, id)
+
+
+def _forget_steps(store: OrganizationStore, job_id: UUID) -> None:
+    """What a person told a flow that used the pictures, and what its steps made of it."""
+    for step in store.step_results.all(job_id=job_id):
+        error = step.error and {"code": step.error.get("code")}
+        store.step_results.replace(replace(step, parameters={}, result=None, error=error))
+        run = store.flow_runs.get_locked(step.run_id)
+        if run.finished_at is not None:
+            error = run.error and {"code": run.error.get("code")}
+            store.flow_runs.replace(replace(run, input={}, error=error))
+
+
+def emptied(service: Service, receipt: DeletionReceipt) -> DeletionReceipt:
+    """The receipt, complete if nothing is left in the storage."""
+    if receipt.completed_at is not None or not receipt.storage_prefixes:
+        return receipt
+    removed = sum(_remove(service.files, place) for place in receipt.storage_prefixes)
+    is_empty = not any(next(_keys(service.files, it), None) for it in receipt.storage_prefixes)
+    forget_rooms(service)
+    with service.database.transaction() as transaction:
+        receipts = transaction.of(receipt.organization_id).deletion_receipts
+        receipt = receipts.get_locked(receipt.id)
+        files = receipt.counts.get("files", 0)
+        assert isinstance(files, int)
+        counts = {**receipt.counts, "files": files + removed}
+        completed_at = service.clock() if is_empty else None
+        receipt = replace(receipt, counts=counts, completed_at=completed_at)
+        receipts.replace(receipt)
+    service.database.forget_deleted()
+    return receipt
+
+
+def _keys(files: Files, place: str) -> Iterator[str]:
+    """Files at or below a key."""
+    if files.has(place):
+        yield place
+    yield from files.keys(place)
+
+
+def _remove(files: Files, place: str) -> int:
+    keys = [*_keys(files, place)]
+    for key in keys:
+        files.delete(key)
+    return len(keys)
+
+
+def _remove_folder(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # others' rooms are beside it
+        folder.parent.rmdir()

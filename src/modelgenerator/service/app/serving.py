@@ -19,9 +19,8 @@ from modelgenerator.service.app.background import Repeated
 from modelgenerator.service.app.web import create_app
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.dispatcher import Dispatcher
+from modelgenerator.service.jobs.executors.choice import executor_for
 from modelgenerator.service.jobs.executors.devices import facts_of, gpus
-from modelgenerator.service.jobs.executors.local import LocalExecutor
-from modelgenerator.service.jobs.executors.slots import slots_of
 from modelgenerator.service.operations.carrying_on import carry_on
 from modelgenerator.service.operations.expiry import sweep
 from modelgenerator.service.operations.first_start import FirstStart, first_start
@@ -46,7 +45,8 @@ def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        InvalidSettings: the address cannot be listened at, or the config names no database.
+        InvalidSettings: the address cannot be listened at, or the config names no database or no
+            executor that is there.
         DatabaseTooNew, StoreBusy, StorageUnreachable: see `store.opening`.
     """
     listener = _listener(config)
@@ -57,8 +57,7 @@ def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
     deployed = config.model_copy(update={"public_url": url})
     with listener, opened(deployed, device=lambda: facts_of(found)) as service:
         first = first_start(service)
-        slots = slots_of(found, config.device_slots)
-        dispatcher = Dispatcher(service, LocalExecutor(service.config, slots))
+        dispatcher = Dispatcher(service, executor_for(service.config, found))
         dispatcher.start()
         try:
             with _what_is_due(service):

@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
-from typing import Self
 
 from modelgenerator.service.errors import LeaseLost, StorageFull, StoreBusy
 from modelgenerator.service.jobs import faults
@@ -72,46 +70,20 @@ class Dispatcher:
         self._thread = threading.Thread(target=self._work, name="dispatcher")
         self._thread.start()
 
-<<<<<<< HEAD
-    def begin_to_end(self) -> None:
-        """Claim nothing more, and let everything that runs keep what it has; does not wait.
-
-        A signal may call it.
-        """
-        self._is_stopping.set()
-=======
     def begin_to_stop(self) -> None:
         """Claim nothing more, and ask what runs for a checkpoint; does not wait for it."""
         self._is_stopping.set()
         self._service.news.work_came()
->>>>>>> main
 
     def stop(self) -> None:
         """Put what runs back into the queue, with a checkpoint where it has one, and end.
 
         It takes `DRAIN_SECONDS` at most, and a little.
         """
-<<<<<<< HEAD
-        self.begin_to_end()
-        self._service.news.work_came()
-=======
         self.begin_to_stop()
->>>>>>> main
         if self._thread is not None:
             self._thread.join()
         self._executor.close()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def turn(self, *, work_came: bool = False) -> None:
         """Look once at everything."""

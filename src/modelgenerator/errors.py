@@ -24,7 +24,7 @@ The message is a fact in the user's words: what, where, and what to do next.  Pr
 are not here: those are `assert` and `TypeError`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class ModelGeneratorError(Exception):
@@ -97,9 +97,19 @@ class NotEnoughMemory(UserError):
 class InvalidFlow(UserError):
     """A flow's definition cannot run as it is written."""
 
+    def __init__(self, message: str, faults_as_json: Sequence[Mapping[str, object]] = ()) -> None:
+        """`faults_as_json` are all of them for programs: pointer, code, message, hint."""
+        super().__init__(message)
+        self.faults_as_json = tuple(faults_as_json)
+
 
 class InvalidFlowInput(UserError):
     """What a run was given does not fit the flow's form."""
+
+    def __init__(self, message: str, faults_as_json: Sequence[Mapping[str, object]] = ()) -> None:
+        """`faults_as_json` are all of them for programs: pointer, code, message, hint."""
+        super().__init__(message)
+        self.faults_as_json = tuple(faults_as_json)
 
 
 class UnresolvedTemplate(UserError):

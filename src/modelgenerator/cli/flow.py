@@ -6,16 +6,20 @@ none.  No server is asked.
 
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from modelgenerator.cli.failures import USER_ERROR
 from modelgenerator.errors import InvalidFlow
 from modelgenerator.flows.check import Checked, check
-from modelgenerator.flows.definition import Document, read_document
+from modelgenerator.flows.definition import (
+    Document,
+    duplicate_faults,
+    in_order,
+    placed,
+    read_document,
+)
 from modelgenerator.flows.faults import Fault
 from modelgenerator.flows.limits import MAX_DEFINITION
 
@@ -28,13 +32,13 @@ def check_file(file: Path, *, as_json: bool) -> None:
     """
     document = _read(file)
     checked = check(document.values)
-    twice = tuple(_twice(document))
+    twice = tuple(duplicate_faults(document))
     if as_json:
         _write_json(file, checked, twice, document)
         return
-    for remark in _in_order(checked.remarks, document):
+    for remark in in_order(checked.remarks, document):
         sys.stderr.write(f"note: {_line(remark, document)}\n")
-    faults = _in_order((*checked.faults, *twice), document)
+    faults = in_order((*checked.faults, *twice), document)
     if faults:
         count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
         lines = "".join(f"\n  {_line(fault, document)}" for fault in faults)
@@ -54,20 +58,6 @@ def _read(file: Path) -> Document:
     return read_document(text)
 
 
-def _twice(document: Document) -> Iterable[Fault]:
-    for pointer in document.places.twice:
-        message = "this name stands twice in one object: only the last would count"
-        yield Fault(pointer, "duplicateName", message, "take one of the two out")
-
-
-def _in_order(faults: Iterable[Fault], document: Document) -> list[Fault]:
-    def place(fault: Fault) -> tuple[int, int]:
-        found = document.places.nearest(fault.pointer)
-        return (found.line, found.column) if found else (0, 0)
-
-    return sorted(faults, key=place)
-
-
 def _line(fault: Fault, document: Document) -> str:
     place = document.places.nearest(fault.pointer)
     line = f"{place} {fault}" if place else str(fault)
@@ -77,20 +67,13 @@ def _line(fault: Fault, document: Document) -> str:
 
 def _write_json(file: Path, checked: Checked, twice: tuple[Fault, ...], document: Document) -> None:
     """One object on stdout; the exit code says whether the flow can run."""
-    faults = _in_order((*checked.faults, *twice), document)
-    remarks = _in_order(checked.remarks, document)
+    faults = in_order((*checked.faults, *twice), document)
+    remarks = in_order(checked.remarks, document)
     said = {
         "file": str(file),
-        "faults": [_facts(fault, document) for fault in faults],
-        "remarks": [_facts(remark, document) for remark in remarks],
+        "faults": [placed(fault, document) for fault in faults],
+        "remarks": [placed(remark, document) for remark in remarks],
     }
     sys.stdout.write(json.dumps(said) + "\n")
     if faults:
         raise typer.Exit(USER_ERROR)
-
-
-def _facts(fault: Fault, document: Document) -> dict[str, Any]:
-    place = document.places.nearest(fault.pointer)
-    where = {"line": place.line, "column": place.column} if place else {}
-    said = {"pointer": fault.pointer, "code": fault.code, "message": fault.message}
-    return {**said, "hint": fault.hint, **where}

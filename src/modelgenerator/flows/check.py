@@ -86,7 +86,8 @@ def checked_flow(values: object, capabilities: Capabilities | None = None) -> Fl
     """
     checked = check(values, capabilities)
     if checked.flow is None:
-        raise InvalidFlow(f"The flow cannot be used: {in_words(checked.faults)}")
+        faults = [fault.as_json() for fault in checked.faults]
+        raise InvalidFlow(f"The flow cannot be used: {in_words(checked.faults)}", faults)
     return checked.flow
 
 

@@ -4,7 +4,7 @@ Comes in: JSON5 text, or the values in it.  Goes out: a `Document`, which knows 
 stands, or a frozen `Flow`.  Whether a flow can work is not known here: that is `check`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import cast
@@ -110,6 +110,30 @@ def read_document(text: str) -> Document:
             "Look there for a missing comma, quote or bracket."
         ) from None
     return Document(values, find_places(text))
+
+
+def duplicate_faults(document: Document) -> Iterator[Fault]:
+    """Names that stand twice in one object, which no parser tells."""
+    for pointer in document.places.twice:
+        message = "this name stands twice in one object: only the last would count"
+        yield Fault(pointer, "duplicateName", message, "take one of the two out")
+
+
+def placed(fault: Fault, document: Document) -> dict[str, object]:
+    """A fault for programs, with line and column in the text."""
+    place = document.places.nearest(fault.pointer)
+    where = {"line": place.line, "column": place.column} if place else {}
+    return {**fault.as_json(), **where}
+
+
+def in_order(faults: Iterable[Fault], document: Document) -> list[Fault]:
+    """Faults as one meets them when reading the text."""
+
+    def place(fault: Fault) -> tuple[int, int]:
+        found = document.places.nearest(fault.pointer)
+        return (found.line, found.column) if found else (0, 0)
+
+    return sorted(faults, key=place)
 
 
 def field_faults(node: Node) -> Iterator[Fault]:

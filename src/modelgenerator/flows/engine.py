@@ -8,6 +8,7 @@ asking again is how a run resumes.  What a step costs is not known here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from modelgenerator.errors import UnresolvedTemplate
 from modelgenerator.flows.definition import TEMPLATE_OF, Flow, Step
@@ -36,6 +37,8 @@ class StepToRun:
     number: int
     """From 1."""
     parameters: StepParameters
+    values: Mapping[str, object]
+    """The same as JSON, or what an ObjectTransformer leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +75,5 @@ def _prepared(step: Step, number: int, context: Context) -> StepToRun | Failed:
     faults = tuple(parameter_faults(step.type, literal(values, pointer)))
     if faults:
         return Failed(step, number, faults)
-    return StepToRun(step, number, typed(step.type, values))
+    known = cast(Mapping[str, object], values)
+    return StepToRun(step, number, typed(step.type, values), known)

@@ -30,6 +30,15 @@ class Fault:
         hint = f" ({self.hint})" if self.hint else ""
         return f"{where}{self.message}{hint}"
 
+    def as_json(self) -> dict[str, object]:
+        """For programs: all four, under their names."""
+        return {
+            "pointer": self.pointer,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
 
 def at(pointer: str, *steps: str | int) -> str:
     """`pointer` with `steps` below it: `/steps/0/parameters`."""

@@ -47,7 +47,8 @@ def accepted_input(flow: Flow, given: object, pictures: Mapping[str, int]) -> ob
     """
     checked = check_input(flow, given, pictures)
     if checked.faults:
-        raise InvalidFlowInput(f"The flow cannot run with this: {in_words(checked.faults)}")
+        faults = [fault.as_json() for fault in checked.faults]
+        raise InvalidFlowInput(f"The flow cannot run with this: {in_words(checked.faults)}", faults)
     return checked.values
 
 

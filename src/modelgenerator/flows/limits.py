@@ -5,6 +5,7 @@ passes.  The walk is a loop: a value that is nested too deeply for functions is 
 """
 
 import math
+import re
 from collections.abc import Iterator
 from typing import cast
 
@@ -20,6 +21,8 @@ MAX_RESULT = 10_000_000
 """Bytes of everything that one step resolves to, as JSON."""
 MAX_DEFINITION = 1_000_000
 """Bytes of a flow's definition."""
+_HALF = re.compile("[\ud800-\udfff]")
+_UNKEPT = "a letter that is none: NUL, or half of a pair of surrogates"
 
 
 def passed_limits(value: object, *, most: int) -> Iterator[Fault]:
@@ -41,6 +44,8 @@ def passed_limits(value: object, *, most: int) -> Iterator[Fault]:
         if isinstance(each, dict):
             members = cast(dict[str, object], each).items()
             size += sum(_weight(name) for name in cast(dict[str, object], each))
+            if not all(map(_can_be_kept, cast(dict[str, object], each))):
+                yield Fault(pointer, "invalidText", f"a name in it has {_UNKEPT}")
             waiting += [(inner, at(pointer, name), depth + 1) for name, inner in members]
         if isinstance(each, list):
             items = enumerate(cast(list[object], each))
@@ -52,6 +57,13 @@ def _scalar_faults(value: object, pointer: str) -> Iterator[Fault]:
         yield Fault(pointer, "notFinite", f"must be a finite number, not {value}")
     if isinstance(value, str) and _weight(value) > MAX_TEXT:
         yield Fault(pointer, "tooLong", f"a text has at most {MAX_TEXT:,} bytes")
+    if isinstance(value, str) and not _can_be_kept(value):
+        yield Fault(pointer, "invalidText", f"the text has {_UNKEPT}")
+
+
+def _can_be_kept(text: str) -> bool:
+    """Whether it is Unicode, and every database can keep it."""
+    return "\0" not in text and not _HALF.search(text)
 
 
 def _weight(value: object) -> int:

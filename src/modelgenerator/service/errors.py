@@ -4,6 +4,7 @@
     ├── InvalidValue             400  a value cannot be what it must be: a cursor, an id, a key
     ├── Unauthenticated          401  nobody known is asking
     ├── InsufficientFunds        402  the balance does not cover what was asked
+    ├── FlowStopped              402  a public flow whose organization has no money left
     ├── Forbidden                403  known, and not allowed
     │   └── LinkRefused          403  a link was altered, has expired or is for another method
     ├── NotFound                 404  it is not there, or belongs to another organization
@@ -95,6 +96,12 @@ class InsufficientFunds(ServiceError):
     def facts(self) -> Mapping[str, object]:
         """Both amounts."""
         return {"needed": self.needed, "present": self.present}
+
+
+class FlowStopped(ServiceError):
+    """Insufficient Funds: this flow cannot run until its owner has added credits."""
+
+    status = 402
 
 
 class Forbidden(ServiceError):

@@ -30,6 +30,7 @@ VALUES = {
     trainings.JsonObject: {"prompt": ODD, "steps": 25, "scale": 0.5, "none": None, "list": [1]},
     tuple[trainings.JsonObject, ...]: ({"seed": 2**53}, {}),
     tuple[str, ...]: (ODD, ""),
+    tuple[UUID, ...]: (UUID(int=6),),
     PriceList: PriceList(picture=7),
     JobError: JobError(code="stalled", message=ODD, fault=Fault.OURS),
     tuple[SnapshotPicture, ...]: (

@@ -72,3 +72,5 @@ def _caller(
 
 
 CallerHere = Annotated[Caller, Depends(_caller)]
+RequestKeyHere = Annotated[RequestKey | None, Depends(_request_key)]
+"""Of a request that needs no key of an organization."""

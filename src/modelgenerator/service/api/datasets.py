@@ -41,6 +41,8 @@ class Image(Shape):
     byte_count: int
     sha256: str
     """Of the stored file."""
+    upload_sha256: str
+    """Of the file as it came: whoever has that file need not send it again."""
     caption: str | None
     has_mask: bool
     warnings: tuple[str, ...] | None
@@ -60,6 +62,7 @@ class Image(Shape):
             height=picture.height,
             byte_count=picture.byte_count,
             sha256=picture.sha256,
+            upload_sha256=picture.upload_sha256,
             caption=picture.caption,
             has_mask=picture.mask_key is not None,
             warnings=warnings,

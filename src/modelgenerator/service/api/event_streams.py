@@ -19,6 +19,7 @@ from modelgenerator.service.errors import InvalidValue
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.jobs import JobEvent
+from modelgenerator.service.records.trainings import JsonObject
 
 _GLANCE_SECONDS = 0.2
 """Between two looks at this process's news, which cost nothing."""
@@ -30,7 +31,8 @@ _LOOK_SECONDS = 2.0
 class Told:
     """One event of a stream."""
 
-    number: int
+    number: int | None
+    """None: how far it is, which is out of date with the next; who comes later is not told."""
     name: str
     data: object
     is_final: bool
@@ -57,13 +59,30 @@ LastEventId = Annotated[int, Depends(_last_event_id)]
 
 def events_of_job(service: Service, caller: Caller, job_id: UUID) -> Read:
     """How to read what a job of the caller's organization tells."""
+    progress = Progress()
 
     def read(after: int) -> Sequence[Told]:
         with service.database.reading() as transaction:
             jobs = transaction.of(caller.organization_id).jobs
-            return [_told(event) for event in jobs.events_after(job_id, after)]
+            told = [_told(event) for event in jobs.events_after(job_id, after)]
+            job = jobs.get(job_id)
+        return [*told, *([] if job.status.is_final else progress.news(job.progress, {}))]
 
     return read
+
+
+class Progress:
+    """How far a job is, told to one reader when it has changed."""
+
+    def __init__(self) -> None:
+        self._last: object = None
+
+    def news(self, progress: JsonObject | None, beside: JsonObject) -> list[Told]:
+        """An event, if this is not what was told last."""
+        if progress is None or progress == self._last:
+            return []
+        self._last = progress
+        return [Told(None, "progress", {**progress, **beside}, is_final=False)]
 
 
 async def stream(
@@ -74,8 +93,9 @@ async def stream(
         count = service.news.count(watched)
         told = await run_in_threadpool(read, after)
         for one in told:
-            after = one.number
-            yield ServerSentEvent(id=str(one.number), event=one.name, data=one.data)
+            after = after if one.number is None else one.number
+            id = None if one.number is None else str(one.number)
+            yield ServerSentEvent(id=id, event=one.name, data=one.data)
             if one.is_final:
                 return
         if not told and not await _news(service, watched, count):

@@ -17,7 +17,7 @@ from functools import partial
 
 from modelgenerator.service.errors import LeaseLost, StorageFull, StoreBusy
 from modelgenerator.service.jobs import faults
-from modelgenerator.service.jobs.checkpoint_keys import forget_checkpoints
+from modelgenerator.service.jobs.checkpoint_keys import forget_checkpoints, read_key
 from modelgenerator.service.jobs.executors.executor import Executor, Slot
 from modelgenerator.service.jobs.following import Following, Why
 from modelgenerator.service.jobs.funds import Funds
@@ -71,13 +71,17 @@ class Dispatcher:
         self._thread = threading.Thread(target=self._work, name="dispatcher")
         self._thread.start()
 
+    def begin_to_stop(self) -> None:
+        """Claim nothing more, and ask what runs for a checkpoint; does not wait for it."""
+        self._is_stopping.set()
+        self._service.news.work_came()
+
     def stop(self) -> None:
-        """Claim nothing more, let everything that runs keep what it has, put it back, and end.
+        """Put what runs back into the queue, with a checkpoint where it has one, and end.
 
         It takes `DRAIN_SECONDS` at most, and a little.
         """
-        self._is_stopping.set()
-        self._service.news.work_came()
+        self.begin_to_stop()
         if self._thread is not None:
             self._thread.join()
         self._executor.close()
@@ -174,8 +178,12 @@ class Dispatcher:
 
     def _tidy(self, job: Job) -> None:
         """What is needed no more once it has succeeded."""
-        if job.kind is JobKind.TRAIN:
-            prefix = TrainSpec.from_json(job.spec).storage_prefix
+        if job.kind is not JobKind.TRAIN:
+            return
+        prefixes = {TrainSpec.from_json(job.spec).storage_prefix}
+        if (begun_from := read_key(job.checkpoint_key or "")) is not None:
+            prefixes.add(begun_from.prefix)
+        for prefix in prefixes:
             forget_checkpoints(self._service.files, prefix)
 
     # --- leases, and what people asked

@@ -1,10 +1,11 @@
 """From a training's snapshot to prepared pictures with captions, on the machine that trains.
 
-In: a `TrainSpec`, the storage, the dataset's room.  Out: messages, then a `PreparedDataset`.  What
-the room holds already, copies, what was seen in them, captions, is not made again.
+In: a `TrainSpec`, the storage, the dataset's room.  Out: messages, then a `PreparedDataset`: the
+one that the training was planned with.  What the room holds already is not made again.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 from modelgenerator.captioning.captions import CaptioningNoticed, PictureCaptioned
@@ -38,7 +39,7 @@ def prepared(
     source = local_source(files, spec.pictures, room)
     with Workers() as workers:
         steps = preparing_pictures(
-            source,
+            replace(source, path=Path(source.path.name)),  # messages name it
             settings,
             _subject(spec),
             spec.captioner,
@@ -66,7 +67,7 @@ def noticed(notice: Notice) -> Told:
     return Told("notice", data)
 
 
-def _told(event: PreparationEvent) -> Iterator[Message]:
+def _told(event: PreparationEvent) -> Generator[Message, None, None]:
     match event:
         case PhotoLookedAt():
             yield Progressed({"pictures": event.done, "totalPictures": event.total})
@@ -74,7 +75,7 @@ def _told(event: PreparationEvent) -> Iterator[Message]:
             yield Progressed({"captions": event.done, "totalCaptions": event.total})
         case PreparationNoticed() | CaptioningNoticed():
             yield noticed(event.notice)
-        case _:  # the captioners of the service download nothing
+        case _:
             pass
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from modelgenerator.service.operations.deletions import finish_deletions
+from modelgenerator.service.operations.form_uploads import forget_uploads
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.trained_models import is_drawn_with
 from modelgenerator.service.records.job_specs import StoredLora
@@ -22,6 +23,7 @@ _SHOWN = (".png", ".jpg", ".jpeg", ".webp")
 def sweep(service: Service) -> None:
     """Everything that time does."""
     expire_models(service)
+    forget_uploads(service)
     now = service.clock()
     with service.database.transaction() as transaction:
         transaction.forget_idempotency_keys(now - KEYS_ARE_KEPT)

@@ -13,7 +13,6 @@ from modelgenerator.flows.parameters import FlowImage
 from modelgenerator.service.billing.prices import pictures_charge
 from modelgenerator.service.errors import StillInUse
 from modelgenerator.service.operations.callers import Caller, earlier_answer, remember
-from modelgenerator.service.operations.deletions import emptied
 from modelgenerator.service.operations.paying import hold_estimate, paid_for
 from modelgenerator.service.operations.picture_wishes import (
     PlannedPicture,
@@ -22,7 +21,7 @@ from modelgenerator.service.operations.picture_wishes import (
     read_wishes,
     training_of,
 )
-from modelgenerator.service.operations.removals import receipt_for
+from modelgenerator.service.operations.removals import finish_removal, receipt_for
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.trained_models import usable_model
 from modelgenerator.service.operations.webhooks import check_address, new_endpoint
@@ -190,7 +189,7 @@ def delete_inference(service: Service, caller: Caller, id: UUID) -> DeletionRece
             sha256s=[picture.sha256 for picture in pictures],
             now=service.clock(),
         )
-    return emptied(service, receipt)
+    return finish_removal(service, receipt)
 
 
 def _wishes(store: OrganizationStore, request: InferenceRequest) -> list[FlowImage]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from modelgenerator.service.operations.inference_ends import when_inference_ended
 from modelgenerator.service.operations.pictures import add_picture
+from modelgenerator.service.operations.run_steps import when_step_job_ended
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.training_ends import when_training_ended
 from modelgenerator.service.records.job_specs import DrawnPicture
@@ -32,6 +33,7 @@ def record_end(
     assert job.status.is_final, "it has ended"
     if (when_ended := _WHEN_ENDED.get(job.kind)) is not None:
         when_ended(service, transaction, job, result)
+    when_step_job_ended(service, transaction, job, result)
 
 
 def record_picture(

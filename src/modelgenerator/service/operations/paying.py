@@ -13,6 +13,11 @@ from modelgenerator.service.records.money import EntryKind, LedgerEntry
 from modelgenerator.service.store.transaction import OrganizationStore
 
 
+def payment_key(job: Job) -> str:
+    """Under which a job's hold and its charge are kept."""
+    return f"job {job.id.hex}"
+
+
 def hold_estimate(service: Service, store: OrganizationStore, job: Job) -> None:
     """Keep the job's estimate back; the job was added before.
 
@@ -20,7 +25,7 @@ def hold_estimate(service: Service, store: OrganizationStore, job: Job) -> None:
         InsufficientFunds: less than that is there and not held for other work.
     """
     ledger = ledger_of(service, store, job.created_at)
-    ledger.hold(job.hold_key, job.estimate, job_id=job.id)
+    ledger.hold(payment_key(job), job.estimate, job_id=job.id)
 
 
 def settle(
@@ -37,12 +42,12 @@ def settle(
     is_ours = is_our_fault(job)
     words = f"{memo}: free, it was not your fault" if is_ours else memo
     ledger = ledger_of(service, store, now)
-    return ledger.settle(job.hold_key, kind, 0 if is_ours else cost, memo=words)
+    return ledger.settle(payment_key(job), kind, 0 if is_ours else cost, memo=words)
 
 
 def paid_for(store: OrganizationStore, job: Job) -> LedgerEntry | None:
     """What was taken for the job; none: it has not ended, or nothing is charged here."""
-    return store.accounts.entries.first(key=job.hold_key)
+    return store.accounts.entries.first(key=payment_key(job))
 
 
 def is_our_fault(job: Job) -> bool:

@@ -1,6 +1,7 @@
-"""Pictures that were drawn, as records.
+"""A picture that a job has drawn becomes a record, as soon as it is stored.
 
-In: what a job's body says of a picture that it stored.  Out: a `GeneratedPicture`, once.
+In: a job and what its body says of a picture, within a transaction.  Out: the record; a picture
+that another attempt drew again is the one that is there already.
 """
 
 from datetime import datetime
@@ -12,14 +13,16 @@ from modelgenerator.service.records.jobs import Job
 from modelgenerator.service.store.transaction import OrganizationStore
 
 
-def add_picture(store: OrganizationStore, job: Job, drawn: DrawnPicture, now: datetime) -> None:
-    """Write it down; nothing where an earlier attempt has drawn the same one."""
-    pictures = store.generated_pictures
-    if pictures.first(inference_id=job.target_id, position=drawn.position) is not None:
-        return
+def add_picture(
+    store: OrganizationStore, job: Job, drawn: DrawnPicture, now: datetime
+) -> GeneratedPicture:
+    """Remember what was drawn at its position."""
+    earlier = store.generated_pictures.first(inference_id=job.target_id, position=drawn.position)
+    if earlier is not None:
+        return earlier
     picture = GeneratedPicture(
         id=new_id(now),
-        organization_id=job.organization_id,
+        organization_id=store.organization_id,
         inference_id=job.target_id,
         position=drawn.position,
         storage_key=drawn.storage_key,
@@ -31,7 +34,8 @@ def add_picture(store: OrganizationStore, job: Job, drawn: DrawnPicture, now: da
         parameters=drawn.parameters,
         created_at=now,
     )
-    pictures.add(picture)
+    store.generated_pictures.add(picture)
+    return picture
 
 
 def drawn_positions(store: OrganizationStore, job: Job) -> frozenset[int]:

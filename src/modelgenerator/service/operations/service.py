@@ -57,6 +57,10 @@ class Service:
     )
     """To sign in."""
     attempts_by_email: Attempts = field(default_factory=lambda: Attempts(10, timedelta(minutes=15)))
+    public_runs: Attempts = field(default_factory=lambda: Attempts(10, timedelta(hours=1)))
+    """Runs of a public flow that are started from one address."""
+    public_uploads: Attempts = field(default_factory=lambda: Attempts(60, timedelta(hours=1)))
+    """Uploads for a public flow that come from one address."""
 
     def dataset_room(self, organization_id: UUID, dataset_id: UUID) -> Path:
         """The folder on this machine for everything that is derived from a dataset's pictures."""
@@ -89,8 +93,15 @@ class Service:
 
 
 @contextmanager
-def opened(config: ServiceConfig, clock: Clock = system_clock) -> Generator[Service, None, None]:
+def opened(
+    config: ServiceConfig,
+    clock: Clock = system_clock,
+    *,
+    device: Callable[[], DeviceFacts] = cpu_facts,
+) -> Generator[Service, None, None]:
     """The deployment that `config` describes, until the block ends.
+
+    `device` says what a training would run on.
 
     Raises:
         InvalidSettings, DatabaseTooNew, StoreBusy, StorageUnreachable: see `store.opening`.
@@ -109,6 +120,7 @@ def opened(config: ServiceConfig, clock: Clock = system_clock) -> Generator[Serv
                 clock=clock,
                 photo_workers=workers,
                 news=News(),
+                device=device,
             )
     finally:
         database.close()

@@ -19,9 +19,9 @@ from modelgenerator.service.errors import (
 )
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.cancelling import ask_to_end
-from modelgenerator.service.operations.deletions import emptied
+from modelgenerator.service.operations.kept_files import left_behind
 from modelgenerator.service.operations.names import checked_name
-from modelgenerator.service.operations.removals import receipt_for
+from modelgenerator.service.operations.removals import finish_removal, receipt_for
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.trainings import training_prefix
 from modelgenerator.service.records.deletions import DeletionReceipt
@@ -151,7 +151,7 @@ def delete_training(
         if not job.status.is_final:
             ask_to_end(service, transaction, store, job.id)
     service.news.tell(training.job_id)
-    return emptied(service, receipt)
+    return finish_removal(service, receipt)
 
 
 def is_drawn_with(store: OrganizationStore, training_id: UUID) -> bool:
@@ -180,7 +180,7 @@ def _forget(service: Service, store: OrganizationStore, training: Training) -> D
         store,
         "training",
         training.id,
-        prefixes=[training_prefix(training)],
+        prefixes=[training_prefix(training), *left_behind(store, training)],
         counts={"trainedModels": int(model is not None)},
         sha256s=[model.sha256] if model else [],
         now=now,

@@ -30,6 +30,8 @@ class Dataset:
     organization_id: UUID
     origin: Origin
     created_at: datetime
+    expires_at: datetime | None = None
+    """When it is deleted if no run has taken it: pictures that were uploaded for a flow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,9 @@ class FlowVersion:
     flow_id: UUID
     number: int
     definition: JsonObject
+    source: str
+    """The text that it was written in: its comments, and the order of a form's questions, which a
+    database does not keep."""
     created_at: datetime
 
 
@@ -67,9 +70,14 @@ class FlowRun:
     is_public: bool
     """Run through the public page."""
     input: JsonObject
+    """As its steps see it: with the form's defaults."""
+    dataset_ids: tuple[UUID, ...]
+    """The datasets that were chosen or uploaded for it in its form."""
     status: RunStatus
     error: JsonObject | None
     created_at: datetime
+    cancel_requested_at: datetime | None = None
+    event_count: int = 0
     finished_at: datetime | None = None
 
     def moved_to(self, status: RunStatus, now: datetime) -> Self:
@@ -96,9 +104,12 @@ class StepResult:
     status: RunStatus
     parameters: JsonObject
     """Resolved: without Flow Language."""
+    attempt: int
+    """Counts how often it was begun: to resume a run begins its failed step again."""
     result: JsonObject | None
     error: JsonObject | None
     job_id: UUID | None
+    """Absent while it is being begun, and for a step that is done at once."""
     created_at: datetime
     finished_at: datetime | None = None
 
@@ -111,6 +122,31 @@ class StepResult:
         if status not in NEXT_RUN_STATUSES[self.status]:
             raise ValueError(f"A {self.status} step cannot become {status}.")
         return replace(self, status=status, finished_at=_end(status, now))
+
+
+class RunEventName(StrEnum):
+    """What a run tells itself; between `stepStarted` and `stepFinished` its step's job tells."""
+
+    QUEUED = "queued"
+    STEP_STARTED = "stepStarted"
+    STEP_FINISHED = "stepFinished"
+    RESUMED = "resumed"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEvent:
+    """Something that happened in a run; never changes."""
+
+    run_id: UUID
+    organization_id: UUID
+    sequence: int
+    """From 1, without gaps."""
+    name: RunEventName
+    data: JsonObject
+    job_id: UUID | None
+    """Of a step that has begun: what this job tells comes after this event and before the next."""
+    created_at: datetime
 
 
 def _end(status: RunStatus, now: datetime) -> datetime | None:

@@ -127,7 +127,10 @@ class DrawnPicture(Written):
 
 
 class ZipEntry(Written):
-    """One file of an archive: a stored file, or text."""
+    """One file of an archive: a stored file, or text.
+
+    A stored picture whose name ends in .jpg and that is none becomes one.
+    """
 
     name: str
     storage_key: str | None = None
@@ -164,7 +167,7 @@ class GenerateObjectsSpec(Written):
     object_schema: JsonObject
     input: object
     amount: int
-    creativity: int | None
+    creativity: float | None
     context: object
     """The result of the step that `contextId` names, or none."""
 

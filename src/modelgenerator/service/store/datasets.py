@@ -1,9 +1,10 @@
 """Subjects, datasets, their pictures, and the snapshots that trainings work on."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import UniqueConstraint, func, select, update
+from sqlalchemy import Connection, Index, UniqueConstraint, func, select, update
 
 from modelgenerator.service.records.datasets import (
     Dataset,
@@ -14,7 +15,7 @@ from modelgenerator.service.records.datasets import (
 from modelgenerator.service.store.columns import belongs_to, kind_of, refers_to
 from modelgenerator.service.store.scoped import OrganizationScope, Records
 
-DATASETS = kind_of(Dataset, "datasets", called="dataset")
+DATASETS = kind_of(Dataset, "datasets", Index(None, "expires_at"), called="dataset")
 SUBJECTS = kind_of(
     Subject,
     "subjects",
@@ -82,3 +83,15 @@ class Pictures(Records[DatasetPicture]):
         for position, id in enumerate(ids):
             this = update(table).where(mine, self._columns.id == id)
             self._connection.execute(this.values(position=position))
+
+
+def expired_datasets(connection: Connection, now: datetime, limit: int) -> list[Dataset]:
+    """Datasets of all organizations that nobody took in time, the oldest first."""
+    columns = DATASETS.table.columns
+    query = (
+        select(DATASETS.table)
+        .where(columns.expires_at <= now)
+        .order_by(columns.expires_at)
+        .limit(limit)
+    )
+    return [DATASETS.read(row) for row in connection.execute(query)]

@@ -1,11 +1,30 @@
 """Flows, their versions, runs, and the results of steps."""
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, UniqueConstraint, func, select
+from sqlalchemy import (
+    Connection,
+    Index,
+    UniqueConstraint,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from modelgenerator.service.errors import NotFound
-from modelgenerator.service.records.flows import Flow, FlowRun, FlowVersion, StepResult
+from modelgenerator.service.records.flows import (
+    Flow,
+    FlowRun,
+    FlowVersion,
+    RunEvent,
+    RunEventName,
+    RunStatus,
+    StepResult,
+)
+from modelgenerator.service.records.trainings import JsonObject
 from modelgenerator.service.store.columns import belongs_to, kind_of, refers_to
 from modelgenerator.service.store.scoped import OrganizationScope, Records, Unchanging
 
@@ -20,7 +39,8 @@ FLOW_VERSIONS = kind_of(
 FLOW_RUNS = kind_of(
     FlowRun,
     "flow_runs",
-    called="flow run",
+    Index(None, "status", "id"),
+    called="run",
     flow_id=refers_to("flows.id"),
     version_id=refers_to("flow_versions.id"),
 )
@@ -28,7 +48,16 @@ STEP_RESULTS = kind_of(
     StepResult,
     "step_results",
     UniqueConstraint("run_id", "step_id"),
+    Index(None, "job_id"),
     called="step result",
+    run_id=belongs_to("flow_runs.id"),
+    job_id=refers_to("jobs.id"),
+)
+RUN_EVENTS = kind_of(
+    RunEvent,
+    "run_events",
+    called="event",
+    key=("run_id", "sequence"),
     run_id=belongs_to("flow_runs.id"),
     job_id=refers_to("jobs.id"),
 )
@@ -56,6 +85,84 @@ class StepResults(Records[StepResult]):
         """A run's steps, in the order in which they run."""
         query = self._select(run_id=run_id).order_by(self._columns.position)
         return [STEP_RESULTS.read(row) for row in self._connection.execute(query)]
+
+
+class RunEvents:
+    """What an organization's runs tell of themselves."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        self._connection = scope.connection
+        self._organization_id = scope.organization_id
+
+    def tell(
+        self,
+        run_id: UUID,
+        name: RunEventName,
+        data: JsonObject,
+        now: datetime,
+        *,
+        job_id: UUID | None = None,
+    ) -> None:
+        """Append an event; counting in the run's own row leaves no gap and no number twice."""
+        run = FLOW_RUNS.table.columns
+        counted = (
+            update(FLOW_RUNS.table)
+            .where(run.id == run_id, run.organization_id == self._organization_id)
+            .values(event_count=run.event_count + 1)
+            .returning(run.event_count)
+        )
+        event = RunEvent(
+            run_id=run_id,
+            organization_id=self._organization_id,
+            sequence=self._connection.execute(counted).scalar_one(),
+            name=name,
+            data=data,
+            job_id=job_id,
+            created_at=now,
+        )
+        self._connection.execute(insert(RUN_EVENTS.table).values(RUN_EVENTS.row(event)))
+
+    def from_number(self, run_id: UUID, sequence: int, *, limit: int) -> list[RunEvent]:
+        """The run's events from this number on, this one included."""
+        columns = RUN_EVENTS.table.columns
+        query = (
+            select(RUN_EVENTS.table)
+            .where(
+                columns.organization_id == self._organization_id,
+                columns.run_id == run_id,
+                columns.sequence >= sequence,
+            )
+            .order_by(columns.sequence)
+            .limit(limit)
+        )
+        return [RUN_EVENTS.read(row) for row in self._connection.execute(query)]
+
+
+def ready_runs(connection: Connection, limit: int) -> list[FlowRun]:
+    """Runs of all organizations whose next step can be begun, the oldest first.
+
+    They have begun or wait to, and none of their steps has a job that is still to end; a step that
+    was being begun when its server died has none.
+    """
+    run, step = FLOW_RUNS.table.columns, STEP_RESULTS.table.columns
+    is_working = exists().where(
+        step.run_id == run.id, step.status == RunStatus.RUNNING, step.job_id.is_not(None)
+    )
+    query = (
+        select(FLOW_RUNS.table)
+        .where(run.status.in_((RunStatus.QUEUED, RunStatus.RUNNING)), ~is_working)
+        .order_by(run.id)
+        .limit(limit)
+    )
+    return [FLOW_RUNS.read(row) for row in connection.execute(query)]
+
+
+def slug_is_taken(connection: Connection, slug: str, *, but_by: UUID | None) -> bool:
+    """Whether another flow of any organization has, or had, this address."""
+    columns = FLOWS.table.columns
+    query = select(columns.id).where(columns.slug == slug)
+    others = query if but_by is None else query.where(columns.id != but_by)
+    return connection.execute(others).first() is not None
 
 
 def public_flow(connection: Connection, slug: str) -> Flow:

@@ -47,6 +47,15 @@ class OrganizationJobs(Unchanging[Job]):
         super().add(record)
         _tell(self._connection, record.id, EventName.QUEUED, {}, record.created_at)
 
+    def get_locked(self, id: UUID) -> Job:
+        """The job with this id, which does not end before this transaction does.
+
+        Raises:
+            NotFound: there is none, or it is another organization's.
+        """
+        row = self._connection.execute(self._select(id=id).with_for_update()).first()
+        return self._there(None if row is None else JOBS.read(row), id)
+
     def cancel(self, id: UUID, now: datetime) -> Job:
         """A waiting job ends now, a running one is asked to; asking twice changes nothing.
 
@@ -54,8 +63,7 @@ class OrganizationJobs(Unchanging[Job]):
             NotFound: there is none, or it is another organization's.
             AlreadyFinished: it has ended.
         """
-        row = self._connection.execute(self._select(id=id).with_for_update()).first()
-        job: Job = self._there(None if row is None else JOBS.read(row), id)
+        job = self.get_locked(id)
         if job.status.is_final:
             raise AlreadyFinished(f"This job has {job.status} already.")
         if job.status is JobStatus.QUEUED:

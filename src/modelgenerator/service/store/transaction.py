@@ -15,7 +15,7 @@ from modelgenerator.service.records.flows import Flow, FlowRun
 from modelgenerator.service.records.generations import GeneratedPicture, Inference, InferencePack
 from modelgenerator.service.records.organizations import ApiKey, Member, Session
 from modelgenerator.service.records.trainings import Template, TrainedModel
-from modelgenerator.service.records.webhooks import WebhookDelivery, WebhookEndpoint
+from modelgenerator.service.records.webhooks import WebhookEndpoint
 from modelgenerator.service.store import (
     datasets,
     deletions,
@@ -63,12 +63,13 @@ class OrganizationStore:
         self.flow_versions = flows.FlowVersions(scope)
         self.flow_runs: Records[FlowRun] = Records(scope, flows.FLOW_RUNS)
         self.step_results = flows.StepResults(scope)
+        self.run_events = flows.RunEvents(scope)
 
         self.jobs = OrganizationJobs(scope)
         self.accounts = Accounts(scope)
 
         self.webhook_endpoints: Records[WebhookEndpoint] = Records(scope, webhooks.ENDPOINTS)
-        self.webhook_deliveries: Records[WebhookDelivery] = Records(scope, webhooks.DELIVERIES)
+        self.webhook_deliveries = webhooks.Deliveries(scope)
         self.deletion_receipts: Records[DeletionReceipt] = Records(scope, deletions.RECEIPTS)
         self.idempotency_keys = requests.IdempotencyKeys(scope)
         self._scope = scope
@@ -103,6 +104,18 @@ class Transaction:
             NotFound: there is none, or it is not public.
         """
         return flows.public_flow(self._connection, slug)
+
+    def slug_is_taken(self, slug: str, *, but_by: UUID | None = None) -> bool:
+        """Whether another flow of any organization has, or had, this address."""
+        return flows.slug_is_taken(self._connection, slug, but_by=but_by)
+
+    def ready_runs(self, *, limit: int) -> list[FlowRun]:
+        """Runs of all organizations whose next step can be begun, the oldest first."""
+        return flows.ready_runs(self._connection, limit)
+
+    def expired_datasets(self, now: datetime, *, limit: int = 100) -> list[Dataset]:
+        """Datasets of all organizations that were uploaded for a run and never taken by one."""
+        return datasets.expired_datasets(self._connection, now, limit)
 
     def expired_models(self, now: datetime, *, limit: int = 100) -> list[TrainedModel]:
         """Models of all organizations whose weights should be gone and are not."""

@@ -68,6 +68,7 @@ def upgrade() -> None:
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("origin", sa.String(32), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=True),
         sa.ForeignKeyConstraint(
             ["organization_id"], ["organizations.id"], name="fk_datasets_organization_id"
         ),
@@ -76,6 +77,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_datasets_organization_id_id", "datasets", ["organization_id", "id"], unique=False
     )
+    op.create_index("ix_datasets_expires_at", "datasets", ["expires_at"], unique=False)
     op.create_table(
         "deletion_receipts",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -324,6 +326,7 @@ def upgrade() -> None:
         sa.Column("flow_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("definition", JSON, nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.ForeignKeyConstraint(
             ["flow_id"], ["flows.id"], name="fk_flow_versions_flow_id", ondelete="CASCADE"
@@ -505,9 +508,12 @@ def upgrade() -> None:
         sa.Column("version_id", sa.Uuid(), nullable=False),
         sa.Column("is_public", sa.Boolean(), nullable=False),
         sa.Column("input", JSON, nullable=False),
+        sa.Column("dataset_ids", JSON, nullable=False),
         sa.Column("status", sa.String(32), nullable=False),
         sa.Column("error", JSON, nullable=True),
         sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("cancel_requested_at", INSTANT, nullable=True),
+        sa.Column("event_count", sa.BigInteger(), nullable=False),
         sa.Column("finished_at", INSTANT, nullable=True),
         sa.ForeignKeyConstraint(["flow_id"], ["flows.id"], name="fk_flow_runs_flow_id"),
         sa.ForeignKeyConstraint(
@@ -520,6 +526,25 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_flow_runs_organization_id_id", "flow_runs", ["organization_id", "id"], unique=False
+    )
+    op.create_index("ix_flow_runs_status_id", "flow_runs", ["status", "id"], unique=False)
+    op.create_table(
+        "run_events",
+        sa.Column("run_id", sa.Uuid(), nullable=False),
+        sa.Column("organization_id", sa.Uuid(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.String(32), nullable=False),
+        sa.Column("data", JSON, nullable=False),
+        sa.Column("job_id", sa.Uuid(), nullable=True),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_run_events_job_id"),
+        sa.ForeignKeyConstraint(
+            ["organization_id"], ["organizations.id"], name="fk_run_events_organization_id"
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_id"], ["flow_runs.id"], name="fk_run_events_run_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("run_id", "sequence", name="pk_run_events"),
     )
     op.create_table(
         "webhook_deliveries",
@@ -569,6 +594,7 @@ def upgrade() -> None:
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("status", sa.String(32), nullable=False),
         sa.Column("parameters", JSON, nullable=False),
+        sa.Column("attempt", sa.BigInteger(), nullable=False),
         sa.Column("result", JSON, nullable=True),
         sa.Column("error", JSON, nullable=True),
         sa.Column("job_id", sa.Uuid(), nullable=True),
@@ -584,6 +610,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_step_results"),
         sa.UniqueConstraint("run_id", "step_id", name="uq_step_results_run_id_step_id"),
     )
+    op.create_index("ix_step_results_job_id", "step_results", ["job_id"], unique=False)
     op.create_index(
         "ix_step_results_organization_id_id",
         "step_results",

@@ -1,0 +1,211 @@
+"""A worker at the edge of the jobs: it takes what waits and leaves what a body would leave.
+
+Files are real and small; what a base model would have drawn is a plain picture.
+"""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from PIL import Image
+from tests.serving import Serving
+
+from modelgenerator.service.operations.outcomes import record_end
+from modelgenerator.service.records.datasets import Dataset, DatasetPicture, Origin
+from modelgenerator.service.records.generations import GeneratedPicture
+from modelgenerator.service.records.ids import new_id
+from modelgenerator.service.records.job_specs import (
+    GenerateObjectsResult,
+    GenerateSpec,
+    TrainResult,
+    TrainSpec,
+    ZipResult,
+    ZipSpec,
+)
+from modelgenerator.service.records.jobs import Fault, Job, JobError, JobKind, JobStatus
+from modelgenerator.service.records.trainings import JsonObject
+from modelgenerator.service.store.job_queue import Offer
+from modelgenerator.service.store.keys import organization_key
+from modelgenerator.service.store.transaction import OrganizationStore
+
+SHORTLY = timedelta(seconds=30)
+
+
+def png(shade: int = 0, side: int = 64) -> bytes:
+    """A picture of one colour and a line."""
+    picture = Image.new("RGB", (side, side), (shade, 90, 160))
+    picture.paste((250, 250, 250), (0, side // 2, side, side // 2 + 2))
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    return content.getvalue()
+
+
+def a_dataset(here: Serving, count: int = 4, **changes: object) -> UUID:
+    """A dataset with so many pictures."""
+    now = here.clock()
+    dataset = Dataset(
+        id=new_id(now),
+        organization_id=here.organization_id,
+        origin=Origin.API,
+        created_at=now,
+        **changes,  # type: ignore[arg-type]
+    )
+    with here.service.database.transaction() as transaction:
+        store = transaction.of(here.organization_id)
+        store.datasets.add(dataset)
+        for position in range(count):
+            store.pictures.add(_picture(here, dataset.id, position))
+    return dataset.id
+
+
+def _picture(here: Serving, dataset_id: UUID, position: int) -> DatasetPicture:
+    content = png(position)
+    id = new_id(here.clock())
+    key = organization_key(here.organization_id, "pictures", f"{id.hex}.png")
+    stored = here.service.files.put(key, content)
+    return DatasetPicture(
+        id=id,
+        organization_id=here.organization_id,
+        dataset_id=dataset_id,
+        position=position,
+        label=f"photo{position}.png",
+        upload_sha256=stored.sha256,
+        sha256=stored.sha256,
+        byte_count=stored.byte_count,
+        width=64,
+        height=64,
+        caption="a photo",
+        storage_key=key,
+        mask_key=None,
+        created_at=here.clock(),
+    )
+
+
+def claim(here: Serving, *kinds: JobKind) -> Job | None:
+    """Take the next job."""
+    offer = Offer(owner="worker", kinds=kinds or tuple(JobKind), gpus=0)
+    with here.service.database.transaction() as transaction:
+        return transaction.jobs.claim(offer, here.clock(), SHORTLY)
+
+
+def work(here: Serving, *kinds: JobKind, used_ms: int = 90_000) -> Job:
+    """Take the next job and do it."""
+    job = claim(here, *kinds)
+    assert job is not None, "there is a job"
+    return succeed(here, job, used_ms=used_ms)
+
+
+def succeed(here: Serving, job: Job, *, used_ms: int = 90_000, objects: object = None) -> Job:
+    """The job has left what its body would leave."""
+    with here.service.database.transaction() as transaction:
+        store = transaction.of(job.organization_id)
+        result = _LEFT[job.kind](here, store, job) if objects is None else _objects(objects)
+        ended = transaction.jobs.finish(
+            job.lease, JobStatus.SUCCEEDED, here.clock(), used_ms=used_ms
+        )
+        record_end(here.service, transaction, ended, result)
+    return ended
+
+
+def fail(here: Serving, job: Job, *, fault: Fault = Fault.THEIRS, used_ms: int = 30_000) -> Job:
+    """The job has failed."""
+    error = JobError(code="trainingDiverged", message="It diverged.", fault=fault, hint="Lower it.")
+    with here.service.database.transaction() as transaction:
+        ended = transaction.jobs.finish(
+            job.lease, JobStatus.FAILED, here.clock(), error=error, used_ms=used_ms
+        )
+        record_end(here.service, transaction, ended, None)
+    return ended
+
+
+def stop(here: Serving, job: Job, *, used_ms: int = 30_000) -> Job:
+    """The worker has done what a cancel asked."""
+    with here.service.database.transaction() as transaction:
+        ended = transaction.jobs.finish(
+            job.lease, JobStatus.CANCELLED, here.clock(), used_ms=used_ms
+        )
+        record_end(here.service, transaction, ended, None)
+    return ended
+
+
+def _trained(here: Serving, store: OrganizationStore, job: Job) -> JsonObject:
+    del store
+    spec = TrainSpec.from_json(job.spec)
+    stored = here.service.files.put(f"{spec.storage_prefix}/lora.safetensors", b"a lora")
+    return TrainResult(
+        storage_key=stored.key,
+        sha256=stored.sha256,
+        byte_count=stored.byte_count,
+        base_model=spec.base_model,
+        base_revision=spec.base_revision,
+        family="stable-diffusion",
+        steps=100,
+    ).as_json()
+
+
+def _drawn(here: Serving, store: OrganizationStore, job: Job) -> JsonObject:
+    spec = GenerateSpec.from_json(job.spec)
+    for picture in spec.pictures:
+        content = png(picture.position)
+        key = f"{spec.storage_prefix}/{picture.position}.{picture.format}"
+        here.service.files.put(key, content)
+        lora = picture.lora
+        store.generated_pictures.add(
+            GeneratedPicture(
+                id=new_id(here.clock()),
+                organization_id=job.organization_id,
+                inference_id=spec.inference_id,
+                position=picture.position,
+                storage_key=key,
+                sha256=hashlib.sha256(content).hexdigest(),
+                byte_count=len(content),
+                width=64,
+                height=64,
+                seed=7,
+                parameters={
+                    "prompt": picture.settings["prompt"],
+                    "negativePrompt": "",
+                    "steps": 25,
+                    "guidanceScale": 7.5,
+                    "loraScale": 1.0,
+                    "format": picture.format,
+                    "baseModel": picture.base_model,
+                    "trainingId": None if lora is None else str(lora.training_id),
+                },
+                created_at=here.clock(),
+            )
+        )
+    return {}
+
+
+def _packed(here: Serving, store: OrganizationStore, job: Job) -> JsonObject:
+    """Of a size that makes the price easy to see: 2 MB."""
+    del store
+    spec = ZipSpec.from_json(job.spec)
+    stored = here.service.files.put(f"{spec.storage_prefix}/archive.zip", b"\0" * 2_000_000)
+    return ZipResult(
+        storage_key=stored.key, sha256=stored.sha256, byte_count=stored.byte_count
+    ).as_json()
+
+
+def _objects(written: object, tokens: int = 1_000) -> JsonObject:
+    return GenerateObjectsResult(result=written, tokens=tokens).as_json()
+
+
+_LEFT = {JobKind.TRAIN: _trained, JobKind.GENERATE: _drawn, JobKind.ZIP: _packed}
+
+
+def amounts(here: Serving) -> Sequence[tuple[str, int]]:
+    """What was paid so far, without the starting balance: kind and microdollars."""
+    with here.service.database.reading() as transaction:
+        entries = transaction.of(here.organization_id).accounts.entries.all()
+    return [(entry.kind.value, -entry.amount) for entry in entries[1:]]
+
+
+def balance(here: Serving) -> tuple[int, int]:
+    """Balance and what is held."""
+    with here.service.database.reading() as transaction:
+        account = transaction.of(here.organization_id).accounts.read()
+    return account.balance, account.held

@@ -1,10 +1,5 @@
-import pytest
-
-from modelgenerator.errors import InvalidSettings
-from modelgenerator.service.config import ServiceConfig
-from modelgenerator.service.jobs.executors.choice import executor_for
-from modelgenerator.service.jobs.executors.devices import Gpu
 from modelgenerator.service.jobs.executors.slots import slots_of
+from modelgenerator.service.operations.devices import Gpu
 from modelgenerator.service.records.jobs import JobKind
 
 TRAIN, GENERATE, ZIP, OBJECTS = (
@@ -35,10 +30,3 @@ def test_the_operator_says_how_many_there_are():
     assert [slot.gpu_index for slot in slots_of((LARGE, SMALL), 3)] == [None, 0, 1, 0]
     assert len(slots_of((LARGE, SMALL), 1)) == 2
     assert [slot.name for slot in slots_of((), 2)] == ["light", "cpu-0", "cpu-1"]
-
-
-def test_an_executor_that_is_not_there_is_refused(tmp_path):
-    config = ServiceConfig(data_dir=tmp_path, executor="ray")
-    with pytest.raises(InvalidSettings, match="ray is not there yet"):
-        executor_for(config, ())
-    assert executor_for(ServiceConfig(data_dir=tmp_path), ()).free_slots()

@@ -1,6 +1,6 @@
 """Random work, random kills, and then what must hold whatever happened.
 
-MODELGENERATOR_CHAOS_JOBS=200 MODELGENERATOR_CHAOS_SEED=1 pytest tests/acceptance/test_chaos.py
+CHAOS_JOBS=200 CHAOS_SEED=1 pytest tests/acceptance/test_chaos.py
 """
 
 import os
@@ -14,8 +14,8 @@ from tests.chaos import Nemesis, Promises, ask_for_work
 from tests.invariants import violations
 from tests.server import Server, server
 
-JOBS = int(os.environ.get("MODELGENERATOR_CHAOS_JOBS", "16"))
-SEED = int(os.environ.get("MODELGENERATOR_CHAOS_SEED") or random.SystemRandom().randint(0, 10**6))
+JOBS = int(os.environ.get("CHAOS_JOBS", "16"))
+SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randint(0, 10**6))
 CLIENTS = 3
 LEASE_SECONDS = "6"
 SECONDS_FOR_A_JOB = 30
@@ -23,7 +23,7 @@ SECONDS_FOR_A_JOB = 30
 
 @pytest.mark.timeout(240 + JOBS * SECONDS_FOR_A_JOB)
 def test_nothing_is_lost_doubled_or_half_done(tmp_path: Path):
-    print(f"MODELGENERATOR_CHAOS_SEED={SEED}")  # noqa: T201  to play it again
+    print(f"CHAOS_SEED={SEED}")  # noqa: T201  to play it again
     promises = Promises()
     with server(tmp_path, MODELGENERATOR_LEASE_SECONDS=LEASE_SECONDS) as it:
         with Nemesis(it, random.Random(SEED), seconds=(4, 12)) as nemesis:

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -330,6 +331,19 @@ def test_an_organization_stores_no_more_than_it_may(tmp_path: Path) -> None:
 def test_nothing_is_left_of_an_upload_on_its_way(served: Serving, dataset: str) -> None:
     send(served, dataset, ("a.png", png(50)), ("b.jpg", b"?"), ("a.mask.png", grey(50)))
     assert list((served.service.config.data_dir / "incoming").iterdir()) == []
+
+
+def test_what_a_killed_process_left_of_an_upload_is_removed_in_a_day(
+    served: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = served.clock.now
+    left = served.service.spool_folder()
+    (left / "a").write_bytes(b"x")
+    assert served.service.forget_spooled(timedelta(days=36_500)) == 0
+    monkeypatch.setattr(served.clock, "now", datetime.now(UTC) + timedelta(days=2))
+    assert served.service.forget_spooled(timedelta(days=1)) == 1
+    monkeypatch.setattr(served.clock, "now", now)
+    assert not left.exists()
 
 
 def test_a_file_that_is_too_long_is_refused_and_the_others_are_not(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from httpx import Response
 from PIL import Image
 from tests import nasty
@@ -15,6 +16,8 @@ from tests.nasty_zips import Member, zip_of
 from tests.sent_photos import grey, images, png, send, statuses, stored
 from tests.serving import Serving, serving
 
+from modelgenerator.service.app.limits import RequestLimits
+from modelgenerator.service.app.web import create_app
 from modelgenerator.service.errors import StorageFull
 from modelgenerator.service.operations.uploads import free_label
 
@@ -395,6 +398,23 @@ def test_an_upload_that_breaks_off_leaves_nothing_and_can_be_sent_again(
     assert _raw(served, dataset, whole, FORM).status_code == 201
     assert _raw(served, dataset, whole, FORM).status_code == 200
     assert len(images(served, dataset)) == 1
+
+
+@pytest.mark.parametrize("is_said", [True, False])
+def test_a_body_that_is_too_large_is_refused_and_leaves_nothing(
+    served: Serving, dataset: str, is_said: bool
+) -> None:
+    app = create_app(served.service, RequestLimits(upload_bytes=100_000))
+    client = TestClient(app, headers=served.http.headers, raise_server_exceptions=False)
+    part = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.png"\r\n\r\n'
+    body = part + bytes(1_000_000)
+    answer = client.post(
+        f"/v1/datasets/{dataset}/images",
+        content=body if is_said else (body[at : at + 10_000] for at in range(0, len(body), 10_000)),
+        headers={"Content-Type": FORM},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (413, "tooLarge")
+    assert list((served.service.config.data_dir / "incoming").iterdir()) == []
 
 
 def test_a_dataset_that_is_not_there_is_told_before_the_body_is_read(served: Serving) -> None:

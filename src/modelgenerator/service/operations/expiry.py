@@ -33,6 +33,7 @@ def sweep(service: Service) -> None:
         transaction.forget_idempotency_keys(now - KEYS_ARE_KEPT)
         transaction.identities.forget_sessions(now)
     finish_deletions(service)
+    service.database.forget_deleted()
 
 
 def expire_models(service: Service) -> int:

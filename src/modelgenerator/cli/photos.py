@@ -4,10 +4,10 @@ Comes in: a folder or an archive, the settings, and what was said of the photos 
 out: a `PreparedDataset`.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 from modelgenerator.captioning.captions import (
     CaptioningEvent,
@@ -20,6 +20,7 @@ from modelgenerator.captioning.choose import AUTO, choose_captioner
 from modelgenerator.captioning.subject_words import words_for
 from modelgenerator.captioning.template import TemplateCaptioner
 from modelgenerator.cli.progress import Reporter
+from modelgenerator.cli.watching import watched
 from modelgenerator.content_cache import user_cache
 from modelgenerator.datasets.prepare import (
     Preparation,
@@ -35,8 +36,6 @@ from modelgenerator.diffusion.network_files import HubNetworkFiles
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.training.planning.objective import mask_shades
 
-Event = TypeVar("Event")
-Result = TypeVar("Result")
 NOBODY_SAID = Subject()
 
 
@@ -144,12 +143,3 @@ def _segmenter(options: PhotoOptions, report: Reporter) -> Segmenter:
     for notice in notices:
         report.notice(notice)
     return segmenter
-
-
-def watched(steps: Generator[Event, None, Result], see: Callable[[Event], None]) -> Result:
-    """What `steps` return at their end; every event is seen on the way."""
-    while True:
-        try:
-            see(next(steps))
-        except StopIteration as end:
-            return end.value

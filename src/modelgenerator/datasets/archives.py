@@ -124,7 +124,7 @@ def read_directory(path: Path, limits: ArchiveLimits) -> list[ZippedFile]:
         raise UnusableDataset(
             f"{path} is locked with a password. Make the archive again without one."
         )
-    labels = labels_of(_below_common_folder([names for names, _ in named]))
+    labels = labels_of(below_common_folder([names for names, _ in named]))
     return [
         _zipped(path, label, member, limits)
         for label, (_, member) in zip(labels, named, strict=True)
@@ -223,7 +223,7 @@ def _decoded(member: zipfile.ZipInfo) -> str:
         return name
 
 
-def _below_common_folder(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def below_common_folder(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Without the folders that all of them lie in, which say nothing."""
     levels = zip(*(path[:-1] for path in paths), strict=False)
     shared = sum(1 for _ in takewhile(lambda folders: len(set(folders)) == 1, levels))

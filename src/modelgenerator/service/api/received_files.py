@@ -62,8 +62,9 @@ async def received_files(
         TooLarge: too many files.
         StorageFull: they do not fit onto the disk.
     """
+    boundary = _boundary_of(request)
     folder = service.spool_folder()
-    form = _Form(_boundary_of(request), folder, service.config.upload_files)
+    form = _Form(boundary, folder, service.config.upload_files)
     try:
         await _receive(request, form)
         if not form.files:

@@ -82,6 +82,11 @@ class Ledger:
         self._accounts.replace(replace(account, held=account.held + amount))
         return larger
 
+    def held(self, key: str) -> int | None:
+        """How much is held back under `key`; none where nothing is, or not any more."""
+        hold = self._open_hold(key)
+        return None if hold is None else hold.amount
+
     def release(self, key: str) -> None:
         """Give back what is held under `key`; nothing if it has been given back already."""
         account = self._accounts.read(locked=True)

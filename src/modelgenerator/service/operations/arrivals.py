@@ -12,6 +12,7 @@ from uuid import UUID
 
 from modelgenerator.datasets.archives import (
     ArchiveLimits,
+    below_common_folder,
     ignored_in,
     is_left_by_systems,
     looks_like_zip,
@@ -115,7 +116,8 @@ def sorted_arrivals(files: Sequence[FolderFile], most: int) -> Arrivals:
             _add_members(file, arrivals, most)
         else:
             loose.append((file, names))
-    for label, (file, _) in zip(labels_of([names for _, names in loose]), loose, strict=True):
+    labels = labels_of(below_common_folder([names for _, names in loose]))
+    for label, (file, _) in zip(labels, loose, strict=True):
         arrivals.add(Arrived(file, label, None))
     if arrivals.count > most:
         raise TooLarge(f"An upload has at most {most:,} files. Send them in several.")

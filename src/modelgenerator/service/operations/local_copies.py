@@ -8,11 +8,25 @@ not fetched again.
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from modelgenerator.datasets.sources import Folder, FolderFile
 from modelgenerator.service.records.datasets import SnapshotPicture
 from modelgenerator.service.store.files import Files
+
+
+def dataset_room(data_dir: Path, organization_id: UUID, dataset_id: UUID) -> Path:
+    """The folder on this machine for everything that is derived from a dataset's pictures.
+
+    Local copies, what was seen in them, previews, encoded pictures.  All of it can be made again,
+    and all of it goes when the dataset goes.
+    """
+    return rooms_of(data_dir) / organization_id.hex / dataset_id.hex
+
+
+def rooms_of(data_dir: Path) -> Path:
+    """The folder with the rooms of all datasets, by organization."""
+    return data_dir.absolute() / "derived"
 
 
 def local_source(files: Files, pictures: Sequence[SnapshotPicture], room: Path) -> Folder:

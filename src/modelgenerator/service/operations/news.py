@@ -15,7 +15,8 @@ class News:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._told: dict[UUID, int] = {}
-        self._work = threading.Event()
+        self._work_count = 0
+        self._seen = threading.local()
         self.is_closing = False
 
     def tell(self, job_id: UUID) -> None:
@@ -36,16 +37,23 @@ class News:
 
     def close(self) -> None:
         """This process is about to end: nobody should wait any more."""
-        self.is_closing = True
-        self._work.set()
         with self._changed:
+            self.is_closing = True
             self._changed.notify_all()
 
     def work_came(self) -> None:
         """There may be a job to claim, or a run to carry on."""
-        self._work.set()
+        with self._changed:
+            self._work_count += 1
+            self._changed.notify_all()
 
-    def wait_for_work(self, seconds: float) -> None:
-        """Until work came, or `seconds` at most."""
-        self._work.wait(seconds)
-        self._work.clear()
+    def wait_for_work(self, seconds: float) -> bool:
+        """Until work came that this thread was not told of, or `seconds` at most; whether it came.
+
+        Every thread that waits is told: one claims jobs, another carries runs on.
+        """
+        seen: int = getattr(self._seen, "count", 0)
+        with self._changed:
+            self._changed.wait_for(lambda: self.is_closing or self._work_count != seen, seconds)
+            self._seen.count = self._work_count
+            return self._work_count != seen

@@ -36,3 +36,9 @@ def add_picture(
     )
     store.generated_pictures.add(picture)
     return picture
+
+
+def drawn_positions(store: OrganizationStore, job: Job) -> frozenset[int]:
+    """Of the pictures that earlier attempts of `job` have drawn."""
+    found = store.generated_pictures.all(inference_id=job.target_id)
+    return frozenset(picture.position for picture in found)

@@ -18,6 +18,7 @@ from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.errors import StorageFull
 from modelgenerator.service.operations.attempts import Attempts
 from modelgenerator.service.operations.base_models import BaseModelLooks
+from modelgenerator.service.operations.local_copies import dataset_room, rooms_of
 from modelgenerator.service.operations.news import News
 from modelgenerator.service.records.clock import Clock, system_clock
 from modelgenerator.service.store.database import Database
@@ -62,12 +63,8 @@ class Service:
     """Uploads for a public flow that come from one address."""
 
     def dataset_room(self, organization_id: UUID, dataset_id: UUID) -> Path:
-        """The folder on this machine for everything that is derived from a dataset's pictures.
-
-        Local copies, what was seen in them, previews, encoded pictures.  All of it can be made
-        again, and all of it goes when the dataset goes.
-        """
-        return self._rooms / organization_id.hex / dataset_id.hex
+        """The folder on this machine for everything that is derived from a dataset's pictures."""
+        return dataset_room(self.config.data_dir, organization_id, dataset_id)
 
     def spool_folder(self) -> Path:
         """A new folder for an upload on its way; whoever asks removes it.
@@ -92,11 +89,7 @@ class Service:
 
     def rooms(self) -> list[Path]:
         """All that are on this machine."""
-        return sorted(self._rooms.glob(f"{_ANY_ID}/{_ANY_ID}"))
-
-    @property
-    def _rooms(self) -> Path:
-        return self.config.data_dir.absolute() / "derived"
+        return sorted(rooms_of(self.config.data_dir).glob(f"{_ANY_ID}/{_ANY_ID}"))
 
 
 @contextmanager

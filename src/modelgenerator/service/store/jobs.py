@@ -251,6 +251,25 @@ class JobLedger:
             self._connection, job.id, status=JobStatus.QUEUED, not_before=not_before, **_NO_LEASE
         )
 
+    def lose(
+        self,
+        lease: Lease,
+        error: JobError,
+        now: datetime,
+        *,
+        most_lost: int,
+        not_before: datetime | None = None,
+    ) -> Job:
+        """The attempt came to nothing; the job waits again, or ends, as it is afterwards.
+
+        As when its lease had lapsed: it fails with `error` when `most_lost` attempts in a row
+        brought no new checkpoint.
+
+        Raises:
+            LeaseLost: another attempt has begun, or the job has ended.
+        """
+        return self._take_back(self._held(lease), now, most_lost, error, not_before)
+
     def requeue_lapsed(self, now: datetime, *, most_lost: int, limit: int = 100) -> list[Job]:
         """Take back the jobs whose workers gave no sign of life in time; as they are afterwards.
 
@@ -267,18 +286,36 @@ class JobLedger:
         jobs = [JOBS.read(row) for row in self._connection.execute(lapsed).all()]
         return [self._take_back(job, now, most_lost) for job in jobs]
 
-    def _take_back(self, job: Job, now: datetime, most_lost: int) -> Job:
+    def _take_back(
+        self,
+        job: Job,
+        now: datetime,
+        most_lost: int,
+        error: JobError | None = None,
+        not_before: datetime | None = None,
+    ) -> Job:
         lost = job.lost_attempts + 1
-        data = {"attempt": job.attempt, "owner": job.lease_owner, "lostInARow": lost}
+        data: dict[str, object] = {
+            "attempt": job.attempt,
+            "owner": job.lease_owner,
+            "lostInARow": lost,
+        }
+        if error is not None:
+            data |= {"code": error.code, "message": error.message}
         _tell(self._connection, job.id, EventName.ATTEMPT_LOST, data, now)
         if job.cancel_requested_at is not None:
             return _end(self._connection, job, JobStatus.CANCELLED, None, now, AttemptEnd.LOST)
         if lost >= most_lost:
-            error = _too_many_attempts(lost)
-            return _end(self._connection, job, JobStatus.FAILED, error, now, AttemptEnd.LOST)
+            last = error or _too_many_attempts(lost)
+            return _end(self._connection, job, JobStatus.FAILED, last, now, AttemptEnd.LOST)
         _close_attempt(self._connection, job, AttemptEnd.LOST, now)
         return _change(
-            self._connection, job.id, status=JobStatus.QUEUED, lost_attempts=lost, **_NO_LEASE
+            self._connection,
+            job.id,
+            status=JobStatus.QUEUED,
+            lost_attempts=lost,
+            not_before=not_before,
+            **_NO_LEASE,
         )
 
     def running(self, owner: str | None = None) -> Sequence[Job]:

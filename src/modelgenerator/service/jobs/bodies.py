@@ -1,0 +1,50 @@
+"""What every body of a job is given beside its assignment, and by which name each kind is found.
+
+In: nothing.  Out: `Tools`, and the table of bodies.  They are named, not imported: the process that
+answers requests knows this table and never loads torch.
+"""
+
+import importlib
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelgenerator.service.config import ServiceConfig
+from modelgenerator.service.jobs.messages import Assignment, Message
+from modelgenerator.service.records.jobs import JobKind
+from modelgenerator.service.store.files import CHUNK, Files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What a body works with."""
+
+    config: ServiceConfig
+    files: Files
+    folder: Path
+    """Empty, for this attempt alone, and removed after it."""
+    checkpoint_seconds: float
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set when the body is to keep what it has and end with `Stopped`, soon."""
+
+
+Body = Callable[[Assignment, Tools], Generator[Message, None, None]]
+_BODIES: Mapping[JobKind, str] = {
+    JobKind.TRAIN: "train",
+    JobKind.GENERATE: "generate",
+    JobKind.ZIP: "zip",
+    JobKind.GENERATE_OBJECTS: "generate_objects",
+}
+
+
+def body_of(kind: JobKind) -> Body:
+    """The function `run` of the kind's module beside this one; imports what it needs."""
+    return importlib.import_module(f"modelgenerator.service.jobs.{_BODIES[kind]}").run
+
+
+def chunks_of(file: Path) -> Iterator[bytes]:
+    """A file of any size, for `Files.put`."""
+    with file.open("rb") as opened:
+        while chunk := opened.read(CHUNK):
+            yield chunk

@@ -1,0 +1,104 @@
+"""The checkpoints of a training in the storage, so that another machine can go on.
+
+In: a checkpoint file of the library, or the key of one that was stored.  Out: `CheckpointStored`,
+or the checkpoint itself, with the time that was used up to it.  The two newest are kept.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelgenerator.errors import CannotResume
+from modelgenerator.service.errors import NotFound
+from modelgenerator.service.jobs.bodies import chunks_of
+from modelgenerator.service.jobs.checkpoint_keys import (
+    checkpoint_key,
+    is_checkpoint,
+    used_ms_of,
+)
+from modelgenerator.service.jobs.messages import Assignment, CheckpointStored, Told
+from modelgenerator.service.store.files import Files
+from modelgenerator.training import checkpoint, checkpoint_files
+from modelgenerator.training.checkpoint import Checkpoint
+
+KEPT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Where a training goes on; without a checkpoint, at its beginning."""
+
+    checkpoint: Checkpoint | None
+    used_ms: int
+
+
+class StoredCheckpoints:
+    """Those of one training, written by one attempt."""
+
+    def __init__(self, files: Files, prefix: str, assignment: Assignment) -> None:
+        self._files = files
+        self._all = f"{prefix}/attempts"
+        self._assignment = assignment
+        self._kept = [key] if (key := assignment.checkpoint_key) else []
+        self.stored_step = 0
+
+    def store(self, folder: Path, used_ms: int) -> CheckpointStored | None:
+        """Put the newest of `folder` there; none if that was done before or there is none."""
+        file = folder / checkpoint_files.FILE
+        try:
+            step = int(checkpoint_files.read(file)[1]["step"])
+        except checkpoint_files.Damaged:
+            return None
+        if step <= self.stored_step:
+            return None
+        key = checkpoint_key(f"{self._all}/{self._assignment.name}", step, used_ms)
+        stored = self._files.put(key, chunks_of(file))
+        self.stored_step = step
+        self._kept.append(key)
+        while len(self._kept) > KEPT:
+            self._files.delete(self._kept.pop(0))
+        return CheckpointStored(
+            storage_key=key,
+            sha256=stored.sha256,
+            byte_count=stored.byte_count,
+            step=step,
+            used_ms=used_ms,
+        )
+
+    def resume(self, folder: Path, *, plan_digest: str) -> Generator[Told, None, Resumed]:
+        """The checkpoint that the ledger knows, or one before it if that cannot be used."""
+        newest = self._assignment.checkpoint_key
+        if newest is None:
+            return Resumed(None, 0)
+        for key in (newest, *self._before(newest)):
+            try:
+                found = self._read(key, folder, plan_digest)
+            except (CannotResume, NotFound) as error:
+                yield Told("checkpointUnusable", {"storageKey": key, "reason": _why(error)})
+                continue
+            self.stored_step = found.step
+            lost_ms = used_ms_of(newest) - used_ms_of(key)
+            return Resumed(found, max(0, self._assignment.used_ms - max(0, lost_ms)))
+        return Resumed(None, 0)
+
+    def _read(self, key: str, folder: Path, plan_digest: str) -> Checkpoint:
+        file = folder / checkpoint_files.FILE
+        with file.open("wb") as copy:
+            copy.writelines(self._files.stream(key))
+        try:
+            return checkpoint.read(folder, plan_digest=plan_digest)
+        except CannotResume:
+            file.unlink()
+            raise
+
+    def _before(self, newest: str) -> Iterator[str]:
+        """Names sort by job, attempt and step."""
+        found = (key for key in self._files.keys(self._all) if is_checkpoint(key))
+        yield from sorted((key for key in found if key < newest), reverse=True)
+
+
+def _why(error: CannotResume | NotFound) -> str:
+    if isinstance(error, NotFound):
+        return "it is not in the storage any more"
+    damaged = "damaged" in str(error)
+    return "it is damaged" if damaged else "it belongs to other settings, pictures or base model"

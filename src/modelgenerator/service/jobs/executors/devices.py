@@ -1,0 +1,58 @@
+"""The GPUs of this machine, counted without loading torch into this process.
+
+In: nothing, or another place where device files are.  Out: what torch says of each, in a process
+that ends afterwards; it is started only where the system has a device file of a GPU.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelgenerator.training.free_memory import free_memory
+from modelgenerator.training.plan import DeviceFacts
+
+_SECONDS = 180
+_DEVICE_FILES = ("nvidia[0-9]*", "kfd", "dxg")
+_ASK = """
+import json, torch
+count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+told = [torch.cuda.get_device_properties(n) for n in range(count)]
+bf16 = bool(count) and torch.cuda.is_bf16_supported()
+print(json.dumps([[n, p.name, p.total_memory, bf16] for n, p in enumerate(told)]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One that torch can use."""
+
+    index: int
+    name: str
+    memory: int
+    """Bytes."""
+    has_bf16: bool
+
+
+def gpus(devices: Path = Path("/dev")) -> tuple[Gpu, ...]:
+    """Those that torch finds; none if it cannot be asked."""
+    if not any(True for pattern in _DEVICE_FILES for _ in devices.glob(pattern)):
+        return ()
+    code = f"import sys; sys.path[:] = {sys.path!r}\n{_ASK}"
+    try:
+        asked = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, timeout=_SECONDS, check=True
+        )
+        return tuple(Gpu(*told) for told in json.loads(asked.stdout.splitlines()[-1]))
+    except (subprocess.SubprocessError, ValueError, IndexError):
+        return ()
+
+
+def facts_of(found: tuple[Gpu, ...]) -> DeviceFacts:
+    """What a training is planned for on this machine: the smallest of its GPUs, or its CPU."""
+    if not found:
+        return DeviceFacts(kind="cpu", has_bf16=False, free_bytes=free_memory())
+    smallest = min(found, key=lambda gpu: gpu.memory)
+    has_bf16 = all(gpu.has_bf16 for gpu in found)
+    return DeviceFacts(kind="cuda", has_bf16=has_bf16, free_bytes=smallest.memory)

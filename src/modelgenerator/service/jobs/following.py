@@ -1,0 +1,211 @@
+"""From what a running job says to what is kept of it.
+
+In: messages of one attempt.  Out: rows: each message is one transaction, fenced by the lease, and
+an end is kept together with all that follows from it.  How the job runs is not known here.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from modelgenerator.service.jobs.executors.executor import RunningJob
+from modelgenerator.service.jobs.faults import crashed
+from modelgenerator.service.jobs.messages import (
+    CheckpointStored,
+    Failed,
+    Message,
+    PhaseBegun,
+    PictureStored,
+    Progressed,
+    Stopped,
+    Succeeded,
+    Told,
+)
+from modelgenerator.service.jobs.watchdog import Watchdog
+from modelgenerator.service.operations import outcomes
+from modelgenerator.service.operations.service import Service
+from modelgenerator.service.records.jobs import Job, JobError, JobStatus
+from modelgenerator.service.records.trainings import JsonObject
+from modelgenerator.service.store.jobs import Told as Event
+from modelgenerator.service.store.transaction import Transaction
+
+PASSES_AFTER = timedelta(seconds=10)
+"""When what may pass by itself is tried again."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Why(StrEnum):
+    """Why a job was asked to stop."""
+
+    CANCELLED = "cancelled"
+    FUNDS = "insufficientFunds"
+    HANDED_BACK = "handedBack"
+
+
+@dataclass
+class Following:
+    """One attempt, as the dispatcher sees it."""
+
+    service: Service
+    job: Job
+    """As it was claimed."""
+    running: RunningJob
+    timer: Callable[[], float] = time.monotonic
+    watchdog: Watchdog = field(init=False)
+    began: float = field(init=False)
+    unsaid: deque[Message] = field(default_factory=deque[Message])
+    """Came, and is not kept yet."""
+    used_ms: int = 0
+    asked: Why | None = None
+    asked_at: float = 0.0
+    reason: str = "the server stops"
+    lack: JobError | None = None
+    """Of money, where that is why it was asked."""
+    has_ended: bool = False
+    """This attempt, in the ledger."""
+    has_succeeded: bool = False
+
+    def __post_init__(self) -> None:
+        self.watchdog = Watchdog(self.timer)
+        self.began = self.timer()
+        self.used_ms = self.job.used_ms
+
+    def listen(self) -> None:
+        """Keep everything that came, and the end of the process where it came to one.
+
+        Raises:
+            LeaseLost: the job is another's now.
+            StoreBusy: nothing is lost: listen again.
+        """
+        is_alive = self.running.is_alive  # before: what it said last is heard in any case
+        for message in self.running.messages():
+            self.watchdog.heard(message)
+            self.unsaid.append(message)
+        while self.unsaid and not self.has_ended:
+            self._keep(self.unsaid[0])
+            self.unsaid.popleft()
+        if not is_alive and not self.has_ended:
+            self._died()
+
+    def ask_to_stop(self, why: Why) -> None:
+        """Once; who asked first is told."""
+        if self.asked is None:
+            self.asked, self.asked_at = why, self.timer()
+            self.running.ask_to_stop()
+
+    def give_up(self, error: JobError, *, most_lost: int) -> None:
+        """The attempt is lost for `error`."""
+        self.running.kill()
+        with self.service.database.transaction() as transaction:
+            now = self.service.clock()
+            job = transaction.jobs.lose(self.job.lease, error, now, most_lost=most_lost)
+            self._follow_up(transaction, job, None)
+        self.has_ended = True
+        self._tell()
+
+    def hand_back(self) -> None:
+        """Put it into the queue as it is."""
+        self.running.kill()
+        self._keep(Stopped(self.used_ms))
+
+    # --- messages
+
+    def _keep(self, message: Message) -> None:
+        lease, now = self.job.lease, self.service.clock()
+        with self.service.database.transaction() as transaction:
+            jobs = transaction.jobs
+            match message:
+                case PhaseBegun():
+                    phase = message.phase.value
+                    jobs.record(lease, [Event("phase", {"phase": phase})], now, phase=phase)
+                case Progressed():
+                    self._count(message.used_ms)
+                    progress = {**message.progress, "usedMs": self.used_ms}
+                    jobs.record(lease, [], now, progress=progress)
+                case Told():
+                    jobs.record(lease, [Event(message.name, message.data)], now)
+                case CheckpointStored():
+                    self._keep_checkpoint(transaction, message)
+                case PictureStored():
+                    self._keep_picture(transaction, message)
+                case Succeeded() | Failed() | Stopped():
+                    self._count(message.used_ms)
+                    self._end(transaction, message)
+        self.has_ended = isinstance(message, Succeeded | Failed | Stopped)
+        self.has_succeeded = isinstance(message, Succeeded)
+        self._tell()
+
+    def _keep_checkpoint(self, transaction: Transaction, stored: CheckpointStored) -> None:
+        self._count(stored.used_ms)
+        data = {
+            "step": stored.step,
+            "storageKey": stored.storage_key,
+            "sha256": stored.sha256,
+            "byteCount": stored.byte_count,
+            "usedMs": self.used_ms,
+        }
+        transaction.jobs.save_checkpoint(
+            self.job.lease, stored.storage_key, data, self.service.clock(), used_ms=self.used_ms
+        )
+
+    def _keep_picture(self, transaction: Transaction, stored: PictureStored) -> None:
+        data = stored.picture.as_json()
+        event = Event("picture", data)
+        job = transaction.jobs.record(self.job.lease, [event], self.service.clock())
+        outcomes.record_picture(self.service, transaction, job, stored.picture)
+
+    def _count(self, told_ms: int) -> None:
+        """The server's own clock bounds what is paid."""
+        elapsed_ms = int((self.timer() - self.began) * 1000)
+        self.used_ms = max(0, min(told_ms, self.job.used_ms + elapsed_ms))
+
+    # --- ends
+
+    def _end(self, transaction: Transaction, message: Succeeded | Failed | Stopped) -> None:
+        jobs, lease, now = transaction.jobs, self.job.lease, self.service.clock()
+        result = message.result if isinstance(message, Succeeded) else None
+        if isinstance(message, Failed) and message.trace:
+            _LOG.error("Job %s failed by a mistake of ours:\n%s", self.job.id, message.trace)
+        if isinstance(message, Succeeded):
+            job = jobs.finish(lease, JobStatus.SUCCEEDED, now, used_ms=self.used_ms)
+        elif isinstance(message, Failed) and message.may_pass:
+            most, later = self.service.config.lost_attempts, now + PASSES_AFTER
+            job = jobs.lose(lease, message.error, now, most_lost=most, not_before=later)
+        elif isinstance(message, Failed):
+            job = jobs.finish(
+                lease, JobStatus.FAILED, now, error=message.error, used_ms=self.used_ms
+            )
+        else:
+            job = self._end_as_asked(transaction)
+        self._follow_up(transaction, job, result)
+
+    def _end_as_asked(self, transaction: Transaction) -> Job:
+        jobs, lease, now = transaction.jobs, self.job.lease, self.service.clock()
+        if self.asked is Why.CANCELLED:
+            return jobs.finish(lease, JobStatus.CANCELLED, now, used_ms=self.used_ms)
+        if self.asked is Why.FUNDS:
+            return jobs.finish(lease, JobStatus.FAILED, now, error=self.lack, used_ms=self.used_ms)
+        return jobs.hand_back(lease, now, reason=self.reason)
+
+    def _follow_up(self, transaction: Transaction, job: Job, result: JsonObject | None) -> None:
+        if job.status.is_final:
+            outcomes.record_end(self.service, transaction, job, result)
+
+    def _tell(self) -> None:
+        self.service.news.tell(self.job.id)
+        if self.has_ended:
+            self.service.news.work_came()
+
+    def _died(self) -> None:
+        """The process is gone without a word about an end."""
+        if self.asked is not None:  # and then killed, because it took too long
+            self._keep(Stopped(self.used_ms))
+        else:
+            self.give_up(
+                crashed(*self.running.how_it_died()), most_lost=self.service.config.lost_attempts
+            )

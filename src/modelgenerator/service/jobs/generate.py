@@ -1,0 +1,167 @@
+"""Pictures as a job; the base model stays loaded for the next one.
+
+In: a `GenerateSpec`, the storage, a stop that may be asked for.  Out: messages, and each picture in
+the storage below the attempt's own key.  How pictures are drawn is the library's.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from modelgenerator.diffusion import hub
+from modelgenerator.diffusion.bringing import drawing_dtype
+from modelgenerator.diffusion.family import ModelFamily
+from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.generation.generate import GeneratedImage, PlannedImage, generate, plan_images
+from modelgenerator.generation.picture_files import encoded
+from modelgenerator.lora import files as lora_files
+from modelgenerator.lora.files import LoraFile
+from modelgenerator.service.jobs.base_models import loaded
+from modelgenerator.service.jobs.bodies import Tools
+from modelgenerator.service.jobs.faults import failed, out_of_memory
+from modelgenerator.service.jobs.messages import (
+    Assignment,
+    Failed,
+    Message,
+    Phase,
+    PhaseBegun,
+    PictureStored,
+    Progressed,
+    Stopped,
+    Succeeded,
+)
+from modelgenerator.service.jobs.warm import WARM
+from modelgenerator.service.records.job_specs import (
+    DrawnPicture,
+    GenerateSpec,
+    LoraToLoad,
+    PictureToDraw,
+)
+from modelgenerator.settings import ImageSettings
+from modelgenerator.training.out_of_memory import is_out_of_memory
+from modelgenerator.training.this_machine import this_machine
+
+
+def run(assignment: Assignment, tools: Tools) -> Generator[Message, None, None]:
+    """One attempt at drawing pictures; those that earlier attempts drew are left out."""
+    try:
+        yield from _Drawing(assignment, tools).steps()
+    except Exception as error:  # noqa: BLE001  whatever it is, the job ends with it
+        if is_out_of_memory(error):
+            WARM.forget()
+            yield Failed(out_of_memory("drawing"))
+        else:
+            yield failed(error)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A picture with every question answered."""
+
+    written: PictureToDraw
+    planned: PlannedImage
+
+
+class _Drawing:
+    def __init__(self, assignment: Assignment, tools: Tools) -> None:
+        self._assignment, self._tools = assignment, tools
+        self._spec = GenerateSpec.from_json(assignment.spec)
+        self._done = len(assignment.drawn)
+
+    def steps(self) -> Generator[Message, None, None]:
+        left = [one for one in self._spec.pictures if one.position not in self._assignment.drawn]
+        for pictures in _alike(left):
+            base_files = _looked_at(pictures[0])
+            planned = [
+                _Wanted(one, *plan_images([ImageSettings.from_written(one.settings)], base_files))
+                for one in pictures
+            ]
+            base = yield from self._base(base_files)
+            lora = self._lora(pictures[0].lora)
+            yield PhaseBegun(Phase.DRAWING)
+            yield from self._drawn(planned, base, lora)
+            if self._tools.stop.is_set():
+                yield Stopped()
+                return
+        yield Succeeded({})
+
+    def _base(self, files: BaseModelFiles) -> Generator[Message, None, ModelFamily]:
+        """The one that is loaded already, if it is that."""
+        machine = this_machine()
+        dtype = drawing_dtype(files, kind=machine.kind, has_bf16=machine.has_bf16)
+        which = (files.reference, files.full_revision, dtype)
+        if WARM.base is None or WARM.which != which:
+            WARM.forget()
+            WARM.keep_base(which, (yield from loaded(files, dtype)))
+        assert WARM.base is not None
+        return WARM.base
+
+    def _lora(self, wanted: LoraToLoad | None) -> LoraFile | None:
+        if wanted is None:
+            return None
+        if (kept := WARM.lora(wanted.sha256)) is not None:
+            return kept
+        file = self._tools.folder / f"{wanted.training_id.hex}.safetensors"
+        self._tools.files.download(wanted.storage_key, file, sha256=wanted.sha256)
+        lora = lora_files.load(file)
+        file.unlink()
+        WARM.keep_lora(wanted.sha256, lora)
+        return lora
+
+    def _drawn(
+        self, wanted: Sequence[_Wanted], base: ModelFamily, lora: LoraFile | None
+    ) -> Iterator[Message]:
+        images = generate([one.planned for one in wanted], base, lora)
+        for one, image in zip(wanted, images, strict=True):
+            yield PictureStored(self._stored(one.written, image))
+            self._done += 1
+            yield Progressed({"step": self._done, "totalSteps": len(self._spec.pictures)})
+            if self._tools.stop.is_set():
+                images.close()
+                return
+
+    def _stored(self, written: PictureToDraw, image: GeneratedImage) -> DrawnPicture:
+        lora = None if written.lora is None else str(written.lora.training_id)
+        content = encoded(image, written.format, base_model=written.base_model, lora=lora)
+        name = f"{written.position:04}.{_ENDINGS[written.format]}"
+        key = f"{self._spec.storage_prefix}/attempts/{self._assignment.name}/{name}"
+        stored = self._tools.files.put(key, content)
+        request = image.planned.request
+        return DrawnPicture(
+            position=written.position,
+            storage_key=stored.key,
+            sha256=stored.sha256,
+            byte_count=stored.byte_count,
+            width=image.image.width,
+            height=image.image.height,
+            seed=request.seed,
+            parameters={
+                "prompt": request.prompt,
+                "negativePrompt": request.negative_prompt,
+                "steps": request.steps,
+                "guidanceScale": request.guidance_scale,
+                "loraScale": image.planned.lora_scale,
+                "format": written.format,
+                "baseModel": written.base_model,
+                "trainingId": lora,
+            },
+        )
+
+
+_ENDINGS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+
+
+def _alike(pictures: Sequence[PictureToDraw]) -> Iterator[list[PictureToDraw]]:
+    """By base model, then by LoRA, so that each is loaded once; within, as they were asked for."""
+
+    def which(one: PictureToDraw) -> tuple[str, str, str]:
+        return (one.base_model, one.base_revision or "", one.lora.sha256 if one.lora else "")
+
+    for _, group in groupby(sorted(pictures, key=which), key=which):
+        yield list(group)
+
+
+def _looked_at(picture: PictureToDraw) -> BaseModelFiles:
+    commit = picture.base_revision or ""
+    pinned = commit if hub.COMMIT.fullmatch(commit) else None
+    return hub.look_at(picture.base_model, pinned=pinned)

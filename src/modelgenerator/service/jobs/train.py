@@ -1,0 +1,226 @@
+"""A training as a job: the one place where the photo's story and the job's story meet.
+
+In: a `TrainSpec`, the storage, a stop that may be asked for.  Out: messages, and files in the
+storage below the attempt's own key: checkpoints, samples, LoRAs.  What is taught, and how, is the
+library's; what becomes of the messages, the dispatcher's.
+"""
+
+import math
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from modelgenerator.content_cache import ContentCache
+from modelgenerator.datasets.prepare import PreparedDataset
+from modelgenerator.diffusion import hub
+from modelgenerator.diffusion.family import ModelFamily
+from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.lora import files as lora_files
+from modelgenerator.service.jobs.base_models import loaded
+from modelgenerator.service.jobs.bodies import Tools
+from modelgenerator.service.jobs.checkpoints import StoredCheckpoints
+from modelgenerator.service.jobs.faults import failed, out_of_memory
+from modelgenerator.service.jobs.messages import (
+    Assignment,
+    Failed,
+    Message,
+    Phase,
+    PhaseBegun,
+    Progressed,
+    Stopped,
+    Succeeded,
+    Told,
+)
+from modelgenerator.service.jobs.preparing import noticed, prepared
+from modelgenerator.service.jobs.training_messages import Telling
+from modelgenerator.service.jobs.used_time import UsedTime
+from modelgenerator.service.jobs.warm import WARM
+from modelgenerator.service.operations.local_copies import dataset_room
+from modelgenerator.service.records.job_specs import TrainResult, TrainSpec
+from modelgenerator.settings import TrainingSettings
+from modelgenerator.training.events import CheckpointSaved, Finished, Started
+from modelgenerator.training.out_of_memory import is_out_of_memory
+from modelgenerator.training.plan import TrainingPlan
+from modelgenerator.training.planning.resolve import resolve
+from modelgenerator.training.teach import teach
+from modelgenerator.training.this_machine import this_machine
+
+Result = TypeVar("Result")
+_RARELY = 20
+
+
+def run(assignment: Assignment, tools: Tools) -> Generator[Message, None, None]:
+    """One attempt at a training."""
+    WARM.forget()
+    training = _Training(assignment, tools)
+    try:
+        yield from training.steps()
+    except Exception as error:  # noqa: BLE001  whatever it is, the job ends with it
+        if is_out_of_memory(error):
+            yield Failed(out_of_memory(training.doing), used_ms=training.used.ms)
+        else:
+            yield failed(error, used_ms=training.used.ms)
+
+
+@dataclass
+class _Training:
+    assignment: Assignment
+    tools: Tools
+    spec: TrainSpec = field(init=False)
+    used: UsedTime = field(init=False)
+    checkpoints: StoredCheckpoints = field(init=False)
+    doing: str = "preparing the pictures"
+    stored_at: float = -math.inf
+    """On the clock of `time.monotonic`."""
+    seconds_to_store: float = 0.0
+    """Of the newest checkpoint."""
+
+    def __post_init__(self) -> None:
+        self.spec = TrainSpec.from_json(self.assignment.spec)
+        # who goes on from a checkpoint does not pay again for what led to it
+        is_fresh = self.assignment.checkpoint_key is None
+        self.used = UsedTime(self.assignment.used_ms, is_running=is_fresh)
+        prefix = self.spec.storage_prefix
+        self.checkpoints = StoredCheckpoints(self.tools.files, prefix, self.assignment)
+
+    @property
+    def key(self) -> str:
+        """Below which this attempt, and no other, writes."""
+        return f"{self.spec.storage_prefix}/attempts/{self.assignment.name}"
+
+    @property
+    def room(self) -> Path:
+        spec = self.spec
+        return dataset_room(self.tools.config.data_dir, spec.organization_id, spec.dataset_id)
+
+    def steps(self) -> Generator[Message, None, None]:
+        """All of it; ends early where a stop was asked for."""
+        spec = self.spec
+        settings = TrainingSettings.from_written(spec.settings)
+        commit = spec.base_revision or ""
+        pinned = commit if hub.COMMIT.fullmatch(commit) else None
+        base_files = hub.look_at(spec.base_model, pinned=pinned)
+        dataset = yield from self._unless_stopped(
+            prepared(spec, settings, self.tools.files, self.room)
+        )
+        if dataset is None:
+            return
+        plan = resolve(settings, dataset, base_files, this_machine())
+        yield from _planned(plan)
+        with self.used.free():
+            base = yield from self._unless_stopped(loaded(base_files, plan.compute_dtype))
+        if base is not None:
+            yield from self._taught(plan, dataset, base, base_files)
+
+    def _unless_stopped(
+        self, steps: Generator[Message, None, Result]
+    ) -> Generator[Message, None, Result | None]:
+        """What `steps` return; None when a stop came between."""
+        while True:
+            if self.tools.stop.is_set():
+                steps.close()
+                yield Stopped(self.used.ms)
+                return None
+            try:
+                message = next(steps)
+            except StopIteration as end:
+                return end.value
+            if isinstance(message, Progressed):
+                message = Progressed(message.progress, self.used.ms)
+            yield message
+
+    def _taught(
+        self,
+        plan: TrainingPlan,
+        dataset: PreparedDataset,
+        base: ModelFamily,
+        base_files: BaseModelFiles,
+    ) -> Generator[Message, None, None]:
+        self.doing = (
+            f"training {plan.resolution} x {plan.resolution} pictures in batches of "
+            f"{plan.batch_size}"
+        )
+        folder = self.tools.folder
+        resumed = yield from self.checkpoints.resume(folder, plan_digest=plan.digest)
+        if resumed.checkpoint is None and self.assignment.checkpoint_key is not None:
+            self.used.start_again(0)
+        if resumed.checkpoint is not None:
+            data = {"step": resumed.checkpoint.step, "totalSteps": plan.total_steps}
+            yield Told("resumed", data)
+        yield PhaseBegun(Phase.ENCODING)
+        events = teach(
+            plan,
+            dataset,
+            base,
+            folder,
+            cache=ContentCache(self.room / "encoded"),
+            resume_from=resumed.checkpoint,
+            checkpoint_seconds=self.tools.checkpoint_seconds,
+        )
+        telling = Telling(plan, self.tools.files, self.key)
+        with closing(events):
+            for event in events:
+                if isinstance(event, Started) and resumed.checkpoint is not None:
+                    self.used.start_again(resumed.used_ms)
+                yield from telling.of(event, self.used.ms)
+                if isinstance(event, CheckpointSaved):
+                    yield from self._kept_now_and_then()
+                if isinstance(event, Finished):
+                    yield from self._saved(event.lora_file, telling, base_files)
+                    return
+                if self.tools.stop.is_set():
+                    break
+        yield from telling.rest()
+        yield from self._kept()
+        yield Stopped(self.used.ms)
+
+    def _kept_now_and_then(self) -> Iterator[Message]:
+        """Storing takes a twentieth of the time at most, however slow the storage is."""
+        if time.monotonic() - self.stored_at >= _RARELY * self.seconds_to_store:
+            yield from self._kept()
+
+    def _kept(self) -> Iterator[Message]:
+        begun = time.monotonic()
+        if (stored := self.checkpoints.store(self.tools.folder, self.used.ms)) is not None:
+            yield stored
+        self.stored_at = time.monotonic()
+        self.seconds_to_store = self.stored_at - begun
+
+    def _saved(
+        self, lora_file: Path, telling: Telling, base_files: BaseModelFiles
+    ) -> Iterator[Message]:
+        yield PhaseBegun(Phase.SAVING)
+        lora_files.load(lora_file)  # success is: a file that loads
+        stored, plan = telling.put(lora_file), telling.plan
+        result = TrainResult(
+            storage_key=stored.key,
+            sha256=stored.sha256,
+            byte_count=stored.byte_count,
+            base_model=plan.base_model,
+            base_revision=base_files.revision,
+            family=plan.family,
+            steps=plan.total_steps,
+        )
+        yield Succeeded(result.as_json(), used_ms=self.used.ms)
+
+
+def _planned(plan: TrainingPlan) -> Iterator[Message]:
+    """What it resolved to on this machine."""
+    for notice in plan.notices:
+        yield noticed(notice)
+    data = {
+        "pictures": len(plan.pictures),
+        "epochs": plan.epochs,
+        "stepsPerEpoch": plan.steps_per_epoch,
+        "totalSteps": plan.total_steps,
+        "batchSize": plan.batch_size,
+        "optimizer": plan.optimizer,
+        "networkDim": plan.network_dim,
+        "computeDtype": plan.compute_dtype,
+        "memoryBytes": plan.memory_bytes,
+        "seed": plan.seed,
+    }
+    yield Told("planned", data)

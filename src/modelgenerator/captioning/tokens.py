@@ -1,28 +1,40 @@
 """How long a caption is to a text encoder.
 
 In: a text.  Out: a number of CLIP's tokens, by the vocabulary that is carried along: no base model
-is needed.
+is needed, and nothing that takes long to import.
 """
 
-import sys
 from functools import cache
-from typing import Any
+
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers.models import BPE
+
+from modelgenerator.diffusion.clip.vocabulary import ALL_TOKENS, END, START, clip_vocabulary
 
 CLIP_ROOM = 75
 """Tokens of a caption that CLIP reads, without its marks of start and end."""
-CLIP_VOCABULARY = 49_408
+_PIECES = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
+"""Source: openai/CLIP, clip/simple_tokenizer.py, `pat`."""
 
 
 def clip_tokens(text: str) -> int:
     """Without the marks of start and end."""
-    return len(_tokenizer().tokenize(text))
+    return len(_tokenizer().encode(text).ids)
 
 
 @cache
-def _tokenizer() -> Any:
-    # it imports transformers, which takes a second
-    from modelgenerator.diffusion.clip.tokenizer import clip_tokenizer
-
-    tokenizer = clip_tokenizer(CLIP_VOCABULARY, pad="!")
-    tokenizer.model_max_length = sys.maxsize  # it complains of longer texts, which are to be cut
+def _tokenizer() -> Tokenizer:
+    vocabulary, merges = clip_vocabulary(ALL_TOKENS)
+    pieces = BPE(vocab=vocabulary, merges=merges, end_of_word_suffix="</w>", unk_token=END)
+    tokenizer = Tokenizer(pieces)
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_PIECES), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+    )
+    tokenizer.add_special_tokens([START, END])
     return tokenizer

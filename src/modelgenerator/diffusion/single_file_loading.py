@@ -13,7 +13,8 @@ import torch
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from modelgenerator.diffusion import flux, stable_diffusion_3
-from modelgenerator.diffusion.clip.tokenizer import END, clip_tokenizer
+from modelgenerator.diffusion.clip.tokenizer import clip_tokenizer
+from modelgenerator.diffusion.clip.vocabulary import END
 from modelgenerator.diffusion.detection import Detected, FamilyName, NeededFile
 from modelgenerator.diffusion.family import CompanionFolder, ModelFamily
 from modelgenerator.diffusion.flow_transformer import load_parts

@@ -7,6 +7,7 @@ import pytest
 from tests.serving import Serving, serving
 from tests.uploaded import SETTINGS, a_dataset, add_picture, claimed, ended, trained
 
+from modelgenerator.service.billing.ledger import Ledger
 from modelgenerator.service.operations import planning, trainings
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.planning import TrainingRequest
@@ -67,6 +68,12 @@ def a_template(it: Serving, **settings) -> UUID:
         store.templates.add(template)
         store.template_versions.add(version)
     return template.id
+
+
+def hold(it: Serving, key: str, amount: int) -> None:
+    with it.service.database.transaction() as transaction:
+        accounts = transaction.of(it.organization_id).accounts
+        Ledger(accounts, it.clock()).hold(key, amount)
 
 
 def delete_template(it: Serving, id: UUID) -> None:
@@ -134,7 +141,8 @@ def test_every_fault_of_the_settings_is_told_at_once(it, dataset_id):
 
 @pytest.mark.parametrize("value", ["1.5", '"50"', "true", "1e999", "10001", "0"])
 def test_epochs_are_a_whole_number_in_range(it, dataset_id, value):
-    body = f'{{"datasetId": "{dataset_id}", "settings": {{"baseModel": "creatures", "epochs": {value}}}}}'
+    settings = f'{{"baseModel": "creatures", "epochs": {value}}}'
+    body = f'{{"datasetId": "{dataset_id}", "settings": {settings}}}'
     answer = it.http.post(
         "/v1/trainings", content=body, headers={"Content-Type": "application/json"}
     )
@@ -451,11 +459,7 @@ def test_a_training_teaches_how_long_the_next_takes(it, dataset_id):
 
 
 def test_the_balance_must_cover_the_estimate(it, dataset_id):
-    with it.service.database.transaction() as transaction:
-        accounts = transaction.of(it.organization_id).accounts
-        from modelgenerator.service.billing.ledger import Ledger
-
-        Ledger(accounts, it.clock()).hold("other work", 100_000_000 - 1)
+    hold(it, "other work", 100_000_000 - 1)
     problem = train(it, dataset_id, 402)
     assert problem["code"] == "insufficientFunds"
     assert (problem["present"], problem["needed"]) == (1, 2_000)

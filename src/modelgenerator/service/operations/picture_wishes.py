@@ -101,7 +101,7 @@ def plan_pictures(
         id = training_of(wish)
         used = None if id is None else models[id]
         base = _base(service, number, wish, used)
-        for image in plan_images([wish], base):
+        for image in _images(number, wish, base):
             planned.append(_picture(len(planned), wish, base, used, image))
     return planned
 
@@ -120,6 +120,13 @@ def _read(number: int, image: Mapping[str, object]) -> FlowImage:
         if "\0" in text:
             raise InvalidSettings(f"images[{number}]: {name} holds a null character: remove it.")
     return wish
+
+
+def _images(number: int, wish: FlowImage, base: BaseModelFiles) -> list[PlannedImage]:
+    try:
+        return plan_images([wish], base)
+    except InvalidSettings as fault:
+        raise InvalidSettings(f"images[{number}]: {fault}") from None
 
 
 def _base(

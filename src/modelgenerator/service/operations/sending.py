@@ -32,7 +32,7 @@ AT_ONCE = 20
 LARGEST_BODY = 20_000
 """Bytes; Source: the same."""
 _GONE = 410
-_AGAIN_AFTER = timedelta(minutes=2)
+AGAIN_AFTER = timedelta(minutes=2)
 """When a message comes up again whose sender died."""
 
 
@@ -48,7 +48,7 @@ class Tried:
 def send_due(service: Service) -> int:
     """Send what is due, at most a handful; how much that was."""
     with service.database.transaction() as transaction:
-        due = transaction.outbox.claim_due(service.clock(), limit=AT_ONCE, again_after=_AGAIN_AFTER)
+        due = transaction.outbox.claim_due(service.clock(), limit=AT_ONCE, again_after=AGAIN_AFTER)
     if due:
         for (delivery, endpoint), tried in zip(due, asyncio.run(_sent(service, due)), strict=True):
             _record(service, delivery, endpoint, tried)

@@ -4,6 +4,7 @@
 #   make test    everything that must pass
 #   make unit    the fast tests alone
 #   make check   format, lint, types, import contracts, documentation
+#   make serve   the service at http://127.0.0.1:8080: the first start prints what lets you in
 #   make bench   does it learn, and how fast: the tables the README quotes
 #   make docs    write docs/reference/settings.md and configuration.md again from what they describe
 #   make clean   remove the environment and everything that the commands made
@@ -13,7 +14,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := demo
-.PHONY: demo test unit check bench docs clean
+.PHONY: demo serve test unit check bench docs clean
 
 BIN := .venv/bin
 READY := .venv/.installed
@@ -28,6 +29,9 @@ endif
 
 demo: $(READY)
 	$(BIN)/modelgenerator demo
+
+serve: $(READY)
+	$(BIN)/modelgenerator serve
 
 test: $(READY)
 	$(QUIET_THREADS) $(BIN)/python -m pytest -n 2

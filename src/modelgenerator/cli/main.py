@@ -340,6 +340,30 @@ def doctor() -> None:
 
 
 @app.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen at [MODELGENERATOR_HOST or 127.0.0.1].")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="Port; 0 takes a free one [MODELGENERATOR_PORT or 8080]."
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of all that is kept [MODELGENERATOR_DATA_DIR or modelgenerator-data]."
+        ),
+    ] = None,
+) -> None:
+    """Serve the API; the first start prints what lets you in. See docs/guide/serving.md."""
+    from modelgenerator.cli import serve as command
+
+    command.run(host=host, port=port, data_dir=data_dir)
+
+
+@app.command()
 def backup(
     folder: Annotated[Path, typer.Argument(help="A new folder; it can be served afterwards.")],
     data_dir: Annotated[

@@ -22,14 +22,16 @@ PREFIX = "MODELGENERATOR_"
 PLAIN_NAMES = ("DATABASE_URL", "STORAGE_URL", "EXECUTOR", "RAY_ADDRESS")
 """Accepted without the prefix too; with it wins."""
 ELSEWHERE = (
+    "MODELGENERATOR_API_KEY",
     "MODELGENERATOR_BASE_MODELS",
     "MODELGENERATOR_CACHE",
     "MODELGENERATOR_CAPTIONER_KEY",
     "MODELGENERATOR_CAPTIONER_MODEL",
     "MODELGENERATOR_CAPTIONER_URL",
     "MODELGENERATOR_PERSON_FILES",
+    "MODELGENERATOR_URL",
 )
-"""Variables of the command line, which are not the service's."""
+"""Variables of the command line and of the client, which are not the service's."""
 MICRODOLLARS_PER_DOLLAR = 1_000_000
 
 

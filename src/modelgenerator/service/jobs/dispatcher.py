@@ -70,13 +70,17 @@ class Dispatcher:
         self._thread = threading.Thread(target=self._work, name="dispatcher")
         self._thread.start()
 
+    def begin_to_stop(self) -> None:
+        """Claim nothing more, and ask what runs for a checkpoint; does not wait for it."""
+        self._is_stopping.set()
+        self._service.news.work_came()
+
     def stop(self) -> None:
         """Claim nothing more, let everything that runs keep what it has, put it back, and end.
 
         It takes `DRAIN_SECONDS` at most, and a little.
         """
-        self._is_stopping.set()
-        self._service.news.work_came()
+        self.begin_to_stop()
         if self._thread is not None:
             self._thread.join()
         self._executor.close()

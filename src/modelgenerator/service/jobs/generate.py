@@ -12,9 +12,9 @@ from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.bringing import drawing_dtype
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
-from modelgenerator.generation.generate import GeneratedImage, PlannedImage, generate
+from modelgenerator.generation.generate import GeneratedImage, generate
 from modelgenerator.generation.picture_files import encoded
-from modelgenerator.generation.wishes import plan_images
+from modelgenerator.generation.wishes import PlannedImage, plan_images
 from modelgenerator.lora import files as lora_files
 from modelgenerator.lora.files import LoraFile
 from modelgenerator.service.jobs.base_models import loaded

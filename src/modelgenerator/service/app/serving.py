@@ -1,0 +1,120 @@
+"""`serve`: one process that answers, runs jobs and does what is due, until it is told to end.
+
+In: a config.  Out: nothing; what a person must know at the start is handed to `say`.  On SIGTERM or
+Ctrl-C it stops accepting, lets running jobs save a checkpoint and hands them back.
+"""
+
+import logging
+import signal
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+
+from modelgenerator.errors import InvalidSettings
+from modelgenerator.service.app.background import Repeated
+from modelgenerator.service.app.web import create_app
+from modelgenerator.service.config import ServiceConfig
+from modelgenerator.service.jobs.dispatcher import Dispatcher
+from modelgenerator.service.jobs.executors.devices import facts_of, gpus
+from modelgenerator.service.jobs.executors.local import LocalExecutor
+from modelgenerator.service.jobs.executors.slots import slots_of
+from modelgenerator.service.operations.carrying_on import carry_on
+from modelgenerator.service.operations.expiry import sweep
+from modelgenerator.service.operations.first_start import FirstStart, first_start
+from modelgenerator.service.operations.sending import send_due
+from modelgenerator.service.operations.service import Service, opened
+
+_log = logging.getLogger(__name__)
+_ANSWER_SECONDS = 10
+"""How long answers that have begun may take once the end was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The server answers."""
+
+    url: str
+    first: FirstStart | None
+    """Set when this start made the organization."""
+
+
+def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        InvalidSettings: the address cannot be listened at, or the config names no database.
+        DatabaseTooNew, StoreBusy, StorageUnreachable: see `store.opening`.
+    """
+    listener = _listener(config)
+    host, port = config.host, listener.getsockname()[1]
+    shown = f"[{host}]" if ":" in host else host
+    url = config.public_url or f"http://{shown}:{port}"
+    found = gpus()
+    deployed = config.model_copy(update={"public_url": url})
+    with listener, opened(deployed, device=lambda: facts_of(found)) as service:
+        first = first_start(service)
+        slots = slots_of(found, config.device_slots)
+        dispatcher = Dispatcher(service, LocalExecutor(service.config, slots))
+        dispatcher.start()
+        try:
+            with _what_is_due(service):
+                server = _Server(service, dispatcher)
+                say(Listening(url, first))
+                server.run(sockets=[listener])
+        finally:
+            dispatcher.stop()
+
+
+class _Server(uvicorn.Server):
+    """Ends open event streams and asks jobs for a checkpoint as soon as the end is asked for."""
+
+    def __init__(self, service: Service, dispatcher: Dispatcher) -> None:
+        super().__init__(
+            uvicorn.Config(
+                create_app(service),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_ANSWER_SECONDS,
+                lifespan="off",
+            )
+        )
+        self._service, self._dispatcher = service, dispatcher
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal ends politely, a second one at once."""
+        _log.info("ending on %s", signal.Signals(sig).name)
+        self._service.news.close()
+        self._dispatcher.begin_to_stop()
+        super().handle_exit(sig, frame)
+
+
+@contextmanager
+def _what_is_due(service: Service) -> Generator[None, None, None]:
+    wait = service.news.wait_for_work
+    with (
+        Repeated("sweeper", lambda: sweep(service), seconds=60),
+        Repeated("webhooks", lambda: send_due(service), seconds=1),
+        Repeated("runs", lambda: carry_on(service), seconds=1, wait=wait),
+    ):
+        yield
+
+
+def _listener(config: ServiceConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((config.host, config.port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise InvalidSettings(
+            f"The address {config.host} port {config.port} cannot be listened at: "
+            f"{error.strerror}. Choose another with --port, or stop what listens there."
+        ) from error
+    return listener

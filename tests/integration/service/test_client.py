@@ -22,7 +22,11 @@ from modelgenerator.errors import InvalidFlow, InvalidSettings
 
 SETTINGS = {"baseModel": "modelgenerator/creatures", "epochs": 1, "captionPrefix": "lvff"}
 TRAIN = {**TRAINER, "parameters": {"datasetId": "$.input.photos", "settings": SETTINGS}}
-PACK = {"id": "packer", "type": "Zipper", "parameters": {"sources": ["drawer"]}}
+PACK = {
+    "id": "packer",
+    "type": "Zipper",
+    "parameters": {"sources": ["drawer"], "filename": "my all.zip"},
+}
 MADE = transform({"note": "$.input.name"})
 
 
@@ -89,7 +93,7 @@ def test_a_flow_runs_and_its_results_are_downloaded(tmp_path: Path, photos: Path
             "drawer-000.png",
             "drawer-001.png",
             "made.json",
-            "packer-archive.zip",
+            "packer-my_all.zip",
         }
         assert run.results["made"] == {"note": "lvff"}
         again = client.run_flow(client.flow("portraits"), {"scenes": ["a"]}, {"photos": photos})

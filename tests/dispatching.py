@@ -14,6 +14,7 @@ from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.dispatcher import Dispatcher
 from modelgenerator.service.jobs.executors.executor import Executor
 from modelgenerator.service.operations.news import News
+from modelgenerator.service.operations.paying import payment_key
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.generations import Inference
 from modelgenerator.service.records.ids import new_id
@@ -91,7 +92,7 @@ class Dispatching:
             mine.jobs.add(job)
             if hold is not None:
                 ledger = Ledger(mine.accounts, self.clock())
-                ledger.hold(job.hold_key, hold, job_id=job.id)
+                ledger.hold(payment_key(job), hold, job_id=job.id)
         return job
 
     def queued_drawing(self, organization_id: UUID, **changes: Any) -> Job:

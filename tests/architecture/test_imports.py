@@ -27,6 +27,8 @@ TORCH_FREE = [
     "modelgenerator.flows.resolve",
     "modelgenerator.service.billing.ledger",
     "modelgenerator.service.store.opening",
+    "modelgenerator.service.operations.looked_at",
+    "modelgenerator.service.app.web",
     "modelgenerator.cli.main",
 ]
 HEAVY = {"torch", "diffusers", "transformers"}

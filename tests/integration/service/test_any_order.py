@@ -292,6 +292,20 @@ class JobMachine(RuleBasedStateMachine):
         if self.write(lease, change):
             known["status"] = JobStatus.CANCELLED if known["cancel"] else JobStatus.QUEUED
 
+    @rule(back=BACK)
+    def lose(self, back):
+        """Its process died, and the server saw it."""
+        lease = self.lease(back)
+
+        def change(transaction):
+            now = self.clock()
+            back = transaction.jobs.lose(lease, FAILED, now, most_lost=MOST_LOST)
+            if back.status.is_final:
+                self.pay(transaction, back, 0)
+
+        if self.write(lease, change):
+            self.forget_attempt(self.model[lease.job_id])
+
     @rule(number=st.integers(0, 9))
     def cancel(self, number):
         known = list(self.model.values())[number % len(self.model)]
@@ -329,12 +343,15 @@ class JobMachine(RuleBasedStateMachine):
         ]
         assert {job.id for job in back} == {it["job"].id for it in lapsed}
         for known in lapsed:
-            known["lost"] += 1
-            known["status"] = JobStatus.QUEUED
-            if known["cancel"]:
-                known["status"] = JobStatus.CANCELLED
-            elif known["lost"] >= MOST_LOST:
-                known["status"] = JobStatus.FAILED
+            self.forget_attempt(known)
+
+    def forget_attempt(self, known):
+        known["lost"] += 1
+        known["status"] = JobStatus.QUEUED
+        if known["cancel"]:
+            known["status"] = JobStatus.CANCELLED
+        elif known["lost"] >= MOST_LOST:
+            known["status"] = JobStatus.FAILED
 
     @invariant()
     def every_job_has_one_end_and_one_charge(self):

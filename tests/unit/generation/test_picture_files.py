@@ -1,13 +1,14 @@
+import io
 import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.errors import OutputNotWritable
 from modelgenerator.generation.generate import GeneratedImage
-from modelgenerator.generation.picture_files import save_png
+from modelgenerator.generation.picture_files import encoded, save_png
 from modelgenerator.generation.wishes import PlannedImage
 
 
@@ -82,3 +83,18 @@ def test_the_pixels_are_kept(tmp_path: Path):
 def test_a_missing_folder_is_told(tmp_path: Path):
     with pytest.raises(OutputNotWritable, match="The picture cannot be written"):
         save_png(generated(), tmp_path / "no" / "a.png", base_model="org/name", lora=None)
+
+
+@pytest.mark.parametrize("form", ["jpeg", "webp"])
+def test_other_formats_say_the_same_in_exif(form):
+    content = encoded(generated("lvff 雪"), form, base_model="org/name", lora="my-lora")
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.format == form.upper()
+        assert image.size == (16, 8)
+        exif = image.getexif()
+    comment = exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment]
+    assert comment[:8] == b"UNICODE\0"
+    words = comment[8:].decode("utf-16-be" if comment[8] == 0 else "utf-16-le")
+    assert words.startswith("lvff 雪 <lora:my-lora:0.8>\nNegative prompt: rain\nSteps: 20")
+    facts = json.loads(exif[ExifTags.Base.ImageDescription])["modelgenerator"]
+    assert (facts["prompt"], facts["seed"]) == ("lvff 雪", 2**63 - 1)

@@ -4,7 +4,7 @@ In: a checkpoint file of the library, or the key of one that was stored.  Out: `
 or the checkpoint itself, with the time that was used up to it.  The two newest are kept.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from modelgenerator.errors import CannotResume
 from modelgenerator.service.errors import NotFound
 from modelgenerator.service.jobs.bodies import chunks_of
 from modelgenerator.service.jobs.checkpoint_keys import (
+    CheckpointName,
     checkpoint_key,
-    is_checkpoint,
-    used_ms_of,
+    checkpoints_below,
+    read_key,
 )
 from modelgenerator.service.jobs.messages import Assignment, CheckpointStored, Told
 from modelgenerator.service.store.files import Files
@@ -37,10 +38,12 @@ class StoredCheckpoints:
 
     def __init__(self, files: Files, prefix: str, assignment: Assignment) -> None:
         self._files = files
-        self._all = f"{prefix}/attempts"
+        self._folder = f"{prefix}/attempts/{assignment.name}"
         self._assignment = assignment
         self._kept = [key] if (key := assignment.checkpoint_key) else []
         self.stored_step = 0
+        self.first_step = 0
+        """Steps that were done before this job began."""
 
     def store(self, folder: Path, used_ms: int) -> CheckpointStored | None:
         """Put the newest of `folder` there; none if that was done before or there is none."""
@@ -51,7 +54,7 @@ class StoredCheckpoints:
             return None
         if step <= self.stored_step:
             return None
-        key = checkpoint_key(f"{self._all}/{self._assignment.name}", step, used_ms)
+        key = checkpoint_key(self._folder, step=step, first_step=self.first_step, used_ms=used_ms)
         stored = self._files.put(key, chunks_of(file))
         self.stored_step = step
         self._kept.append(key)
@@ -76,10 +79,19 @@ class StoredCheckpoints:
             except (CannotResume, NotFound) as error:
                 yield Told("checkpointUnusable", {"storageKey": key, "reason": _why(error)})
                 continue
-            self.stored_step = found.step
-            lost_ms = used_ms_of(newest) - used_ms_of(key)
-            return Resumed(found, max(0, self._assignment.used_ms - max(0, lost_ms)))
+            return self._gone_on(found, read_key(key), read_key(newest))
         return Resumed(None, 0)
+
+    def _gone_on(
+        self, found: Checkpoint, name: CheckpointName | None, newest: CheckpointName | None
+    ) -> Resumed:
+        """What is paid of this job's time, and which of its steps are its own."""
+        self.stored_step = self.first_step = found.step
+        used_ms = self._assignment.used_ms
+        if name is not None and name.job == self._assignment.job_id.hex:
+            self.first_step = name.first_step
+            used_ms -= max(0, newest.used_ms - name.used_ms) if newest else 0
+        return Resumed(found, max(0, used_ms))
 
     def _read(self, key: str, folder: Path, plan_digest: str) -> Checkpoint:
         file = folder / checkpoint_files.FILE
@@ -91,10 +103,12 @@ class StoredCheckpoints:
             file.unlink()
             raise
 
-    def _before(self, newest: str) -> Iterator[str]:
+    def _before(self, newest: str) -> list[str]:
         """Names sort by job, attempt and step."""
-        found = (key for key in self._files.keys(self._all) if is_checkpoint(key))
-        yield from sorted((key for key in found if key < newest), reverse=True)
+        if (name := read_key(newest)) is None:
+            return []
+        found = checkpoints_below(self._files, name.prefix)
+        return [key for key in reversed(found) if key < newest]
 
 
 def _why(error: CannotResume | NotFound) -> str:

@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from types import TracebackType
+from typing import Self
 
 from modelgenerator.service.errors import LeaseLost, StorageFull, StoreBusy
 from modelgenerator.service.jobs import faults
-from modelgenerator.service.jobs.checkpoint_keys import forget_checkpoints
+from modelgenerator.service.jobs.checkpoint_keys import forget_checkpoints, read_key
 from modelgenerator.service.jobs.executors.executor import Executor, Slot
 from modelgenerator.service.jobs.following import Following, Why
 from modelgenerator.service.jobs.funds import Funds
@@ -70,20 +72,46 @@ class Dispatcher:
         self._thread = threading.Thread(target=self._work, name="dispatcher")
         self._thread.start()
 
+<<<<<<< HEAD
+    def begin_to_end(self) -> None:
+        """Claim nothing more, and let everything that runs keep what it has; does not wait.
+
+        A signal may call it.
+        """
+        self._is_stopping.set()
+=======
     def begin_to_stop(self) -> None:
         """Claim nothing more, and ask what runs for a checkpoint; does not wait for it."""
         self._is_stopping.set()
         self._service.news.work_came()
+>>>>>>> main
 
     def stop(self) -> None:
-        """Claim nothing more, let everything that runs keep what it has, put it back, and end.
+        """Put what runs back into the queue, with a checkpoint where it has one, and end.
 
         It takes `DRAIN_SECONDS` at most, and a little.
         """
+<<<<<<< HEAD
+        self.begin_to_end()
+        self._service.news.work_came()
+=======
         self.begin_to_stop()
+>>>>>>> main
         if self._thread is not None:
             self._thread.join()
         self._executor.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
 
     def turn(self, *, work_came: bool = False) -> None:
         """Look once at everything."""
@@ -177,8 +205,12 @@ class Dispatcher:
 
     def _tidy(self, job: Job) -> None:
         """What is needed no more once it has succeeded."""
-        if job.kind is JobKind.TRAIN:
-            prefix = TrainSpec.from_json(job.spec).storage_prefix
+        if job.kind is not JobKind.TRAIN:
+            return
+        prefixes = {TrainSpec.from_json(job.spec).storage_prefix}
+        if (begun_from := read_key(job.checkpoint_key or "")) is not None:
+            prefixes.add(begun_from.prefix)
+        for prefix in prefixes:
             forget_checkpoints(self._service.files, prefix)
 
     # --- leases, and what people asked

@@ -6,9 +6,9 @@ is charged, it always does.
 
 from datetime import timedelta
 
-from modelgenerator.service.billing.ledger import Ledger
 from modelgenerator.service.billing.prices import training_charge
 from modelgenerator.service.errors import InsufficientFunds
+from modelgenerator.service.operations.paying import ledger_of, payment_key
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.jobs import Fault, Job, JobError, JobKind
 
@@ -37,13 +37,11 @@ class Funds:
         minute = training_charge(self._job.prices, MINUTE)
         try:
             with self._service.database.transaction() as transaction:
-                accounts = transaction.of(self._job.organization_id).accounts
-                ledger = Ledger(
-                    accounts, self._service.clock(), is_charging=self._service.config.billing
-                )
-                held = ledger.held(self._job.hold_key)
+                store, key = transaction.of(self._job.organization_id), payment_key(self._job)
+                ledger = ledger_of(self._service, store, self._service.clock())
+                held = ledger.held(key)
                 if held is not None and soon > held:
-                    ledger.hold_more(self._job.hold_key, soon - held + minute)
+                    ledger.hold_more(key, soon - held + minute)
                     held = soon + minute
         except InsufficientFunds as error:
             return _insufficient(error)

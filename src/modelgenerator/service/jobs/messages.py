@@ -134,6 +134,10 @@ class Place:
     """Folder on this machine for what bodies write while they run."""
     checkpoint_seconds: float
 
+    def folder_of(self, assignment: Assignment) -> Path:
+        """Of one attempt."""
+        return self.running / assignment.name
+
 
 def without_secrets(config: ServiceConfig) -> ServiceConfig:
     """A config for processes that run bodies: no database, and nothing to sign with."""

@@ -1,38 +1,31 @@
 """From a training's snapshot to prepared pictures with captions, on the machine that trains.
 
-In: a `TrainSpec`, the storage, the dataset's room.  Out: messages, then a `PreparedDataset`.  What
-the room holds already, copies, what was seen in them, captions, is not made again.
+In: a `TrainSpec`, the storage, the dataset's room.  Out: messages, then a `PreparedDataset`: the
+one that the training was planned with.  What the room holds already is not made again.
 """
 
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
-from modelgenerator.captioning.captions import (
-    CaptioningNoticed,
-    Length,
-    PictureCaptioned,
-    caption_pictures,
-)
-from modelgenerator.captioning.choose import choose_captioner
-from modelgenerator.content_cache import ContentCache
-from modelgenerator.datasets.prepare import (
-    Preparation,
-    PreparedDataset,
-    preparing,
-    with_captions,
-)
-from modelgenerator.datasets.segmenters.choice import choose_segmenter
+from modelgenerator.captioning.captions import CaptioningNoticed, PictureCaptioned
+from modelgenerator.datasets.prepare import PhotoLookedAt, PreparedDataset
 from modelgenerator.datasets.subject import Subject, SubjectKind
 from modelgenerator.datasets.workers import Workers
-from modelgenerator.diffusion.network_files import HubNetworkFiles
 from modelgenerator.notices import Notice
 from modelgenerator.service.jobs.messages import Message, Phase, PhaseBegun, Progressed, Told
 from modelgenerator.service.operations.local_copies import local_source
+from modelgenerator.service.operations.preparation import (
+    CaptionerName,
+    PreparationCaches,
+    PreparationEvent,
+    PreparationNoticed,
+    preparing_pictures,
+)
 from modelgenerator.service.records.job_specs import TrainSpec
 from modelgenerator.service.store.files import Files
 from modelgenerator.settings import TrainingSettings
-from modelgenerator.training.planning.objective import mask_shades
 
 
 def prepared(
@@ -41,25 +34,27 @@ def prepared(
     """Every usable picture with its caption, cut and masked as `settings` say.
 
     Raises:
-        UnusableDataset, UnusableMask: see `preparing`.
-        InvalidSettings, HubUnreachable: see `choose_segmenter`.
-        CaptionerUnavailable: the captioner cannot be had.
+        UnusableDataset, UnusableMask, CaptionerUnavailable: see `preparing_pictures`.
         NotFound, FileDamaged, StorageUnreachable: a picture cannot be had.
     """
     yield PhaseBegun(Phase.PREPARING_DATASET)
-    subject = _subject(spec)
-    how = yield from _preparation(settings, subject)
     source = local_source(files, spec.pictures, room)
     with Workers() as workers:
-        steps = preparing(source, how, cache=ContentCache(room / "photos"), workers=workers)
+        steps = preparing_pictures(
+            replace(source, path=Path(source.path.name)),  # messages name it
+            settings,
+            _subject(spec),
+            cast(CaptionerName, spec.captioner),
+            workers=workers,
+            caches=PreparationCaches.in_room(room),
+        )
         while True:
             try:
-                one = next(steps)
+                event = next(steps)
             except StopIteration as end:
                 dataset: PreparedDataset = end.value
                 break
-            yield Progressed({"pictures": one.done, "totalPictures": one.total})
-    dataset = yield from _captioned(dataset, spec, settings.caption_prefix, subject, room)
+            yield from _told(event)
     for notice in dataset.notices:
         yield noticed(notice)
     refused = [{"name": one.name, "reason": one.reason} for one in dataset.refused]
@@ -74,52 +69,19 @@ def noticed(notice: Notice) -> Told:
     return Told("notice", data)
 
 
+def _told(event: PreparationEvent) -> Generator[Message, None, None]:
+    match event:
+        case PhotoLookedAt():
+            yield Progressed({"pictures": event.done, "totalPictures": event.total})
+        case PictureCaptioned():
+            yield Progressed({"captions": event.done, "totalCaptions": event.total})
+        case PreparationNoticed() | CaptioningNoticed():
+            yield noticed(event.notice)
+        case _:
+            pass
+
+
 def _subject(spec: TrainSpec) -> Subject:
     kinds = {kind.value for kind in SubjectKind}
     kind = SubjectKind(spec.subject_kind) if spec.subject_kind in kinds else None
     return Subject(kind, spec.class_name)
-
-
-def _preparation(
-    settings: TrainingSettings, subject: Subject
-) -> Generator[Message, None, Preparation]:
-    how = Preparation(
-        caption_prefix=settings.caption_prefix,
-        normalize=settings.normalize_dataset,
-        shades=mask_shades(settings),
-    )
-    if not how.uses_regions:
-        return how
-    segmenter, notices = choose_segmenter("auto", subject.kind, HubNetworkFiles())
-    for notice in notices:
-        yield noticed(notice)
-    return replace(how, segmenter=segmenter)
-
-
-def _captioned(
-    dataset: PreparedDataset, spec: TrainSpec, prefix: str | None, subject: Subject, room: Path
-) -> Generator[Message, None, PreparedDataset]:
-    """With words for pictures that have none of their own."""
-    wordless = [picture for picture in dataset.pictures if not picture.has_own_words]
-    if not wordless:
-        return dataset
-    choice = choose_captioner(spec.captioner, subject)
-    yield noticed(choice.notice)
-    if choice.captioner is None:
-        return dataset
-    steps = caption_pictures(
-        wordless,
-        choice.captioner,
-        cache=ContentCache(room / "captions"),
-        subject=subject,
-        length=Length().beside(prefix),
-    )
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            return with_captions(dataset, end.value, prefix)
-        if isinstance(event, PictureCaptioned):
-            yield Progressed({"captions": event.done, "totalCaptions": event.total})
-        elif isinstance(event, CaptioningNoticed):
-            yield noticed(event.notice)

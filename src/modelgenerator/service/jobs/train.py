@@ -18,10 +18,9 @@ from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
-from modelgenerator.lora import files as lora_files
 from modelgenerator.service.jobs.base_models import loaded
 from modelgenerator.service.jobs.bodies import Tools
-from modelgenerator.service.jobs.checkpoints import StoredCheckpoints
+from modelgenerator.service.jobs.checkpoints import Resumed, StoredCheckpoints
 from modelgenerator.service.jobs.faults import failed, out_of_memory
 from modelgenerator.service.jobs.messages import (
     Assignment,
@@ -35,11 +34,12 @@ from modelgenerator.service.jobs.messages import (
     Told,
 )
 from modelgenerator.service.jobs.preparing import noticed, prepared
+from modelgenerator.service.jobs.trained_lora import stored_lora
 from modelgenerator.service.jobs.training_messages import Telling
 from modelgenerator.service.jobs.used_time import UsedTime
 from modelgenerator.service.jobs.warm import WARM
 from modelgenerator.service.operations.local_copies import dataset_room
-from modelgenerator.service.records.job_specs import TrainResult, TrainSpec
+from modelgenerator.service.records.job_specs import TrainSpec
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.training.events import CheckpointSaved, Finished, Started
 from modelgenerator.training.out_of_memory import is_out_of_memory
@@ -73,6 +73,8 @@ class _Training:
     used: UsedTime = field(init=False)
     checkpoints: StoredCheckpoints = field(init=False)
     doing: str = "preparing the pictures"
+    preparing_ms: int = 0
+    """Of the used time, before the first step."""
     stored_at: float = -math.inf
     """On the clock of `time.monotonic`."""
     seconds_to_store: float = 0.0
@@ -163,8 +165,8 @@ class _Training:
         telling = Telling(plan, self.tools.files, self.key)
         with closing(events):
             for event in events:
-                if isinstance(event, Started) and resumed.checkpoint is not None:
-                    self.used.start_again(resumed.used_ms)
+                if isinstance(event, Started):
+                    self._began_to_train(resumed)
                 yield from telling.of(event, self.used.ms)
                 if isinstance(event, CheckpointSaved):
                     yield from self._kept_now_and_then()
@@ -176,6 +178,12 @@ class _Training:
         yield from telling.rest()
         yield from self._kept()
         yield Stopped(self.used.ms)
+
+    def _began_to_train(self, resumed: Resumed) -> None:
+        if resumed.checkpoint is None:
+            self.preparing_ms = self.used.ms
+        else:
+            self.used.start_again(resumed.used_ms)
 
     def _kept_now_and_then(self) -> Iterator[Message]:
         """Storing takes a twentieth of the time at most, however slow the storage is."""
@@ -193,16 +201,12 @@ class _Training:
         self, lora_file: Path, telling: Telling, base_files: BaseModelFiles
     ) -> Iterator[Message]:
         yield PhaseBegun(Phase.SAVING)
-        lora_files.load(lora_file)  # success is: a file that loads
-        stored, plan = telling.put(lora_file), telling.plan
-        result = TrainResult(
-            storage_key=stored.key,
-            sha256=stored.sha256,
-            byte_count=stored.byte_count,
-            base_model=plan.base_model,
+        result = stored_lora(
+            lora_file,
+            telling,
             base_revision=base_files.revision,
-            family=plan.family,
-            steps=plan.total_steps,
+            steps=telling.plan.total_steps - self.checkpoints.first_step,
+            preparing_ms=self.preparing_ms,
         )
         yield Succeeded(result.as_json(), used_ms=self.used.ms)
 

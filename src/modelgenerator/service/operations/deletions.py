@@ -6,23 +6,21 @@ empty.  Jobs and money stay, without what the person said.
 """
 
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from modelgenerator.service.errors import AlreadyFinished, Conflict, StillInUse
+from modelgenerator.service.errors import Conflict, StillInUse
 from modelgenerator.service.operations.callers import Caller
+from modelgenerator.service.operations.cancelling import ask_to_end
 from modelgenerator.service.operations.derived import Derived, derived_from
-from modelgenerator.service.operations.outcomes import record_end
+from modelgenerator.service.operations.removals import finish_removal, receipt_for
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.deletions import DeletionReceipt
-from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.jobs import Job
 from modelgenerator.service.records.organizations import Role
-from modelgenerator.service.store.files import Files
 from modelgenerator.service.store.transaction import OrganizationStore, Transaction
 
 SUBJECT, DATASET = "subject", "dataset"
@@ -84,7 +82,7 @@ def finish_deletions(service: Service) -> int:
     finished = 0
     for begun in unfinished:
         receipt = begun
-        if not begun.storage_prefixes:
+        if begun.kind in (SUBJECT, DATASET) and not begun.storage_prefixes:
             with service.database.transaction() as transaction:
                 receipt = _carried_out(service, transaction, begun, cancel=True) or begun
         finished += _emptied(service, receipt).completed_at is not None
@@ -107,18 +105,8 @@ def _begun(store: OrganizationStore, kind: str, target_id: UUID, now: datetime) 
     earlier = store.deletion_receipts.first(kind=kind, target_id=target_id, completed_at=None)
     if earlier is not None:
         return earlier
-    receipt = DeletionReceipt(
-        id=new_id(now),
-        organization_id=store.organization_id,
-        kind=kind,
-        target_id=target_id,
-        storage_prefixes=(),
-        counts={},
-        sha256s=(),
-        requested_at=now,
-    )
-    store.deletion_receipts.add(receipt)
-    return receipt
+    # what goes is written into it when it goes: a running job may still add to it
+    return receipt_for(store, kind, target_id, prefixes=(), counts={}, sha256s=(), now=now)
 
 
 def _carried_out(
@@ -177,18 +165,13 @@ def _without_anything(
 
 def _cancelled(service: Service, transaction: Transaction, job: Job) -> bool:
     """Ask a job to end; whether it still runs."""
-    jobs = transaction.of(job.organization_id).jobs
-    with suppress(AlreadyFinished):
-        job = jobs.cancel(job.id, service.clock())
-        if job.status.is_final:
-            record_end(service, transaction, job, None)
-    return not jobs.get(job.id).status.is_final
+    store = transaction.of(job.organization_id)
+    return not ask_to_end(service, transaction, store, job.id).status.is_final
 
 
 def _delete_records(
     store: OrganizationStore, receipt: DeletionReceipt, dataset_id: UUID, derived: Derived
 ) -> None:
-    job_ids = {job.id for job in derived.jobs}
     for inference in derived.inferences:
         store.inferences.delete(inference.id)
     for training in derived.trainings:
@@ -196,9 +179,11 @@ def _delete_records(
     if receipt.kind == SUBJECT:
         store.subjects.delete(receipt.target_id)
     store.datasets.delete(dataset_id)
-    for id in job_ids:
-        store.jobs.leave_tombstone(id)
-        _forget_steps(store, id)
+    for job in derived.jobs:
+        store.jobs.leave_tombstone(job.id)
+        store.accounts.reword(job.id, "Deleted")
+        store.webhook_deliveries.forget_error(job.target_id)
+        _forget_steps(store, job.id)
 
 
 def _forget_steps(store: OrganizationStore, job_id: UUID) -> None:
@@ -214,36 +199,11 @@ def _forget_steps(store: OrganizationStore, job_id: UUID) -> None:
 
 def _emptied(service: Service, receipt: DeletionReceipt) -> DeletionReceipt:
     """The receipt, complete if nothing is left in the storage."""
-    if receipt.completed_at is not None or not receipt.storage_prefixes:
+    is_waiting = receipt.kind in (SUBJECT, DATASET) and not receipt.storage_prefixes
+    if receipt.completed_at is not None or is_waiting:
         return receipt
-    removed = sum(_remove(service.files, place) for place in receipt.storage_prefixes)
-    is_empty = not any(next(_keys(service.files, it), None) for it in receipt.storage_prefixes)
     forget_rooms(service)
-    with service.database.transaction() as transaction:
-        receipts = transaction.of(receipt.organization_id).deletion_receipts
-        receipt = receipts.get_locked(receipt.id)
-        files = receipt.counts.get("files", 0)
-        assert isinstance(files, int)
-        counts = {**receipt.counts, "files": files + removed}
-        completed_at = service.clock() if is_empty else None
-        receipt = replace(receipt, counts=counts, completed_at=completed_at)
-        receipts.replace(receipt)
-    service.database.forget_deleted()
-    return receipt
-
-
-def _keys(files: Files, place: str) -> Iterator[str]:
-    """Files at or below a key."""
-    if files.has(place):
-        yield place
-    yield from files.keys(place)
-
-
-def _remove(files: Files, place: str) -> int:
-    keys = [*_keys(files, place)]
-    for key in keys:
-        files.delete(key)
-    return len(keys)
+    return finish_removal(service, receipt)
 
 
 def _remove_folder(folder: Path) -> None:

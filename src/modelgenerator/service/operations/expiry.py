@@ -7,8 +7,8 @@ when.  What was cut short is found again the next time.
 from dataclasses import replace
 from datetime import timedelta
 
+from modelgenerator.service.operations.deletions import finish_deletions
 from modelgenerator.service.operations.form_uploads import forget_uploads
-from modelgenerator.service.operations.removals import finish_removal
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.trained_models import is_drawn_with
 from modelgenerator.service.records.job_specs import StoredLora
@@ -28,9 +28,7 @@ def sweep(service: Service) -> None:
     with service.database.transaction() as transaction:
         transaction.forget_idempotency_keys(now - KEYS_ARE_KEPT)
         transaction.identities.forget_sessions(now)
-        unfinished = transaction.unfinished_deletions()
-    for receipt in unfinished:
-        finish_removal(service, receipt)
+    finish_deletions(service)
 
 
 def expire_models(service: Service) -> int:

@@ -6,7 +6,7 @@ unfinished and goes on.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -16,6 +16,7 @@ from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.deletions import DeletionReceipt
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.trainings import JsonObject
+from modelgenerator.service.store.files import Files
 from modelgenerator.service.store.transaction import OrganizationStore
 
 _log = logging.getLogger(__name__)
@@ -53,14 +54,37 @@ def open_again(store: OrganizationStore, target_id: UUID) -> None:
 
 
 def finish_removal(service: Service, receipt: DeletionReceipt) -> DeletionReceipt:
-    """Delete the files; when the storage does not answer, the receipt stays unfinished."""
+    """Delete the files; while some are left, or it is not known, the receipt stays unfinished."""
     try:
-        for prefix in receipt.storage_prefixes:
-            service.files.delete_all(prefix)
+        removed = sum(_remove(service.files, place) for place in receipt.storage_prefixes)
+        is_empty = not any(next(_keys(service.files, it), None) for it in receipt.storage_prefixes)
     except StorageUnreachable:
         _log.warning("files are deleted later: the storage does not answer")
         return receipt
-    finished = replace(receipt, completed_at=service.clock())
     with service.database.transaction() as transaction:
-        transaction.of(receipt.organization_id).deletion_receipts.replace(finished)
+        receipts = transaction.of(receipt.organization_id).deletion_receipts
+        finished = _finished(receipts.get_locked(receipt.id), removed)
+        finished = replace(finished, completed_at=service.clock() if is_empty else None)
+        receipts.replace(finished)
+    service.database.forget_deleted()
     return finished
+
+
+def _finished(receipt: DeletionReceipt, removed: int) -> DeletionReceipt:
+    files = receipt.counts.get("files", 0)
+    assert isinstance(files, int)
+    return replace(receipt, counts={**receipt.counts, "files": files + removed})
+
+
+def _keys(files: Files, place: str) -> Iterator[str]:
+    """Files at or below a key."""
+    if files.has(place):
+        yield place
+    yield from files.keys(place)
+
+
+def _remove(files: Files, place: str) -> int:
+    keys = [*_keys(files, place)]
+    for key in keys:
+        files.delete(key)
+    return len(keys)

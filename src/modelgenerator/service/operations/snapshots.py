@@ -11,6 +11,7 @@ from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
+from modelgenerator.service.operations.datasets import as_snapshot
 from modelgenerator.service.records.datasets import DatasetSnapshot, SnapshotPicture
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.store.transaction import OrganizationStore
@@ -23,17 +24,7 @@ def pictures_now(store: OrganizationStore, dataset_id: UUID) -> tuple[SnapshotPi
         NotFound: there is no such dataset.
     """
     store.datasets.get(dataset_id)
-    return tuple(
-        SnapshotPicture(
-            picture_id=picture.id,
-            label=picture.label,
-            sha256=picture.sha256,
-            caption=picture.caption,
-            storage_key=picture.storage_key,
-            mask_key=picture.mask_key,
-        )
-        for picture in store.pictures.in_order(dataset_id)
-    )
+    return tuple(as_snapshot(picture) for picture in store.pictures.in_order(dataset_id))
 
 
 def snapshot_of(store: OrganizationStore, dataset_id: UUID, now: datetime) -> DatasetSnapshot:

@@ -19,6 +19,7 @@ from modelgenerator.service.errors import (
 )
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.cancelling import ask_to_end
+from modelgenerator.service.operations.kept_files import left_behind
 from modelgenerator.service.operations.names import checked_name
 from modelgenerator.service.operations.removals import finish_removal, receipt_for
 from modelgenerator.service.operations.service import Service
@@ -179,7 +180,7 @@ def _forget(service: Service, store: OrganizationStore, training: Training) -> D
         store,
         "training",
         training.id,
-        prefixes=[training_prefix(training)],
+        prefixes=[training_prefix(training), *left_behind(store, training)],
         counts={"trainedModels": int(model is not None)},
         sha256s=[model.sha256] if model else [],
         now=now,

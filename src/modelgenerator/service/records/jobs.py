@@ -113,11 +113,6 @@ class Job:
         assert self.lease_owner is not None, "only a running job has a lease"
         return Lease(job_id=self.id, attempt=self.attempt, owner=self.lease_owner)
 
-    @property
-    def hold_key(self) -> str:
-        """Under which money is held back for it and charged, in the organization's ledger."""
-        return f"job {self.id}"
-
     def moved_to(self, status: JobStatus) -> Self:
         """This job in its next status.
 

@@ -1,6 +1,7 @@
 """Accounts, their ledger, and what is held back: rows and sums; the rules are in `billing`."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import Column, ColumnElement, UniqueConstraint, func, insert, select, update
 
@@ -77,6 +78,13 @@ class Accounts:
         if self._connection.dialect.name == "sqlite":
             return func.strftime("%Y-%m", instant)
         return func.to_char(func.timezone("UTC", instant), "YYYY-MM")
+
+    def reword(self, job_id: UUID, memo: str) -> None:
+        """Other words for what was paid for a job: the money stays as it is."""
+        columns = ENTRIES.table.columns
+        mine = columns.organization_id == self._organization_id
+        these = update(ENTRIES.table).where(mine, columns.job_id == job_id)
+        self._connection.execute(these.values(memo=memo))
 
     def sums(self) -> tuple[int, int]:
         """All entries together, and all open holds together: what the account must say."""

@@ -13,11 +13,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, TimeoutError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    StatementError,
+    TimeoutError,
+)
 
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.service.errors import (
     AlreadyExists,
+    InvalidValue,
     ServiceError,
     StillInUse,
     StorageFull,
@@ -167,6 +176,9 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(f"BEGIN {begin}")
 
 
+_NO_TEXT = "There is text with characters that cannot be kept: nulls, or halves of characters."
+
+
 @contextmanager
 def _told_apart() -> Generator[None, None, None]:
     """The database's errors as ours; what only we can have caused goes through."""
@@ -180,10 +192,16 @@ def _told_apart() -> Generator[None, None, None]:
         raise ours from error
     except TimeoutError as error:
         raise StoreBusy from error
+    except DataError as error:
+        raise InvalidValue(_NO_TEXT) from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise StoreBusy from error
         raise
+    except (UnicodeEncodeError, StatementError) as error:
+        if "surrogates not allowed" not in str(error):
+            raise
+        raise InvalidValue(_NO_TEXT) from error
 
 
 def _refused(error: IntegrityError) -> ServiceError:

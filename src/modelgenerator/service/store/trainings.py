@@ -125,9 +125,11 @@ class Snapshots(Unchanging[DatasetSnapshot]):
         return [TRAININGS.read(row) for row in rows]
 
     def times_trained(self, dataset_id: UUID) -> int:
-        """How many those are."""
+        """How many of them were not deleted."""
         trained = TRAININGS.table.join(SNAPSHOTS.table)
-        query = select(func.count()).select_from(trained).where(self._where(dataset_id=dataset_id))
+        kept = TRAININGS.table.columns.deleted_at.is_(None)
+        mine = self._where(dataset_id=dataset_id)
+        query = select(func.count()).select_from(trained).where(mine, kept)
         return self._connection.execute(query).scalar_one()
 
 

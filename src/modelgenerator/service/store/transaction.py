@@ -15,7 +15,7 @@ from modelgenerator.service.records.flows import Flow, FlowRun
 from modelgenerator.service.records.generations import GeneratedPicture, Inference, InferencePack
 from modelgenerator.service.records.organizations import ApiKey, Member, Session
 from modelgenerator.service.records.trainings import Template, TrainedModel
-from modelgenerator.service.records.webhooks import WebhookDelivery, WebhookEndpoint
+from modelgenerator.service.records.webhooks import WebhookEndpoint
 from modelgenerator.service.store import (
     datasets,
     deletions,
@@ -69,7 +69,7 @@ class OrganizationStore:
         self.accounts = Accounts(scope)
 
         self.webhook_endpoints: Records[WebhookEndpoint] = Records(scope, webhooks.ENDPOINTS)
-        self.webhook_deliveries: Records[WebhookDelivery] = Records(scope, webhooks.DELIVERIES)
+        self.webhook_deliveries = webhooks.Deliveries(scope)
         self.deletion_receipts: Records[DeletionReceipt] = Records(scope, deletions.RECEIPTS)
         self.idempotency_keys = requests.IdempotencyKeys(scope)
         self._scope = scope

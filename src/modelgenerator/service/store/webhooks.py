@@ -1,9 +1,11 @@
 """The outbox: what is to be told to whom, written with what it tells of, sent afterwards."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import Connection, Index, select, update
+from sqlalchemy import Connection, Index, Text, cast, select, update
 
 from modelgenerator.service.records.webhooks import (
     DeliveryStatus,
@@ -11,6 +13,7 @@ from modelgenerator.service.records.webhooks import (
     WebhookEndpoint,
 )
 from modelgenerator.service.store.columns import belongs_to, kind_of
+from modelgenerator.service.store.scoped import OrganizationScope, Records
 
 ENDPOINTS = kind_of(
     WebhookEndpoint,
@@ -25,6 +28,24 @@ DELIVERIES = kind_of(
     called="webhook delivery",
     endpoint_id=belongs_to("webhook_endpoints.id"),
 )
+
+
+class Deliveries(Records[WebhookDelivery]):
+    """What an organization's endpoints are told."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        super().__init__(scope, DELIVERIES)
+
+    def forget_error(self, target_id: UUID) -> None:
+        """Leave out of all messages about a thing why it failed: that may name what is deleted."""
+        told = cast(self._columns.payload, Text)
+        query = self._select().where(told.contains(str(target_id)), told.contains('"error"'))
+        for row in self._connection.execute(query).all():
+            delivery = DELIVERIES.read(row)
+            data = delivery.payload["data"]
+            assert isinstance(data, Mapping)
+            kept = {name: value for name, value in data.items() if name != "error"}
+            self.replace(replace(delivery, payload={**delivery.payload, "data": kept}))
 
 
 class Outbox:

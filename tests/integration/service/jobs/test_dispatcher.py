@@ -22,27 +22,13 @@ from modelgenerator.service.jobs.messages import (
     Succeeded,
     Told,
 )
-from modelgenerator.service.operations import outcomes
+from modelgenerator.service.operations.paying import payment_key
 from modelgenerator.service.records.job_specs import DrawnPicture
 from modelgenerator.service.records.jobs import Fault, Job, JobError, JobKind, JobStatus
 from modelgenerator.service.records.money import EntryKind
 from modelgenerator.service.store.database import Database
 
 OURS = JobError(code="internalError", message="It broke.", fault=Fault.OURS)
-
-
-@pytest.fixture
-def ended(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
-    """Every job whose end was followed up."""
-    seen: list[Job] = []
-
-    def see(service: object, transaction: object, job: Job, result: object) -> None:
-        del service, transaction, result
-        seen.append(job)
-
-    table = dict.fromkeys(JobKind, see)
-    monkeypatch.setattr(outcomes, "_WHEN_ENDED", table)
-    return seen
 
 
 @pytest.fixture
@@ -250,7 +236,7 @@ def test_more_money_is_held_before_it_is_used_up(here, organization_id):
     here.turn(55)
     with here.service.database.reading() as transaction:
         accounts = transaction.of(organization_id).accounts
-        assert Ledger(accounts, here.clock()).held(job.hold_key) == 65_000 + 60_000
+        assert Ledger(accounts, here.clock()).held(payment_key(job)) == 65_000 + 60_000
     assert not running.is_asked_to_stop
 
 
@@ -376,7 +362,7 @@ def test_the_hold_is_still_there_when_the_end_is_followed_up(here, organization_
     here.turn(30)
     with here.service.database.transaction() as transaction:
         ledger = Ledger(transaction.of(organization_id).accounts, here.clock())
-        entry = ledger.settle(job.hold_key, EntryKind.TRAINING, 30_000, memo="30 seconds")
+        entry = ledger.settle(payment_key(job), EntryKind.TRAINING, 30_000, memo="30 seconds")
         assert entry.amount == -30_000
 
 

@@ -80,10 +80,7 @@ class _Child:
         """One job after the other."""
         while True:
             assignment, stop = self._waiting.get()
-            jobs_folder = self._place.running / assignment.job_id.hex
-            # what an attempt left that was killed on this machine
-            shutil.rmtree(jobs_folder, ignore_errors=True)
-            folder = jobs_folder / str(assignment.attempt)
+            folder = self._place.folder_of(assignment)
             folder.mkdir(parents=True)
             tools = Tools(
                 config=self._place.config,
@@ -94,7 +91,7 @@ class _Child:
             )
             for message in _said(assignment, tools):
                 if isinstance(message, Succeeded | Failed | Stopped):
-                    shutil.rmtree(jobs_folder, ignore_errors=True)
+                    shutil.rmtree(folder, ignore_errors=True)
                 self._say(message)
 
     def _say(self, message: Message) -> None:

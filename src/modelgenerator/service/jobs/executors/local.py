@@ -9,13 +9,16 @@ it needs, and nothing that opens the database or signs.
 import fcntl
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 from typing import BinaryIO
 
 from modelgenerator.service.config import ELSEWHERE, ServiceConfig
@@ -35,6 +38,7 @@ from modelgenerator.service.records.jobs import JobKind
 CHECKPOINT_SECONDS = 20.0
 LAST_LINES = 12
 _LAST_BYTES = 8_000
+_OLD_SECONDS = 7 * 24 * 3600
 _NAMES = (
     *("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
@@ -65,6 +69,7 @@ class LocalExecutor:
             checkpoint_seconds=checkpoint_seconds,
         )
         self._children: dict[str, _Child] = {}
+        _forget_old(self._place.running)
 
     def free_slots(self) -> Sequence[Slot]:
         """All whose child waits, or is not there."""
@@ -77,7 +82,7 @@ class LocalExecutor:
             if child is not None:
                 child.kill()
             child = self._children[slot.name] = _Child(slot, self._place_of(slot))
-        child.job = LocalJob(child, assignment)
+        child.job = LocalJob(child, assignment, self._place.folder_of(assignment))
         child.forget_words()
         child.send(assignment)
         return child.job
@@ -106,8 +111,8 @@ class LocalExecutor:
 class LocalJob:
     """One assignment in a child."""
 
-    def __init__(self, child: "_Child", assignment: Assignment) -> None:
-        self._child, self._assignment = child, assignment
+    def __init__(self, child: "_Child", assignment: Assignment, folder: Path) -> None:
+        self._child, self._assignment, self._folder = child, assignment, folder
         self._has_ended = False
 
     def messages(self) -> Sequence[Message]:
@@ -130,6 +135,7 @@ class LocalJob:
         """Now, and the child with it."""
         self._has_ended = True
         self._child.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def is_alive(self) -> bool:
@@ -240,6 +246,15 @@ def _visible(ours: Mapping[str, str], index: int) -> str:
     """The name of a GPU for a child, where this process may see only some of them."""
     seen = [name for name in ours.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return seen[index] if index < len(seen) else str(index)
+
+
+def _forget_old(running: Path) -> None:
+    """What attempts left whose server was killed; one that runs writes into its folder."""
+    oldest = time.time() - _OLD_SECONDS
+    for folder in running.glob("*"):
+        with suppress(OSError):
+            if folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder)
 
 
 def _appended() -> BinaryIO:

@@ -18,9 +18,11 @@ _DEVICE_FILES = ("nvidia[0-9]*", "kfd", "dxg")
 _ASK = """
 import json, torch
 count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-told = [torch.cuda.get_device_properties(n) for n in range(count)]
 bf16 = bool(count) and torch.cuda.is_bf16_supported()
-print(json.dumps([[n, p.name, p.total_memory, bf16] for n, p in enumerate(told)]))
+print(json.dumps([
+    [n, torch.cuda.get_device_name(n), *reversed(torch.cuda.mem_get_info(n)), bf16]
+    for n in range(count)
+]))
 """
 
 
@@ -32,10 +34,12 @@ class Gpu:
     name: str
     memory: int
     """Bytes."""
+    free: int
+    """Bytes of them that nobody had when it was asked."""
     has_bf16: bool
 
 
-def gpus(devices: Path = Path("/dev")) -> tuple[Gpu, ...]:
+def gpus_here(devices: Path = Path("/dev")) -> tuple[Gpu, ...]:
     """Those that torch finds; none if it cannot be asked."""
     if not any(True for pattern in _DEVICE_FILES for _ in devices.glob(pattern)):
         return ()
@@ -49,10 +53,9 @@ def gpus(devices: Path = Path("/dev")) -> tuple[Gpu, ...]:
         return ()
 
 
-def facts_of(found: tuple[Gpu, ...]) -> DeviceFacts:
+def facts_of(found: tuple[Gpu, ...] = ()) -> DeviceFacts:
     """What a training is planned for on this machine: the smallest of its GPUs, or its CPU."""
     if not found:
         return DeviceFacts(kind="cpu", has_bf16=False, free_bytes=free_memory())
-    smallest = min(found, key=lambda gpu: gpu.memory)
     has_bf16 = all(gpu.has_bf16 for gpu in found)
-    return DeviceFacts(kind="cuda", has_bf16=has_bf16, free_bytes=smallest.memory)
+    return DeviceFacts(kind="cuda", has_bf16=has_bf16, free_bytes=min(gpu.free for gpu in found))

@@ -1,0 +1,61 @@
+"""The LoRA of a training that is finished, stored in both layouts that programs read.
+
+In: the file that the library wrote.  Out: what is said of it at the end of the job.
+"""
+
+from pathlib import Path
+from typing import Literal, cast
+
+from modelgenerator.errors import UnusableLora
+from modelgenerator.lora import files
+from modelgenerator.lora.convert import convert
+from modelgenerator.lora.files import LoraFile
+from modelgenerator.lora.key_names import DIFFUSERS, KOHYA
+from modelgenerator.service.jobs.training_messages import Telling
+from modelgenerator.service.records.job_specs import StoredLora, TrainResult
+from modelgenerator.training.this_machine import this_machine
+
+Layout = Literal["kohya", "diffusers"]
+
+
+def stored_lora(
+    file: Path, telling: Telling, *, base_revision: str | None, steps: int, preparing_ms: int
+) -> TrainResult:
+    """Store it, after it was seen that it loads; `steps` are those that this job did.
+
+    Raises:
+        UnusableLora: it does not load.
+        StorageFull, StorageUnreachable: see `Files.put`.
+    """
+    lora = files.load(file)
+    stored, plan = telling.put(file), telling.plan
+    return TrainResult(
+        storage_key=stored.key,
+        sha256=stored.sha256,
+        byte_count=stored.byte_count,
+        layout=cast(Layout, lora.layout),
+        other_layout=_in_other_layout(lora, telling),
+        base_model=plan.base_model,
+        base_revision=base_revision,
+        family=plan.family,
+        steps=steps,
+        machine=this_machine().kind,
+        preparing_ms=preparing_ms,
+    )
+
+
+def _in_other_layout(lora: LoraFile, telling: Telling) -> StoredLora | None:
+    """None where it cannot be said in that one."""
+    layout = DIFFUSERS if lora.layout == KOHYA else KOHYA
+    file = lora.path.with_name(f"lora-{layout}.safetensors")
+    try:
+        convert(lora, file, layout=layout, header="full")
+    except UnusableLora:
+        return None
+    stored = telling.put(file)
+    return StoredLora(
+        layout=layout,
+        storage_key=stored.key,
+        sha256=stored.sha256,
+        byte_count=stored.byte_count,
+    )

@@ -1,0 +1,32 @@
+from modelgenerator.service.jobs.executors.slots import slots_of
+from modelgenerator.service.operations.devices import Gpu
+from modelgenerator.service.records.jobs import JobKind
+
+TRAIN, GENERATE, ZIP, OBJECTS = (
+    JobKind.TRAIN,
+    JobKind.GENERATE,
+    JobKind.ZIP,
+    JobKind.GENERATE_OBJECTS,
+)
+LARGE = Gpu(0, "large", 80_000, 79_000, has_bf16=True)
+SMALL = Gpu(1, "small", 24_000, 23_000, has_bf16=False)
+
+
+def test_without_a_gpu_no_picture_waits_behind_a_training():
+    light, device = slots_of((), None)
+    assert set(light.kinds) == {GENERATE, ZIP, OBJECTS}
+    assert set(device.kinds) == {TRAIN, GENERATE}
+    assert light.gpus == device.gpus == 0
+
+
+def test_each_gpu_has_a_slot_of_its_own():
+    light, first, second = slots_of((LARGE, SMALL), None)
+    assert set(light.kinds) == {ZIP, OBJECTS}
+    assert (first.gpus, first.gpu_memory, first.gpu_index) == (1, 80_000, 0)
+    assert (second.gpus, second.gpu_memory, second.gpu_index) == (1, 24_000, 1)
+
+
+def test_the_operator_says_how_many_there_are():
+    assert [slot.gpu_index for slot in slots_of((LARGE, SMALL), 3)] == [None, 0, 1, 0]
+    assert len(slots_of((LARGE, SMALL), 1)) == 2
+    assert [slot.name for slot in slots_of((), 2)] == ["light", "cpu-0", "cpu-1"]

@@ -1,0 +1,19 @@
+from modelgenerator.service.operations.devices import Gpu, facts_of, gpus_here
+
+
+def test_where_no_device_file_is_nobody_is_asked(tmp_path):
+    assert gpus_here(tmp_path) == ()
+
+
+def test_where_one_is_torch_is_asked_elsewhere(tmp_path):
+    (tmp_path / "nvidia0").touch()
+    found = gpus_here(tmp_path)
+    assert all(gpu.memory > 0 for gpu in found)
+
+
+def test_a_training_is_planned_for_the_smallest_gpu():
+    facts = facts_of(
+        (Gpu(0, "large", 80_000, 79_000, True), Gpu(1, "small", 24_000, 23_000, False))
+    )
+    assert (facts.kind, facts.has_bf16, facts.free_bytes) == ("cuda", False, 23_000)
+    assert facts_of(()).kind == "cpu"

@@ -146,8 +146,8 @@ def test_the_pages_flows_run_are_paid_to_the_microdollar_and_expire(server, tmp_
     url, key, data_dir = server
     photos = tmp_path / "photos"
     draw_photos(photos)
-    with Client(url, key) as client:
-        http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"})
+    headers = {"Authorization": f"Bearer {key}"}
+    with Client(url, key) as client, httpx.Client(base_url=url, headers=headers) as http:
         settings = {"baseModel": "modelgenerator/creatures", "epochs": 1}
         body = {"name": "quick", "settings": settings}
         template = http.post("/v1/training-templates", json=body).json()["id"]
@@ -168,16 +168,16 @@ def test_the_pages_flows_run_are_paid_to_the_microdollar_and_expire(server, tmp_
             assert record["cost"] == sum(costs[-3:])
         direct = client.train(photos, settings=settings).wait().read()
         costs.append(direct["finalCost"])
-    _in_the_life_of(trainings, days=7)
-    _in_the_life_of([direct], days=30)
-    later = SetClock(datetime.fromisoformat(direct["finishedAt"]) + timedelta(days=8))
-    with opened(ServiceConfig.model_validate({"data_dir": data_dir}), later) as service:
-        _is_paid_by_the_second(service, [*trainings, direct], costs)
-        sweep(service)
-    for training in trainings:
-        gone = http.get(f"/v1/trainings/{training['id']}/model")
-        assert (gone.status_code, gone.json()["code"]) == (410, "modelExpired")
-    assert http.get(f"/v1/trainings/{direct['id']}/model").status_code == 200
+        _in_the_life_of(trainings, days=7)
+        _in_the_life_of([direct], days=30)
+        later = SetClock(datetime.fromisoformat(direct["finishedAt"]) + timedelta(days=8))
+        with opened(ServiceConfig.model_validate({"data_dir": data_dir}), later) as service:
+            _is_paid_by_the_second(service, [*trainings, direct], costs)
+            sweep(service)
+        for training in trainings:
+            gone = http.get(f"/v1/trainings/{training['id']}/model")
+            assert (gone.status_code, gone.json()["code"]) == (410, "modelExpired")
+        assert http.get(f"/v1/trainings/{direct['id']}/model").status_code == 200
 
 
 def _is_paid_by_the_second(service: Service, trainings: list[dict], costs: list[int]) -> None:

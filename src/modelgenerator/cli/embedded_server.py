@@ -15,6 +15,7 @@ from pathlib import Path
 
 from modelgenerator.cli.deployment import deployment
 from modelgenerator.errors import ModelGeneratorError
+from modelgenerator.service.config import variables_of
 from modelgenerator.service.operations.api_keys import create_api_key
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.first_start import first_start
@@ -45,7 +46,7 @@ def embedded_server(folder: Path | None = None) -> Generator[Embedded, None, Non
     """
     data_dir = (folder or user_folder()).absolute()
     data_dir.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("MODELGENERATOR_BILLING", "off")
+    os.environ.setdefault(variables_of("billing")[0], "off")
     with opened(deployment({"data_dir": data_dir})) as service:
         key = _key(service, data_dir / "command-line.key")
     log = data_dir / "server.log"

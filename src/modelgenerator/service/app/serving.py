@@ -19,9 +19,7 @@ from modelgenerator.service.app.background import Repeated
 from modelgenerator.service.app.web import create_app
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.dispatcher import Dispatcher
-from modelgenerator.service.jobs.executors.devices import facts_of, gpus
-from modelgenerator.service.jobs.executors.local import LocalExecutor
-from modelgenerator.service.jobs.executors.slots import slots_of
+from modelgenerator.service.jobs.executors.choice import executor_for
 from modelgenerator.service.operations.carrying_on import carry_on
 from modelgenerator.service.operations.expiry import sweep
 from modelgenerator.service.operations.first_start import FirstStart, first_start
@@ -53,20 +51,13 @@ def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
     host, port = config.host, listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     url = config.public_url or f"http://{shown}:{port}"
-    found = gpus()
     deployed = config.model_copy(update={"public_url": url})
-    with listener, opened(deployed, device=lambda: facts_of(found)) as service:
+    with listener, opened(deployed) as service:
         first = first_start(service)
-        slots = slots_of(found, config.device_slots)
-        dispatcher = Dispatcher(service, LocalExecutor(service.config, slots))
-        dispatcher.start()
-        try:
-            with _what_is_due(service):
-                server = _Server(service, dispatcher)
-                say(Listening(url, first))
-                server.run(sockets=[listener])
-        finally:
-            dispatcher.stop()
+        with Dispatcher(service, executor_for(service)) as dispatcher, _what_is_due(service):
+            server = _Server(service, dispatcher)
+            say(Listening(url, first))
+            server.run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

@@ -72,31 +72,17 @@ class Dispatcher:
         self._thread = threading.Thread(target=self._work, name="dispatcher")
         self._thread.start()
 
-<<<<<<< HEAD
-    def begin_to_end(self) -> None:
-        """Claim nothing more, and let everything that runs keep what it has; does not wait.
-
-        A signal may call it.
-        """
-        self._is_stopping.set()
-=======
     def begin_to_stop(self) -> None:
         """Claim nothing more, and ask what runs for a checkpoint; does not wait for it."""
         self._is_stopping.set()
         self._service.news.work_came()
->>>>>>> main
 
     def stop(self) -> None:
         """Put what runs back into the queue, with a checkpoint where it has one, and end.
 
         It takes `DRAIN_SECONDS` at most, and a little.
         """
-<<<<<<< HEAD
-        self.begin_to_end()
-        self._service.news.work_came()
-=======
         self.begin_to_stop()
->>>>>>> main
         if self._thread is not None:
             self._thread.join()
         self._executor.close()

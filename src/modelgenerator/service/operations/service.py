@@ -91,15 +91,8 @@ class Service:
 
 
 @contextmanager
-def opened(
-    config: ServiceConfig,
-    clock: Clock = system_clock,
-    *,
-    device: Callable[[], DeviceFacts] = cpu_facts,
-) -> Generator[Service, None, None]:
+def opened(config: ServiceConfig, clock: Clock = system_clock) -> Generator[Service, None, None]:
     """The deployment that `config` describes, until the block ends.
-
-    `device` says what a training would run on.
 
     Raises:
         InvalidSettings, DatabaseTooNew, StoreBusy, StorageUnreachable: see `store.opening`.
@@ -121,7 +114,6 @@ def opened(
                 clock=clock,
                 photo_workers=workers,
                 news=News(),
-                device=device,
             )
     finally:
         database.close()

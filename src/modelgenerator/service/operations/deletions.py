@@ -195,6 +195,16 @@ def _forget_steps(store: OrganizationStore, job_id: UUID) -> None:
         if run.finished_at is not None:
             error = run.error and {"code": run.error.get("code")}
             store.flow_runs.replace(replace(run, input={}, error=error))
+            store.run_events.forget_reasons(run.id)
+            _forget_steps_without_jobs(store, run.id)
+
+
+def _forget_steps_without_jobs(store: OrganizationStore, run_id: UUID) -> None:
+    """What was made of a form's texts and of other steps' results."""
+    for step in store.step_results.in_order(run_id):
+        if step.job_id is None:
+            error = step.error and {"code": step.error.get("code")}
+            store.step_results.replace(replace(step, parameters={}, result=None, error=error))
 
 
 def _emptied(service: Service, receipt: DeletionReceipt) -> DeletionReceipt:

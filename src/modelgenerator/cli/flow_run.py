@@ -36,7 +36,7 @@ def run(
         refuse_faults(Path(flow))
     with _client(server) as (client, is_ours):
         handle = client.save_flow(flow) if Path(flow).is_file() else client.flow(flow)
-        values, photos = _given(handle, inputs)
+        values, photos = given(handle, inputs)
         started = client.run_flow(handle, values, photos)
         try:
             _follow(started, as_json=as_json)
@@ -57,7 +57,7 @@ def _client(server: str | None) -> Generator[tuple[Client, bool], None, None]:
         yield client, True
 
 
-def _given(
+def given(
     handle: FlowHandle, inputs: Iterable[str]
 ) -> tuple[dict[str, object], dict[str, str | Path]]:
     """Values and folders of photos by the names of the form."""

@@ -89,13 +89,14 @@ class Life:
             updated_at=now,
             **own,
         )
-        version = FlowVersion(id=new_id(now), flow_id=flow.id, number=1, definition={}, **own)
+        version = FlowVersion(id=new_id(now), flow_id=flow.id, number=1, definition={}, source="{}", **own)
         run = FlowRun(
             id=new_id(now),
             flow_id=flow.id,
             version_id=version.id,
             is_public=False,
             input={"name": SECRET, "photos": str(self.dataset_id)},
+            dataset_ids=(self.dataset_id,),
             status=RunStatus.SUCCEEDED,
             error=None,
             finished_at=now,
@@ -160,6 +161,7 @@ class Life:
             type="ModelGenerator",
             status=RunStatus.SUCCEEDED,
             parameters={"prompt": SECRET},
+            attempt=1,
             result={"prompt": SECRET},
             error=None,
             job_id=job_id,

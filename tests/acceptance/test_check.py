@@ -169,7 +169,7 @@ def test_too_few_photos_are_not_usable_and_the_report_is_written_all_the_same(
 def test_drawn_creatures_are_checked_at_their_own_size(
     modelgenerator: ModelGenerator, tmp_path: Path
 ) -> None:
-    demo._draw_photos(tmp_path / "creatures")
+    demo.draw_photos(tmp_path / "creatures")
     done = modelgenerator("check", "creatures", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import modelgenerator
 from modelgenerator.cli.configuration_table import page
-from modelgenerator.service.config import ELSEWHERE, ServiceConfig
+from modelgenerator.service.config import ELSEWHERE, OF_CLIENTS, ServiceConfig
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 
@@ -24,4 +24,4 @@ def test_the_service_knows_every_variable_that_the_rest_of_the_package_reads():
     package = Path(modelgenerator.__file__).parent
     sources = [file for file in package.rglob("*.py") if "service" not in file.parts]
     text = "\n".join(file.read_text(encoding="utf-8") for file in sources)
-    assert set(re.findall(r'"(MODELGENERATOR_[A-Z_]+)"', text)) == set(ELSEWHERE)
+    assert set(re.findall(r'"(MODELGENERATOR_[A-Z_]+)"', text)) == {*ELSEWHERE, *OF_CLIENTS}

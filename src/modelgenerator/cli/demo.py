@@ -23,7 +23,7 @@ ENLARGED = 8  # times, so that a person who opens a picture sees something
 def run(output: Path) -> None:
     """Teach the bundled subject and show it."""
     photos = output / "photos"
-    _draw_photos(photos)
+    draw_photos(photos)
     with reporter(as_json=False) as report:
         report.phase("the demo runs this command for you")
         command = f"modelgenerator train {photos} --prefix {SUBJECT} --template recommended"
@@ -44,7 +44,7 @@ def run(output: Path) -> None:
     )
 
 
-def _draw_photos(folder: Path) -> None:
+def draw_photos(folder: Path) -> None:
     """What a person would have: picture files, and a caption beside each."""
     from modelgenerator.diffusion.builtin import world
 

@@ -38,14 +38,28 @@ def check_file(file: Path, *, as_json: bool) -> None:
         return
     for remark in in_order(checked.remarks, document):
         sys.stderr.write(f"note: {_line(remark, document)}\n")
-    faults = in_order((*checked.faults, *twice), document)
-    if faults:
-        count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
-        lines = "".join(f"\n  {_line(fault, document)}" for fault in faults)
-        raise InvalidFlow(f"{file} has {count}:{lines}")
+    _refuse(file, (*checked.faults, *twice), document)
     assert checked.flow is not None
     steps = ", ".join(f"{step.id} ({step.type})" for step in checked.flow.steps)
     sys.stdout.write(f"{file} can run: {steps}\n")
+
+
+def refuse_faults(file: Path) -> None:
+    """Nothing, if the flow in `file` can run as far as this machine knows.
+
+    Raises:
+        InvalidFlow: with every fault, or why it cannot be read as a flow.
+    """
+    document = _read(file)
+    faults = (*check(document.values).faults, *duplicate_faults(document))
+    _refuse(file, faults, document)
+
+
+def _refuse(file: Path, faults: tuple[Fault, ...], document: Document) -> None:
+    if faults:
+        count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
+        lines = "".join(f"\n  {_line(fault, document)}" for fault in in_order(faults, document))
+        raise InvalidFlow(f"{file} has {count}:{lines}")
 
 
 def _read(file: Path) -> Document:

@@ -27,7 +27,9 @@ app = typer.Typer(
 
 lora_app = typer.Typer(help="Look at LoRA files and convert them.", no_args_is_help=True)
 app.add_typer(lora_app, name="lora")
-flow_app = typer.Typer(help="Look at flows: pipelines of steps as JSON.", no_args_is_help=True)
+flow_app = typer.Typer(
+    help="Look at flows, pipelines of steps as JSON, and run them.", no_args_is_help=True
+)
 app.add_typer(flow_app, name="flow")
 
 SegmenterName = Annotated[
@@ -434,3 +436,34 @@ def flow_check(
     from modelgenerator.cli import flow as command
 
     command.check_file(file, as_json=as_json)
+
+
+@flow_app.command("run")
+def flow_run(
+    flow: Annotated[
+        str, typer.Argument(help="A flow's definition in JSON5 or JSON, or a slug on the server.")
+    ],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="NAME=VALUE",
+            help="What the flow's form asks for; NAME=@FOLDER uploads photos; may be repeated.",
+        ),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a server [MODELGENERATOR_URL; without it one is started for this "
+            "run]; its key is in MODELGENERATOR_API_KEY."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the results; results/<slug> without it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run FLOW, show how far it is, and download its results."""
+    from modelgenerator.cli import flow_run as command
+
+    command.run(flow, inputs=inputs or [], server=server, output=output, as_json=as_json)

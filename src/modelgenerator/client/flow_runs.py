@@ -57,17 +57,20 @@ class RunHandle(Work):
         to = Path(folder)
         to.mkdir(parents=True, exist_ok=True)
         saved: list[Path] = []
-        for step, result in self.results.items():
-            saved += self._saved(step, result, to)
+        for step in self.read()["steps"]:
+            if step["result"] is not None:
+                wished = step["parameters"].get("filename") if step["type"] == "Zipper" else None
+                saved += self._saved(str(step["id"]), step["result"], wished, to)
         return saved
 
-    def _saved(self, step: str, result: Any, folder: Path) -> list[Path]:
+    def _saved(self, step: str, result: Any, wished: str | None, folder: Path) -> list[Path]:
         known = cast(dict[str, Any], result) if isinstance(result, dict) else {}
         if isinstance(images := known.get("images"), list) and _have_links(images):
             names = [f"{step}-{number:03}" for number in range(len(images))]
             return save_pictures(self._connection, images, names, folder)
         if set(known) == {"url"}:
-            to = folder / f"{step}-{_name_in(str(known['url']))}"
+            name = wished or unquote(urlsplit(str(known["url"])).path).rpartition("/")[2]
+            to = folder / f"{step}-{_safe(name)}"
             self._connection.save(str(known["url"]), to)
             return [to]
         to = folder / f"{step}.json"
@@ -79,8 +82,7 @@ def _have_links(images: list[Any]) -> bool:
     return all(isinstance(image, dict) and "url" in image for image in images)
 
 
-def _name_in(url: str) -> str:
-    """The file name in a link, as one that is safe on this machine."""
-    name = unquote(urlsplit(url).path).rpartition("/")[2]
+def _safe(name: str) -> str:
+    """A name that a stranger gave, as one of a file in this folder."""
     plain = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
-    return plain.lstrip(".") or "result"
+    return plain.lstrip(".")[:100] or "result"

@@ -30,6 +30,8 @@ ELSEWHERE = (
     "MODELGENERATOR_PERSON_FILES",
 )
 """Variables of the command line, which are not the service's."""
+OF_CLIENTS = ("MODELGENERATOR_API_KEY", "MODELGENERATOR_URL")
+"""Variables of those who ask a server; no job is told them."""
 MICRODOLLARS_PER_DOLLAR = 1_000_000
 
 
@@ -259,7 +261,7 @@ def _is_money(field: FieldInfo) -> bool:
 def _refuse_unknown(given: Mapping[str, str]) -> None:
     known = [PREFIX + field.upper() for field in ServiceConfig.model_fields]
     for name in given:
-        if name.startswith(PREFIX) and name not in (*known, *ELSEWHERE):
+        if name.startswith(PREFIX) and name not in (*known, *ELSEWHERE, *OF_CLIENTS):
             near = get_close_matches(name, known, n=1)
             meant = f" Did you mean {near[0]}?" if near else ""
             raise InvalidSettings(f"There is no environment variable {name}.{meant}")

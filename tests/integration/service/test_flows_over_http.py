@@ -271,6 +271,14 @@ def test_more_pictures_go_into_the_same_upload(here: Serving):
     assert begun(visitor, photos=ticket, scenes=["sea"]).status_code == 202
 
 
+def test_an_upload_takes_no_more_pictures_than_the_form(here: Serving):
+    visitor = a_page(here)
+    ticket = uploaded(visitor, 20)
+    files = [("files", ("more.png", png(99, 256), "image/png"))]
+    more = visitor.post(f"/v1/public/flows/portraits/uploads/{ticket}", files=files)
+    assert (more.status_code, more.json()["code"]) == (413, "tooLarge")
+
+
 def test_a_visitor_cannot_use_what_he_did_not_upload(here: Serving):
     visitor = a_page(here)
     owners = str(a_dataset(here))

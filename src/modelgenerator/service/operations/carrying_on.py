@@ -43,10 +43,10 @@ from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.jobs import Job
 from modelgenerator.service.records.money import EntryKind
 from modelgenerator.service.records.trainings import JsonObject
+from modelgenerator.service.store.flows import MOST_EVENTS
 from modelgenerator.service.store.transaction import OrganizationStore
 
 _log = logging.getLogger(__name__)
-_MOST_EVENTS = 10_000
 _ELSEWHERE = (StepType.MODEL_GENERATOR, StepType.IMAGE_GENERATOR)
 
 
@@ -192,7 +192,7 @@ def _earlier(store: OrganizationStore, record: StepResult) -> Job | None:
     """The last job that this step had."""
     if record.attempt == 1:
         return None
-    events = store.run_events.from_number(record.run_id, 1, limit=_MOST_EVENTS)
+    events = store.run_events.from_number(record.run_id, 1, limit=MOST_EVENTS)
     jobs = [event.job_id for event in events if event.data.get("stepId") == record.step_id]
     last = next((id for id in reversed(jobs) if id is not None), None)
     return None if last is None else store.jobs.get(last)

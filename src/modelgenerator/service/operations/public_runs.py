@@ -13,11 +13,13 @@ from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
+from modelgenerator.flows import definition
 from modelgenerator.service.errors import (
     FlowStopped,
     InsufficientFunds,
     LinkRefused,
     NotFound,
+    TooLarge,
 )
 from modelgenerator.service.operations.callers import Caller, RequestKey
 from modelgenerator.service.operations.flows import read_flow
@@ -34,6 +36,8 @@ RUNS_ARE_SHOWN = timedelta(days=30)
 """How long a visitor's ticket shows his run."""
 MOST_UPLOADS = 20
 """That one run takes."""
+MOST_PICTURES = 200
+"""In an upload for a form that does not say."""
 _TICKET = re.compile(r"([0-9a-f]{32})\.([0-9]{1,12}\.[A-Za-z0-9_-]{43})")
 
 
@@ -81,10 +85,16 @@ def open_public_upload(service: Service, slug: str, ticket: str, address: str) -
     Raises:
         NotFound: there is no such public flow, or the ticket opens nothing.
         RateLimited: too many uploads came from this address.
+        TooLarge: as many pictures are there as the form takes.
     """
     flow, caller = _public(service, slug)
     service.public_uploads.count(f"{flow.id} {address}", service.clock())
     dataset_id = _opened(service, "upload", flow, ticket)
+    most = _most_pictures(read_flow(service, caller, flow.id).definition)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        if store.pictures.count(dataset_id=dataset_id) >= most:
+            raise TooLarge(f"This form takes at most {most} pictures.", field="files")
     return PublicUpload(caller, dataset_id, ticket)
 
 
@@ -137,6 +147,17 @@ def open_public_run(service: Service, slug: str, ticket: str) -> tuple[Caller, U
     """
     flow, caller = _public(service, slug)
     return caller, _opened(service, "run", flow, ticket)
+
+
+def _most_pictures(flow: definition.Flow) -> int:
+    """What any of the form's uploaders takes."""
+    properties = cast(Mapping[str, object], flow.input.get("properties", {}))
+    uploaders = [
+        cast(Mapping[str, object], each)
+        for each in properties.values()
+        if isinstance(each, dict) and cast(Mapping[str, object], each).get("dataset") is True
+    ]
+    return max((int(cast(float, each.get("max", MOST_PICTURES))) for each in uploaders), default=0)
 
 
 def _public(service: Service, slug: str) -> tuple[Flow, Caller]:

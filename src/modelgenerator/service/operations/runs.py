@@ -29,10 +29,9 @@ from modelgenerator.service.records.jobs import Job
 from modelgenerator.service.records.money import EntryKind
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import JsonObject
+from modelgenerator.service.store.flows import MOST_EVENTS
 from modelgenerator.service.store.scoped import Page
 from modelgenerator.service.store.transaction import OrganizationStore
-
-_MOST_EVENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +212,7 @@ def _cost(store: OrganizationStore, run: FlowRun, steps: list[StepResult]) -> in
         if step.type == StepType.OBJECT_TRANSFORMER
     ]
     entries = [store.accounts.entries.first(key=key) for key in keys]
-    events = store.run_events.from_number(run.id, 1, limit=_MOST_EVENTS)
+    events = store.run_events.from_number(run.id, 1, limit=MOST_EVENTS)
     jobs = {event.job_id for event in events if event.job_id is not None}
     entries += [paid_for(store, store.jobs.get(id)) for id in jobs]
     return -sum(entry.amount for entry in entries if entry is not None)

@@ -1,6 +1,7 @@
 """Flows, their versions, runs, and the results of steps."""
 
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -65,6 +66,8 @@ RUN_EVENTS = kind_of(
 )
 
 _ALL = 1_000_000
+MOST_EVENTS = 10_000
+"""Of one run itself: a few for each of its steps, and each time that it is resumed."""
 
 
 class FlowVersions(Unchanging[FlowVersion]):
@@ -164,6 +167,16 @@ class RunEvents:
             .limit(limit)
         )
         return [RUN_EVENTS.read(row) for row in self._connection.execute(query)]
+
+    def forget_reasons(self, run_id: UUID) -> None:
+        """Of every error that the run told, only the code is left."""
+        columns = RUN_EVENTS.table.columns
+        for event in self.from_number(run_id, 1, limit=MOST_EVENTS):
+            if isinstance(error := event.data.get("error"), dict):
+                code = {"code": cast(dict[str, object], error).get("code")}
+                this = (columns.run_id == run_id, columns.sequence == event.sequence)
+                data = {**event.data, "error": code}
+                self._connection.execute(update(RUN_EVENTS.table).where(*this).values(data=data))
 
 
 def ready_runs(connection: Connection, limit: int) -> list[FlowRun]:

@@ -57,6 +57,9 @@ def prepared(
             yield from _told(event)
     for notice in dataset.notices:
         yield noticed(notice)
+    for one in dataset.refused:
+        message = f"{one.name} cannot be used: {one.reason}."
+        yield noticed(Notice("warning", None, message))
     refused = [{"name": one.name, "reason": one.reason} for one in dataset.refused]
     used = [one.name for one in dataset.pictures]
     yield Told("datasetPrepared", {"used": used, "refused": refused})
@@ -66,7 +69,7 @@ def prepared(
 def noticed(notice: Notice) -> Told:
     """A choice that was made for the person, or something that was found out."""
     data = {"level": notice.level, "setting": notice.setting, "message": notice.message}
-    return Told("notice", data)
+    return Told("noticed", data)
 
 
 def _told(event: PreparationEvent) -> Generator[Message, None, None]:

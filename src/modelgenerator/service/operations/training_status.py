@@ -243,7 +243,7 @@ _WORDS = {
     "started": "Attempt {attempt} begins on {owner}.",
     "checkpointSaved": "Checkpoint saved at step {step}.",
     "cancelRequested": "Is to be cancelled.",
-    "attemptLost": "Attempt {attempt} on {owner} gave no sign of life and is given up.",
+    "attemptLost": "Attempt {attempt} on {owner} is lost. {message}",
     "handedBack": "Handed back: {reason}",
     "finished": "Ended: {status}. {message}",
     "epochFinished": "Epoch {epoch} is done, mean loss {meanLoss}.",
@@ -251,6 +251,14 @@ _WORDS = {
     "sampleReady": "Sample of epoch {epoch}: {prompt}",
     "loraSaved": "The LoRA of epoch {epoch} is kept.",
     "noticed": "{message}",
+    "phase": "Now: {phase}.",
+    "planned": "{pictures} pictures, {totalSteps} steps with {optimizer}, seed {seed}.",
+    "datasetPrepared": "The pictures are prepared.",
+    "downloadBegun": "Downloads {baseModel}.",
+    "loadingBegun": "Loads {baseModel}.",
+    "steps": "Step {step}, loss {loss}.",
+    "resumed": "Goes on after step {step} of {totalSteps}.",
+    "checkpointUnusable": "A checkpoint cannot be used: {reason}.",
 }
 
 

@@ -19,11 +19,8 @@ SECONDS = 120
 
 @pytest.fixture
 def it(tmp_path) -> Iterator[Serving]:
-    with serving(tmp_path) as it:
-        dispatcher = Dispatcher(it.service, executor_for(it.service.config, ()))
-        dispatcher.start()
+    with serving(tmp_path) as it, Dispatcher(it.service, executor_for(it.service)):
         yield it
-        dispatcher.stop()
 
 
 def ended(it: Serving, address: str) -> dict[str, Any]:

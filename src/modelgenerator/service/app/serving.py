@@ -20,7 +20,6 @@ from modelgenerator.service.app.web import create_app
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.dispatcher import Dispatcher
 from modelgenerator.service.jobs.executors.choice import executor_for
-from modelgenerator.service.jobs.executors.devices import facts_of, gpus
 from modelgenerator.service.operations.carrying_on import carry_on
 from modelgenerator.service.operations.expiry import sweep
 from modelgenerator.service.operations.first_start import FirstStart, first_start
@@ -45,27 +44,20 @@ def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        InvalidSettings: the address cannot be listened at, or the config names no database or no
-            executor that is there.
+        InvalidSettings: the address cannot be listened at, or the config names no database.
         DatabaseTooNew, StoreBusy, StorageUnreachable: see `store.opening`.
     """
     listener = _listener(config)
     host, port = config.host, listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     url = config.public_url or f"http://{shown}:{port}"
-    found = gpus()
     deployed = config.model_copy(update={"public_url": url})
-    with listener, opened(deployed, device=lambda: facts_of(found)) as service:
+    with listener, opened(deployed) as service:
         first = first_start(service)
-        dispatcher = Dispatcher(service, executor_for(service.config, found))
-        dispatcher.start()
-        try:
-            with _what_is_due(service):
-                server = _Server(service, dispatcher)
-                say(Listening(url, first))
-                server.run(sockets=[listener])
-        finally:
-            dispatcher.stop()
+        with Dispatcher(service, executor_for(service)) as dispatcher, _what_is_due(service):
+            server = _Server(service, dispatcher)
+            say(Listening(url, first))
+            server.run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
@@ -83,6 +75,17 @@ class _Server(uvicorn.Server):
             )
         )
         self._service, self._dispatcher = service, dispatcher
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """As uvicorn does, but a signal that was heard is not raised again: jobs end after this."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal ends politely, a second one at once."""

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from types import TracebackType
+from typing import Self
 
 from modelgenerator.service.errors import LeaseLost, StorageFull, StoreBusy
 from modelgenerator.service.jobs import faults
@@ -84,6 +86,18 @@ class Dispatcher:
         if self._thread is not None:
             self._thread.join()
         self._executor.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
 
     def turn(self, *, work_came: bool = False) -> None:
         """Look once at everything."""

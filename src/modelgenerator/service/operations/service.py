@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -18,6 +19,7 @@ from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.errors import StorageFull
 from modelgenerator.service.operations.attempts import Attempts
 from modelgenerator.service.operations.base_models import BaseModelLooks
+from modelgenerator.service.operations.devices import Gpu, facts_of, gpus_here
 from modelgenerator.service.operations.local_copies import dataset_room, rooms_of
 from modelgenerator.service.operations.news import News
 from modelgenerator.service.records.clock import Clock, system_clock
@@ -25,15 +27,9 @@ from modelgenerator.service.store.database import Database
 from modelgenerator.service.store.files import Files
 from modelgenerator.service.store.links import LinkSigner
 from modelgenerator.service.store.opening import open_database, open_files, signing_secret
-from modelgenerator.training.free_memory import free_memory
 from modelgenerator.training.plan import DeviceFacts
 
 _ANY_ID = "[0-9a-f]" * 32
-
-
-def cpu_facts() -> DeviceFacts:
-    """This machine without a GPU."""
-    return DeviceFacts(kind="cpu", has_bf16=False, free_bytes=free_memory())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +45,9 @@ class Service:
     """Decode strangers' photos; for one caller at a time, who holds `photo_turn`."""
     news: News
     photo_turn: threading.Lock = field(default_factory=threading.Lock)
-    device: Callable[[], DeviceFacts] = field(default=cpu_facts)
+    gpus: tuple[Gpu, ...] = ()
+    """Of this machine, each of which runs a job."""
+    device: Callable[[], DeviceFacts] = field(default=facts_of)
     """What a training would run on."""
     base_models: BaseModelLooks = field(default_factory=BaseModelLooks)
     attempts_by_address: Attempts = field(
@@ -93,15 +91,8 @@ class Service:
 
 
 @contextmanager
-def opened(
-    config: ServiceConfig,
-    clock: Clock = system_clock,
-    *,
-    device: Callable[[], DeviceFacts] = cpu_facts,
-) -> Generator[Service, None, None]:
+def opened(config: ServiceConfig, clock: Clock = system_clock) -> Generator[Service, None, None]:
     """The deployment that `config` describes, until the block ends.
-
-    `device` says what a training would run on.
 
     Raises:
         InvalidSettings, DatabaseTooNew, StoreBusy, StorageUnreachable: see `store.opening`.
@@ -112,15 +103,17 @@ def opened(
     try:
         files = open_files(config, links, clock)
         with Workers() as workers:
+            gpus = gpus_here()
             yield Service(
                 config=config,
+                gpus=gpus,
+                device=partial(facts_of, gpus),
                 database=database,
                 files=files,
                 links=links,
                 clock=clock,
                 photo_workers=workers,
                 news=News(),
-                device=device,
             )
     finally:
         database.close()

@@ -1,10 +1,10 @@
 import pytest
+from tests.serving import serving
 
 from modelgenerator.errors import InvalidSettings
-from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.choice import executor_for
-from modelgenerator.service.jobs.executors.devices import Gpu
 from modelgenerator.service.jobs.executors.slots import slots_of
+from modelgenerator.service.operations.devices import Gpu
 from modelgenerator.service.records.jobs import JobKind
 
 TRAIN, GENERATE, ZIP, OBJECTS = (
@@ -38,7 +38,8 @@ def test_the_operator_says_how_many_there_are():
 
 
 def test_an_executor_that_is_not_there_is_refused(tmp_path):
-    config = ServiceConfig(data_dir=tmp_path, executor="ray")
-    with pytest.raises(InvalidSettings, match="ray is not there yet"):
-        executor_for(config, ())
-    assert executor_for(ServiceConfig(data_dir=tmp_path), ()).free_slots()
+    not_there = pytest.raises(InvalidSettings, match="ray is not there yet")
+    with serving(tmp_path / "a", executor="ray") as here, not_there:
+        executor_for(here.service)
+    with serving(tmp_path / "b") as here:
+        assert executor_for(here.service).free_slots()

@@ -6,8 +6,8 @@ filled: a job that fits a light slot leaves the one with the device to a trainin
 
 from collections.abc import Sequence
 
-from modelgenerator.service.jobs.executors.devices import Gpu
 from modelgenerator.service.jobs.executors.executor import Slot
+from modelgenerator.service.operations.devices import Gpu
 from modelgenerator.service.records.jobs import JobKind
 
 _HEAVY = (JobKind.TRAIN, JobKind.GENERATE)

@@ -1,13 +1,13 @@
-from modelgenerator.service.jobs.executors.devices import Gpu, facts_of, gpus
+from modelgenerator.service.operations.devices import Gpu, facts_of, gpus_here
 
 
 def test_where_no_device_file_is_nobody_is_asked(tmp_path):
-    assert gpus(tmp_path) == ()
+    assert gpus_here(tmp_path) == ()
 
 
 def test_where_one_is_torch_is_asked_elsewhere(tmp_path):
     (tmp_path / "nvidia0").touch()
-    found = gpus(tmp_path)
+    found = gpus_here(tmp_path)
     assert all(gpu.memory > 0 for gpu in found)
 
 

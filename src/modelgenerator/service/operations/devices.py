@@ -39,7 +39,7 @@ class Gpu:
     has_bf16: bool
 
 
-def gpus(devices: Path = Path("/dev")) -> tuple[Gpu, ...]:
+def gpus_here(devices: Path = Path("/dev")) -> tuple[Gpu, ...]:
     """Those that torch finds; none if it cannot be asked."""
     if not any(True for pattern in _DEVICE_FILES for _ in devices.glob(pattern)):
         return ()
@@ -53,7 +53,7 @@ def gpus(devices: Path = Path("/dev")) -> tuple[Gpu, ...]:
         return ()
 
 
-def facts_of(found: tuple[Gpu, ...]) -> DeviceFacts:
+def facts_of(found: tuple[Gpu, ...] = ()) -> DeviceFacts:
     """What a training is planned for on this machine: the smallest of its GPUs, or its CPU."""
     if not found:
         return DeviceFacts(kind="cpu", has_bf16=False, free_bytes=free_memory())

@@ -13,6 +13,7 @@ from modelgenerator.service.config import PriceList
 from modelgenerator.service.errors import AlreadyFinished, InsufficientFunds, LeaseLost
 from modelgenerator.service.operations import cancelling, trainings
 from modelgenerator.service.operations.outcomes import record_end
+from modelgenerator.service.operations.paying import payment_key
 from modelgenerator.service.operations.planning import TrainingRequest
 from modelgenerator.service.records.jobs import Fault, JobError, JobStatus
 
@@ -169,5 +170,5 @@ def test_a_refund_happens_once(it, dataset_id):
     for _ in range(2):
         with it.service.database.transaction() as transaction:
             accounts = transaction.of(it.organization_id).accounts
-            Ledger(accounts, it.clock()).refund(f"job {job.id.hex}", memo="It did not look right")
+            Ledger(accounts, it.clock()).refund(payment_key(job), memo="It did not look right")
     assert money(it) == (BALANCE, 0)

@@ -67,8 +67,8 @@ def test_photos_go_in_a_model_and_pictures_come_out_and_are_paid_once(it):
     assert trained["status"] == "succeeded", trained
     assert trained["finalCost"] > 0
     lines = [line["text"] for line in it.http.get(f"{address}/logs").json()["lines"]]
-    assert "Now: training." in lines
-    assert any(line.startswith("Step 30, loss") for line in lines)
+    assert "Phase: training." in lines
+    assert any(line.startswith("Step 30: loss") for line in lines)
     samples = it.http.get(f"{address}/samples").json()
     assert [sample["epoch"] for sample in samples] == [3]
     model = it.http.get(f"{address}/model", params={"layout": "kohya"})

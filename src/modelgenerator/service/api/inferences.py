@@ -12,12 +12,11 @@ from pydantic import Field
 from modelgenerator.service.api.asking import CallerHere, ServiceHere
 from modelgenerator.service.api.event_streams import LastEventId, events_of_job, stream
 from modelgenerator.service.api.job_shapes import (
-    ReceiptShape,
     Started,
     error_shape,
-    receipt_shape,
 )
 from modelgenerator.service.api.problems import problems
+from modelgenerator.service.api.receipts import Receipt
 from modelgenerator.service.api.shapes import Body, PageOf, PagingHere, Shape
 from modelgenerator.service.operations import cancelling, inferences
 from modelgenerator.service.operations.inferences import (
@@ -133,9 +132,9 @@ def cancel_inference(service: ServiceHere, caller: CallerHere, id: UUID) -> Infe
 
 
 @router.delete("/{id}", responses=problems(404, 409))
-def delete_inference(service: ServiceHere, caller: CallerHere, id: UUID) -> ReceiptShape:
+def delete_inference(service: ServiceHere, caller: CallerHere, id: UUID) -> Receipt:
     """Delete its pictures and what was asked."""
-    return receipt_shape(inferences.delete_inference(service, caller, id))
+    return Receipt.of(inferences.delete_inference(service, caller, id))
 
 
 def _shape(shown: ShownInference, webhook_secret: str | None = None) -> InferenceShape:

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from modelgenerator.service.api.shapes import Shape
 from modelgenerator.service.operations.training_status import charged_sentence
-from modelgenerator.service.records.deletions import DeletionReceipt
 from modelgenerator.service.records.jobs import Fault, Job, JobAttempt, JobStatus
 
 
@@ -54,18 +53,6 @@ class Started(Shape):
     finished_at: datetime | None
 
 
-class ReceiptShape(Shape):
-    """That something was deleted."""
-
-    kind: str
-    id: str
-    """Of what was deleted."""
-    counts: Mapping[str, object]
-    requested_at: datetime
-    completed_at: datetime | None
-    """When its files were gone; null: they go within a minute, or when what runs has ended."""
-
-
 def error_shape(job: Job, cost: int) -> JobErrorShape | None:
     """Why a job failed, and who pays."""
     if job.error is None:
@@ -86,15 +73,4 @@ def attempt_shape(attempt: JobAttempt) -> AttemptShape:
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,
         end=attempt.end,
-    )
-
-
-def receipt_shape(receipt: DeletionReceipt) -> ReceiptShape:
-    """A receipt, without where the files lay."""
-    return ReceiptShape(
-        kind=receipt.kind,
-        id=str(receipt.target_id),
-        counts=receipt.counts,
-        requested_at=receipt.requested_at,
-        completed_at=receipt.completed_at,
     )

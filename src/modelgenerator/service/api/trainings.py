@@ -14,11 +14,10 @@ from modelgenerator.service.api.asking import CallerHere, ServiceHere
 from modelgenerator.service.api.event_streams import LastEventId, events_of_job, stream
 from modelgenerator.service.api.job_shapes import (
     AttemptShape,
-    ReceiptShape,
     attempt_shape,
-    receipt_shape,
 )
 from modelgenerator.service.api.problems import problems
+from modelgenerator.service.api.receipts import Receipt
 from modelgenerator.service.api.shapes import Body, PageOf, PagingHere, Shape
 from modelgenerator.service.api.training_shapes import (
     DryRun,
@@ -167,9 +166,9 @@ def delete_training(
     caller: CallerHere,
     id: UUID,
     cancel: Annotated[bool, Query(description="End it first if it still runs")] = False,
-) -> ReceiptShape:
+) -> Receipt:
     """Delete its weights, samples and checkpoints."""
-    return receipt_shape(trained_models.delete_training(service, caller, id, cancel=cancel))
+    return Receipt.of(trained_models.delete_training(service, caller, id, cancel=cancel))
 
 
 @router.post("/{id}/cancel", status_code=202, responses=problems(404, 409))

@@ -27,6 +27,7 @@ from modelgenerator.service.jobs.messages import Assignment
 from modelgenerator.service.operations import outcomes
 from modelgenerator.service.operations.pictures import drawn_positions
 from modelgenerator.service.operations.service import Service
+from modelgenerator.service.operations.webhook_messages import tell_of_start
 from modelgenerator.service.records.job_specs import TrainSpec
 from modelgenerator.service.records.jobs import Job, JobKind
 from modelgenerator.service.store.job_queue import Offer
@@ -260,6 +261,7 @@ class Dispatcher:
             job = transaction.jobs.claim(offer, self._service.clock(), self._service.config.lease)
             if job is None:
                 return None
+            tell_of_start(transaction, job, self._service.clock())
             drawn: frozenset[int] = frozenset()
             if job.kind is JobKind.GENERATE:
                 drawn = drawn_positions(transaction.of(job.organization_id), job)

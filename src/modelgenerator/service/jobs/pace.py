@@ -58,9 +58,7 @@ class Pace:
         if not self._waiting:
             return
         steps, self._waiting = self._waiting, []
-        data: dict[str, object] = {
-            "step": steps[-1].step,
-            "loss": _finite(steps[-1].loss),
+        data = {
             "steps": [step.step for step in steps],
             "losses": [_finite(step.loss) for step in steps],
             "learningRates": [step.learning_rate for step in steps],

@@ -7,7 +7,6 @@ one that the training was planned with.  What the room holds already is not made
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from modelgenerator.captioning.captions import CaptioningNoticed, PictureCaptioned
 from modelgenerator.datasets.prepare import PhotoLookedAt, PreparedDataset
@@ -17,7 +16,6 @@ from modelgenerator.notices import Notice
 from modelgenerator.service.jobs.messages import Message, Phase, PhaseBegun, Progressed, Told
 from modelgenerator.service.operations.local_copies import local_source
 from modelgenerator.service.operations.preparation import (
-    CaptionerName,
     PreparationCaches,
     PreparationEvent,
     PreparationNoticed,
@@ -44,7 +42,7 @@ def prepared(
             replace(source, path=Path(source.path.name)),  # messages name it
             settings,
             _subject(spec),
-            cast(CaptionerName, spec.captioner),
+            spec.captioner,
             workers=workers,
             caches=PreparationCaches.in_room(room),
         )
@@ -69,7 +67,7 @@ def prepared(
 def noticed(notice: Notice) -> Told:
     """A choice that was made for the person, or something that was found out."""
     data = {"level": notice.level, "setting": notice.setting, "message": notice.message}
-    return Told("noticed", data)
+    return Told("notice", data)
 
 
 def _told(event: PreparationEvent) -> Generator[Message, None, None]:

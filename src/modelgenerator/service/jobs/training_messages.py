@@ -65,7 +65,7 @@ class Telling:
             yield Told("validated", {"epoch": event.epoch, "loss": event.loss})
             return
         yield from self.rest()
-        yield Told("epochFinished", {"epoch": event.epoch, "meanLoss": event.mean_loss})
+        yield Told("epoch", {"epoch": event.epoch, "meanLoss": event.mean_loss})
         every = self.plan.sample_every
         if every and event.epoch % every == 0:
             yield PhaseBegun(Phase.SAMPLING)
@@ -83,4 +83,4 @@ class Telling:
             "sha256": stored.sha256,
             "byteCount": stored.byte_count,
         }
-        return Told("sampleReady" if isinstance(event, SampleReady) else "loraSaved", about)
+        return Told("sample" if isinstance(event, SampleReady) else "loraSaved", about)

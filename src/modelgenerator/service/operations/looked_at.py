@@ -48,7 +48,8 @@ def looked_at(
     source = local_source(service.files, [as_snapshot(it) for it in pictures], room)
     how = Preparation(normalize=normalize, shades=shades, segmenter=segmenter)
     cache = ContentCache(room / LOOKS)
-    _look(service, source, Looker(how.limits, segmenter), cache, {it.label for it in pictures})
+    labels = {picture.label for picture in pictures}
+    look_in_turns(service, source, Looker(how.limits, segmenter), cache, labels)
     steps = preparing(source, how, cache=cache)
     while True:
         try:
@@ -57,7 +58,7 @@ def looked_at(
             return end.value
 
 
-def _look(
+def look_in_turns(
     service: Service, source: Folder, looker: Looker, cache: ContentCache, labels: set[str]
 ) -> None:
     """At what was not seen before; others have a turn in between."""

@@ -13,25 +13,29 @@ from typing import cast
 from uuid import UUID
 
 from modelgenerator.captioning.captions import CaptioningNoticed
+from modelgenerator.datasets.looking import Looker
 from modelgenerator.datasets.prepare import PreparedDataset
-from modelgenerator.datasets.subject import Subject, SubjectKind
+from modelgenerator.datasets.subject import Subject
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import UnusableDataset
 from modelgenerator.notices import Notice
 from modelgenerator.service.errors import NotFound, TooFewPictures
 from modelgenerator.service.operations.callers import Caller
+from modelgenerator.service.operations.datasets import subject_words
 from modelgenerator.service.operations.estimates import Estimate, WorkShape, estimate
 from modelgenerator.service.operations.local_copies import local_source
+from modelgenerator.service.operations.looked_at import look_in_turns
 from modelgenerator.service.operations.preparation import (
-    CaptionerName,
     PreparationCaches,
     PreparationNoticed,
+    preparation_of,
     preparing_pictures,
     usual_captioner,
 )
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.snapshots import pictures_now
 from modelgenerator.service.records.datasets import SnapshotPicture
+from modelgenerator.service.records.job_specs import CaptionerName
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import JsonObject, TemplateVersion
 from modelgenerator.service.store.transaction import OrganizationStore
@@ -141,12 +145,11 @@ def _known(store: OrganizationStore, request: TrainingRequest) -> _Known:
     pictures = pictures_now(store, request.dataset_id)
     if not pictures:
         raise UnusableDataset("There are no pictures in this dataset yet: upload some first.")
-    subject = store.subjects.first(dataset_id=request.dataset_id)
-    said = Subject(SubjectKind(subject.kind), subject.class_name) if subject else Subject()
+    subject = subject_words(store.subjects.first(dataset_id=request.dataset_id))
     version = None
     if request.template_id is not None:
         version = _newest_version(store, request.template_id)
-    return _Known(version=version, pictures=pictures, subject=said)
+    return _Known(version=version, pictures=pictures, subject=subject)
 
 
 def _newest_version(store: OrganizationStore, template_id: UUID) -> TemplateVersion:
@@ -165,25 +168,29 @@ def _prepared(
     settings: TrainingSettings,
     captioner: CaptionerName,
 ) -> tuple[PreparedDataset, list[Notice]]:
+    """Looked at by the photo workers, in turns with others; captioned without holding them up."""
     room = service.dataset_room(caller.organization_id, dataset_id)
+    caches = PreparationCaches.in_room(room)
     source = local_source(service.files, known.pictures, room)
+    how, _ = preparation_of(settings, known.subject)
+    labels = {picture.label for picture in known.pictures}
+    look_in_turns(service, source, Looker(how.limits, how.segmenter), caches.looks, labels)
+    steps = preparing_pictures(
+        replace(source, path=Path(source.path.name)),  # messages name it
+        settings,
+        known.subject,
+        captioner,
+        workers=None,
+        caches=caches,
+    )
     notices: list[Notice] = []
-    with service.photo_turn:
-        steps = preparing_pictures(
-            replace(source, path=Path(source.path.name)),  # messages name it
-            settings,
-            known.subject,
-            captioner,
-            workers=service.photo_workers,
-            caches=PreparationCaches.in_room(room),
-        )
-        while True:
-            try:
-                event = next(steps)
-            except StopIteration as end:
-                return end.value, notices
-            if isinstance(event, PreparationNoticed | CaptioningNoticed):
-                notices.append(event.notice)
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            return end.value, notices
+        if isinstance(event, PreparationNoticed | CaptioningNoticed):
+            notices.append(event.notice)
 
 
 def _too_few(count: int) -> TooFewPictures:

@@ -10,7 +10,6 @@ import os
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from modelgenerator.captioning.captioner import Captioner
 from modelgenerator.captioning.captions import CaptioningEvent, Length, caption_pictures
@@ -30,7 +29,6 @@ from modelgenerator.datasets.prepare import (
     preparing,
     with_captions,
 )
-from modelgenerator.datasets.segmentation import Segmenter
 from modelgenerator.datasets.segmenters.choice import choose_segmenter
 from modelgenerator.datasets.sources import PhotoSource
 from modelgenerator.datasets.subject import Subject
@@ -38,10 +36,9 @@ from modelgenerator.datasets.workers import Workers
 from modelgenerator.diffusion.network_files import HubNetworkFiles
 from modelgenerator.errors import CaptionerUnavailable
 from modelgenerator.notices import Notice
+from modelgenerator.service.records.job_specs import CaptionerName
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.training.planning.objective import mask_shades
-
-CaptionerName = Literal["template", "endpoint", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +84,26 @@ def preparing_pictures(
         UnusableDataset, UnusableMask: see `preparing`.
         CaptionerUnavailable: the endpoint is not set up, or does not answer.
     """
+    how, notices = preparation_of(settings, subject)
+    for notice in notices:
+        yield PreparationNoticed(notice)
+    dataset = yield from preparing(photos, how, cache=caches.looks, workers=workers)
+    return (yield from _captioned(dataset, settings.caption_prefix, subject, captioner, caches))
+
+
+def preparation_of(
+    settings: TrainingSettings, subject: Subject
+) -> tuple[Preparation, tuple[Notice, ...]]:
+    """What is done with pictures before they are captioned, and what was chosen for it."""
     how = Preparation(
         caption_prefix=settings.caption_prefix,
         normalize=settings.normalize_dataset,
         shades=mask_shades(settings),
     )
-    if how.uses_regions:
-        how = replace(how, segmenter=(yield from _segmenter(subject)))
-    dataset = yield from preparing(photos, how, cache=caches.looks, workers=workers)
-    return (yield from _captioned(dataset, settings.caption_prefix, subject, captioner, caches))
-
-
-def _segmenter(subject: Subject) -> Generator[PreparationEvent, None, Segmenter]:
+    if not how.uses_regions:
+        return how, ()
     segmenter, notices = choose_segmenter(kind=subject.kind, files=HubNetworkFiles())
-    for notice in notices:
-        yield PreparationNoticed(notice)
-    return segmenter
+    return replace(how, segmenter=segmenter), notices
 
 
 def _captioned(

@@ -4,9 +4,10 @@ In: who asks, and which training.  Out: the training with its job, what it made 
 far.  Nothing is changed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 from modelgenerator.service.billing.prices import training_charge
@@ -19,7 +20,7 @@ from modelgenerator.service.records.trainings import TrainedModel, Training
 from modelgenerator.service.store.scoped import Page
 from modelgenerator.service.store.transaction import OrganizationStore
 
-SAMPLE_READY = "sampleReady"
+SAMPLE = "sample"
 """The event by which a job's body tells of a sample: `epoch`, `prompt` and `storageKey`."""
 LINK_TIME = timedelta(hours=1)
 _PIECE = 500
@@ -124,9 +125,7 @@ def read_samples(service: Service, caller: Caller, id: UUID) -> list[Sample]:
         store = transaction.of(caller.organization_id)
         store.trainings.there(id)
         jobs = store.jobs.all(target_id=id)
-        events = [
-            event for job in jobs for event in store.jobs.events_named(job.id, [SAMPLE_READY])
-        ]
+        events = [event for job in jobs for event in store.jobs.events_named(job.id, [SAMPLE])]
     return [
         Sample(
             epoch=int(str(event.data["epoch"])),
@@ -224,15 +223,18 @@ def charged_sentence(job: Job, cost: int) -> str:
 
 
 def _line(event: JobEvent) -> LogLine:
-    told = {name: value for name, value in event.data.items() if not isinstance(value, dict | list)}
-    text = _WORDS[event.name].format_map(_Told(told)) if event.name in _WORDS else _plain(event)
+    words = _WORDS.get(event.name)
+    text = _plain(event) if words is None else words.format_map(_Told(event.data))
     return LogLine(
         number=event.sequence, at=event.created_at, attempt=event.attempt, text=text.strip()
     )
 
 
 class _Told(dict[str, object]):
-    """What an event does not say is left out of its sentence."""
+    """What an event says; what it does not say is left out of its sentence."""
+
+    def __init__(self, data: Mapping[str, object]) -> None:
+        super().__init__({name: _short(value) for name, value in data.items()})
 
     def __missing__(self, name: str) -> str:
         return ""
@@ -241,32 +243,35 @@ class _Told(dict[str, object]):
 _WORDS = {
     "queued": "Waits for a worker.",
     "started": "Attempt {attempt} begins on {owner}.",
+    "phase": "Phase: {phase}.",
     "checkpointSaved": "Checkpoint saved at step {step}.",
     "cancelRequested": "Is to be cancelled.",
-    "attemptLost": "Attempt {attempt} on {owner} is lost. {message}",
-    "handedBack": "Handed back: {reason}",
+    "attemptLost": "Attempt {attempt} on {owner} was lost. {message}",
+    "handedBack": "Handed back: {reason}.",
     "finished": "Ended: {status}. {message}",
-    "epochFinished": "Epoch {epoch} is done, mean loss {meanLoss}.",
+    "planned": "{totalSteps} steps in {epochs} epochs on {pictures} pictures, {computeDtype}.",
+    "datasetPrepared": "The pictures are ready; the last one is {used}.",
+    "resumed": "Goes on from step {step} of {totalSteps}.",
+    "steps": "Step {steps}: loss {losses}.",
+    "epoch": "Epoch {epoch} is done, mean loss {meanLoss}.",
     "validated": "Epoch {epoch}, loss on pictures that were kept out: {loss}.",
-    "sampleReady": "Sample of epoch {epoch}: {prompt}",
+    "sample": "Sample of epoch {epoch}: {prompt}",
     "loraSaved": "The LoRA of epoch {epoch} is kept.",
-    "noticed": "{message}",
-    "phase": "Now: {phase}.",
-    "planned": "{pictures} pictures, {totalSteps} steps with {optimizer}, seed {seed}.",
-    "datasetPrepared": "The pictures are prepared.",
-    "downloadBegun": "Downloads {baseModel}.",
-    "loadingBegun": "Loads {baseModel}.",
-    "steps": "Step {step}, loss {loss}.",
-    "resumed": "Goes on after step {step} of {totalSteps}.",
-    "checkpointUnusable": "A checkpoint cannot be used: {reason}.",
+    "notice": "{setting} {message}",
 }
 
 
 def _plain(event: JobEvent) -> str:
     """An event that has no sentence of its own: its name and what it says."""
-    said = ", ".join(
-        f"{name} {value}"
-        for name, value in event.data.items()
-        if value is not None and not isinstance(value, dict | list)
-    )
+    said = ", ".join(f"{name} {_short(value)}" for name, value in event.data.items())
     return f"{event.name}: {said}" if said else event.name
+
+
+def _short(value: object) -> object:
+    """Of a history the newest, of a number a few digits, of nothing nothing."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        items = cast(Sequence[object], value)
+        return _short(items[-1]) if items else ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None or isinstance(value, Mapping) else value

@@ -125,7 +125,7 @@ def resume_training(service: Service, caller: Caller, id: UUID) -> UUID:
 
 def training_prefix(training: Training) -> str:
     """Below it lies everything that a training stores."""
-    return organization_key(training.organization_id, "trainings", training.id.hex)
+    return _prefix(training.organization_id, training.id)
 
 
 def _add(
@@ -160,7 +160,6 @@ def _first_job(
     planned: PlannedTraining,
 ) -> Job:
     now = service.clock()
-    job_id = new_id(now)
     kind = planned.subject.kind
     spec = TrainSpec(
         training_id=training_id,
@@ -173,13 +172,11 @@ def _first_job(
         subject_kind=None if kind is None else kind.value,
         class_name=planned.subject.class_name,
         captioner=planned.captioner,
-        storage_prefix=organization_key(
-            caller.organization_id, "trainings", training_id.hex, job_id.hex
-        ),
+        storage_prefix=_prefix(caller.organization_id, training_id),
     )
     needs_gpu = planned.shape.machine != "cpu"
     return Job(
-        id=job_id,
+        id=new_id(now),
         organization_id=caller.organization_id,
         kind=JobKind.TRAIN,
         target_id=training_id,
@@ -194,18 +191,15 @@ def _first_job(
 
 
 def _next_job(service: Service, training: Training, before: Job, now: datetime) -> Job:
-    """On the prices of today, for the steps that are left, below a prefix of its own."""
-    job_id = new_id(now)
-    prefix = f"{training_prefix(training)}/{job_id.hex}"
-    spec = TrainSpec.from_json(before.spec).model_copy(update={"storage_prefix": prefix})
+    """On the prices of today, for the steps that are left."""
     prices = service.config.prices
     rest = Estimate.from_json(training.estimate).share(_part_left(training, before), prices)
     return Job(
-        id=job_id,
+        id=new_id(now),
         organization_id=training.organization_id,
         kind=JobKind.TRAIN,
         target_id=training.id,
-        spec=spec.as_json(),
+        spec=before.spec,
         prices=prices,
         estimate=rest.cost,
         created_at=now,
@@ -240,3 +234,7 @@ def _part_left(training: Training, before: Job) -> float:
 def _usual_name(store: OrganizationStore, dataset_id: UUID, planned: PlannedTraining) -> str:
     subject = store.subjects.first(dataset_id=dataset_id)
     return (subject.name if subject else "") or planned.plan.caption_prefix or "Training"
+
+
+def _prefix(organization_id: UUID, training_id: UUID) -> str:
+    return organization_key(organization_id, "trainings", training_id.hex)

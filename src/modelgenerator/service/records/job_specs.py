@@ -31,6 +31,9 @@ class Written(BaseModel):
         return cls.model_validate(kept)
 
 
+CaptionerName = Literal["template", "endpoint", "none"]
+
+
 class TrainSpec(Written):
     """A training."""
 
@@ -45,8 +48,7 @@ class TrainSpec(Written):
     pictures: tuple[SnapshotPicture, ...]
     subject_kind: str | None
     class_name: str
-    captioner: str
-    """`template`, `endpoint` or `none`."""
+    captioner: CaptionerName
     storage_prefix: str
     """The training's own; an attempt writes below `<prefix>/attempts/<number>/`."""
 

@@ -122,7 +122,7 @@ def test_a_training_says_everything_on_its_way(whole):
     assert {"epoch", "loss", "learningRate", "d", "stepsPerSecond", "secondsRemaining"} < set(
         last.progress
     )
-    (sample,) = told(messages, "sampleReady")
+    (sample,) = told(messages, "sample")
     with Image.open(io.BytesIO(storage.read(sample["storageKey"]))) as picture:
         assert picture.format == "PNG"
     assert [one["epoch"] for one in told(messages, "loraSaved")] == [2, 4]

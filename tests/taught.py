@@ -3,11 +3,12 @@
 In: a storage.  Out: specs as operations write them.
 """
 
-import hashlib
 import io
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from modelgenerator.diffusion.builtin import world
@@ -31,27 +32,40 @@ DATASET = UUID(int=12)
 INFERENCE = UUID(int=13)
 
 
-def pictures_in(files: Files, organization_id: UUID) -> tuple[SnapshotPicture, ...]:
-    """Eight pictures of a subject that the base model has never seen, stored."""
-    return tuple(
-        _stored(files, organization_id, number, scene)
+def photo_files() -> dict[str, bytes]:
+    """Eight pictures of a subject that the base model has never seen, as PNG files, by name."""
+    return {
+        f"{number}-{scene}.png": _png(world.subject_picture(SUBJECT, scene, number).pixels_HW3)
         for number, scene in enumerate(SCENES, start=1)
+    }
+
+
+def _png(pixels_HW3: NDArray[np.uint8]) -> bytes:
+    side = pixels_HW3.shape[0] * ENLARGED
+    png = io.BytesIO()
+    image = Image.fromarray(pixels_HW3).resize((side, side), Image.Resampling.NEAREST)
+    image.save(png, format="PNG")
+    return png.getvalue()
+
+
+def pictures_in(files: Files, organization_id: UUID) -> tuple[SnapshotPicture, ...]:
+    """All of them, stored, with captions."""
+    return tuple(
+        _stored(files, organization_id, number, name, content)
+        for number, (name, content) in enumerate(photo_files().items(), start=1)
     )
 
 
-def _stored(files: Files, organization_id: UUID, number: int, scene: str) -> SnapshotPicture:
-    drawn = world.subject_picture(SUBJECT, scene, number)
-    side = drawn.pixels_HW3.shape[0] * ENLARGED
-    png = io.BytesIO()
-    image = Image.fromarray(drawn.pixels_HW3).resize((side, side), Image.Resampling.NEAREST)
-    image.save(png, format="PNG")
+def _stored(
+    files: Files, organization_id: UUID, number: int, name: str, content: bytes
+) -> SnapshotPicture:
     key = organization_key(organization_id, "pictures", f"{number}.png")
-    files.put(key, png.getvalue())
+    scene = name.partition("-")[2].removesuffix(".png")
     return SnapshotPicture(
         picture_id=UUID(int=100 + number),
-        label=f"{number}-{scene}.png",
-        sha256=hashlib.sha256(png.getvalue()).hexdigest(),
-        caption=drawn.caption,
+        label=name,
+        sha256=files.put(key, content).sha256,
+        caption=world.subject_picture(SUBJECT, scene, number).caption,
         storage_key=key,
         mask_key=None,
     )

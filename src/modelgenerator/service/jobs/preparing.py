@@ -55,6 +55,9 @@ def prepared(
             yield from _told(event)
     for notice in dataset.notices:
         yield noticed(notice)
+    for one in dataset.refused:
+        message = f"{one.name} cannot be used: {one.reason}."
+        yield noticed(Notice("warning", None, message))
     refused = [{"name": one.name, "reason": one.reason} for one in dataset.refused]
     used = [one.name for one in dataset.pictures]
     yield Told("datasetPrepared", {"used": used, "refused": refused})

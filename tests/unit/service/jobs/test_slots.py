@@ -1,3 +1,8 @@
+import pytest
+from tests.serving import serving
+
+from modelgenerator.errors import InvalidSettings
+from modelgenerator.service.jobs.executors.choice import executor_for
 from modelgenerator.service.jobs.executors.slots import slots_of
 from modelgenerator.service.operations.devices import Gpu
 from modelgenerator.service.records.jobs import JobKind
@@ -30,3 +35,11 @@ def test_the_operator_says_how_many_there_are():
     assert [slot.gpu_index for slot in slots_of((LARGE, SMALL), 3)] == [None, 0, 1, 0]
     assert len(slots_of((LARGE, SMALL), 1)) == 2
     assert [slot.name for slot in slots_of((), 2)] == ["light", "cpu-0", "cpu-1"]
+
+
+def test_an_executor_that_is_not_there_is_refused(tmp_path):
+    not_there = pytest.raises(InvalidSettings, match="ray is not there yet")
+    with serving(tmp_path / "a", executor="ray") as here, not_there:
+        executor_for(here.service)
+    with serving(tmp_path / "b") as here:
+        assert executor_for(here.service).free_slots()

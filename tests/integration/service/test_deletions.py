@@ -175,7 +175,6 @@ class Life:
             type="ModelGenerator",
             status=RunStatus.SUCCEEDED,
             parameters={"prompt": SECRET},
-            attempt=1,
             result={"prompt": SECRET},
             error=None,
             job_id=job_id,

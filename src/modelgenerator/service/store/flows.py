@@ -1,7 +1,6 @@
 """Flows, their versions, runs, and the results of steps."""
 
 from datetime import datetime
-from typing import cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -65,7 +64,6 @@ RUN_EVENTS = kind_of(
     job_id=refers_to("jobs.id"),
 )
 
-_ALL = 1_000_000
 MOST_EVENTS = 10_000
 """Of one run itself: a few for each of its steps, and each time that it is resumed."""
 
@@ -145,7 +143,7 @@ class RunEvents:
     def forget_errors(self, run_id: UUID) -> None:
         """Leave out why something failed: that may name what is deleted."""
         table, columns = RUN_EVENTS.table, RUN_EVENTS.table.columns
-        for event in self.from_number(run_id, 1, limit=_ALL):
+        for event in self.from_number(run_id, 1, limit=MOST_EVENTS):
             if "error" in event.data:
                 kept = {name: value for name, value in event.data.items() if name != "error"}
                 this = update(table).where(
@@ -167,16 +165,6 @@ class RunEvents:
             .limit(limit)
         )
         return [RUN_EVENTS.read(row) for row in self._connection.execute(query)]
-
-    def forget_reasons(self, run_id: UUID) -> None:
-        """Of every error that the run told, only the code is left."""
-        columns = RUN_EVENTS.table.columns
-        for event in self.from_number(run_id, 1, limit=MOST_EVENTS):
-            if isinstance(error := event.data.get("error"), dict):
-                code = {"code": cast(dict[str, object], error).get("code")}
-                this = (columns.run_id == run_id, columns.sequence == event.sequence)
-                data = {**event.data, "error": code}
-                self._connection.execute(update(RUN_EVENTS.table).where(*this).values(data=data))
 
 
 def ready_runs(connection: Connection, limit: int) -> list[FlowRun]:

@@ -29,6 +29,7 @@ class Server:
     said: str = ""
     """What it printed since it was started last."""
     process: "subprocess.Popen[str] | None" = None
+    listener: threading.Thread | None = None
 
     @property
     def url(self) -> str:
@@ -52,13 +53,15 @@ class Server:
                 text=True,
                 env={**os.environ, **self.environment},
             )
-        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        self.listener = threading.Thread(target=self._listen, args=(self.process,), daemon=True)
+        self.listener.start()
         self._wait_until_ready()
 
     def _listen(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.said += line
+        with process.stdout:
+            for line in process.stdout:
+                self.said += line
 
     def _wait_until_ready(self) -> None:
         give_up = time.monotonic() + READY_SECONDS
@@ -107,7 +110,10 @@ class Server:
         assert self.process is not None
         process, self.process = self.process, None
         process.send_signal(number)
-        return process.wait(timeout=90)
+        code = process.wait(timeout=90)
+        assert self.listener is not None
+        self.listener.join()
+        return code
 
 
 @contextmanager

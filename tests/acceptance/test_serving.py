@@ -8,7 +8,15 @@ import httpx
 import pytest
 from tests.server import server
 
-pytestmark = pytest.mark.acceptance
+from modelgenerator.cli import demo
+
+
+@pytest.fixture(scope="module")
+def photos_of_lvff(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a person would have: pictures of a subject that the base model has never seen."""
+    folder = tmp_path_factory.mktemp("photos")
+    demo._draw_photos(folder)
+    return folder
 
 
 def test_the_printed_curl_works_and_secrets_are_shown_once(tmp_path: Path):

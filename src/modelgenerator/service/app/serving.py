@@ -76,6 +76,17 @@ class _Server(uvicorn.Server):
         )
         self._service, self._dispatcher = service, dispatcher
 
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """As uvicorn does, but a signal that was heard is not raised again: jobs end after this."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal ends politely, a second one at once."""
         _log.info("ending on %s", signal.Signals(sig).name)

@@ -1,0 +1,251 @@
+"""Clients that ask for work, and a nemesis that kills whatever does it, all from one seed.
+
+In: a server, a seed, how many jobs.  Out: what the clients were promised, for a checker to hold
+against what became of it.  The order of events on a busy machine is not repeated by a seed; what is
+asked for and what is killed is.
+"""
+
+import io
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import numpy as np
+import psutil
+from PIL import Image
+from tests.server import Server
+
+from modelgenerator.diffusion.builtin import world
+
+BASE = "modelgenerator/creatures"
+PATIENCE_SECONDS = 300
+FLOW = {
+    "title": "Pack",
+    "description": "A number in an archive.",
+    "steps": [
+        {"id": "number", "type": "ObjectTransformer", "result": {"value": 7}},
+        {"id": "packed", "type": "Zipper", "parameters": {"sources": ["number"]}},
+    ],
+}
+
+
+@dataclass
+class Promises:
+    """What was acknowledged; a list is appended to by several threads."""
+
+    trainings: list[str] = field(default_factory=list)
+    inferences: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    pictures: list[tuple[str, str]] = field(default_factory=list)
+    """Dataset, and picture in it."""
+    deleted_datasets: list[str] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)
+    """Idempotency-Key, and the id that was answered to it, each time the same."""
+    faults: list[str] = field(default_factory=list)
+    """What a client saw that nobody may see."""
+
+    @property
+    def job_count(self) -> int:
+        return len(self.trainings) + len(self.inferences) + len(self.runs)
+
+
+class Client:
+    """Somebody who asks until he is answered, in the same words."""
+
+    def __init__(self, server: Server, promises: Promises) -> None:
+        self._server, self._promises = server, promises
+        self._http = httpx.Client(timeout=30)
+
+    def __call__(self, method: str, address: str, **more: Any) -> httpx.Response:
+        key = uuid4().hex if method == "POST" else None
+        headers = {"Authorization": f"Bearer {self._server.key}"}
+        headers |= {"Idempotency-Key": key} if key else {}
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < give_up:
+            with suppress(httpx.TransportError):
+                url = f"{self._server.url}{address}"
+                answer = self._http.request(method, url, headers=headers, **more)
+                if answer.status_code < 500:
+                    self._hold(key, answer)
+                    return answer
+                if answer.status_code not in (503, 507):
+                    self._promises.faults.append(f"{method} {address}: {answer.text}")
+            time.sleep(0.2)
+        raise AssertionError(f"nobody answers {method} {address}")
+
+    def _hold(self, key: str | None, answer: httpx.Response) -> None:
+        if key is None or answer.status_code not in (201, 202) or "id" not in answer.json():
+            return
+        id = answer.json()["id"]
+        if self._promises.keys.setdefault(key, id) != id:
+            self._promises.faults.append(f"{key} made {id} and {self._promises.keys[key]}")
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def ask_for_work(server: Server, promises: Promises, chance: random.Random, count: int) -> None:
+    """Until `count` jobs are promised, to all clients together."""
+    ask = Client(server, promises)
+    try:
+        dataset = _a_dataset(ask, promises, chance)
+        flow = ask("POST", "/v1/flows", json={"definition": FLOW}).json()["id"]
+        while promises.job_count < count:
+            act = chance.choices(
+                (_train, _draw, _run, _cancel, _upload, _delete), (4, 4, 3, 2, 2, 0.5)
+            )[0]
+            if act is _delete:
+                doomed = _a_dataset(ask, promises, chance)
+                _delete(ask, promises, chance, doomed, flow)
+            else:
+                act(ask, promises, chance, dataset, flow)
+    except Exception as error:
+        promises.faults.append(f"a client broke: {error!r}")
+        raise
+    finally:
+        ask.close()
+
+
+Act = Callable[[Client, Promises, random.Random, str, str], None]
+
+
+def _train(ask: Client, promises: Promises, chance: random.Random, dataset: str, _: str) -> None:
+    settings: Mapping[str, object] = {
+        "baseModel": BASE,
+        "captionPrefix": "lvff",
+        "maxSteps": chance.randint(4, 40),
+        "networkDim": 4,
+        "optimizer": "AdamW",
+        "seed": chance.randint(0, 999),
+    }
+    made = ask("POST", "/v1/trainings", json={"datasetId": dataset, "settings": settings})
+    _promised(promises.trainings, promises, made)
+
+
+def _draw(ask: Client, promises: Promises, chance: random.Random, _: str, __: str) -> None:
+    body: dict[str, object] = {
+        "images": [{"prompt": "creature in the snow", "steps": 2, "count": chance.randint(1, 3)}]
+    }
+    finished = [it for it in promises.trainings if chance.random() < 0.2]
+    body |= {"trainingId": finished[0]} if finished else {"baseModel": BASE}
+    made = ask("POST", "/v1/inferences", json=body)
+    # a training that is not finished, or was cancelled, has nothing to draw with
+    if made.status_code not in (404, 409):
+        _promised(promises.inferences, promises, made)
+
+
+def _run(ask: Client, promises: Promises, _: random.Random, __: str, flow: str) -> None:
+    made = ask("POST", f"/v1/flows/{flow}/runs", json={"input": {}})
+    _promised(promises.runs, promises, made)
+
+
+def _cancel(ask: Client, promises: Promises, chance: random.Random, _: str, __: str) -> None:
+    kinds = (("trainings", promises.trainings), ("inferences", promises.inferences))
+    kind, ids = chance.choice(kinds)
+    if ids:
+        answer = ask("POST", f"/v1/{kind}/{chance.choice(ids)}/cancel")
+        if answer.status_code not in (200, 202, 404, 409):
+            promises.faults.append(f"cancel: {answer.text}")
+
+
+def _upload(ask: Client, promises: Promises, chance: random.Random, dataset: str, _: str) -> None:
+    noise = np.random.default_rng(chance.randint(0, 10**9)).integers(0, 256, (64, 64, 3))
+    file = io.BytesIO()
+    Image.fromarray(noise.astype(np.uint8)).save(file, format="PNG")
+    files = {"files": ("noise.png", file.getvalue())}
+    answer = ask("POST", f"/v1/datasets/{dataset}/images", files=files)
+    for told in answer.json().get("files", ()):
+        if told["status"] in ("accepted", "duplicate"):
+            promises.pictures.append((dataset, told["imageId"]))
+
+
+def _delete(ask: Client, promises: Promises, _: random.Random, dataset: str, __: str) -> None:
+    answer = ask("DELETE", f"/v1/datasets/{dataset}?cancel=true")
+    if answer.status_code == 200:
+        promises.deleted_datasets.append(dataset)
+        promises.pictures[:] = [one for one in promises.pictures if one[0] != dataset]
+
+
+def _a_dataset(ask: Client, promises: Promises, chance: random.Random) -> str:
+    dataset = ask("POST", "/v1/datasets").json()["id"]
+    files = []
+    for number in range(4):
+        picture = world.subject_picture("lvff", "forest", chance.randint(0, 10**6))
+        file = io.BytesIO()
+        image = Image.fromarray(picture.pixels_HW3).resize((128, 128), Image.Resampling.NEAREST)
+        image.save(file, format="PNG")
+        files.append(("files", (f"{number}.png", file.getvalue())))
+    answer = ask("POST", f"/v1/datasets/{dataset}/images", files=files)
+    for told in answer.json()["files"]:
+        if told["status"] != "refused":
+            promises.pictures.append((dataset, told["imageId"]))
+    return dataset
+
+
+def _promised(ids: list[str], promises: Promises, made: httpx.Response) -> None:
+    if made.status_code == 202 or made.status_code == 201:
+        ids.append(made.json()["id"])
+    else:
+        promises.faults.append(f"refused: {made.request.url.path} {made.text}")
+
+
+class Nemesis:
+    """Kills, stops and starts, until it is told to leave."""
+
+    def __init__(self, server: Server, chance: random.Random, *, seconds: tuple[float, float]):
+        self._server, self._chance, self._seconds = server, chance, seconds
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self.done: list[str] = []
+        self.broke: BaseException | None = None
+
+    def __enter__(self) -> "Nemesis":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        if self.broke is not None:
+            raise self.broke
+
+    def _work(self) -> None:
+        try:
+            while not self._over.wait(self._chance.uniform(*self._seconds)):
+                deed = self._chance.choices(
+                    (self._kill_server, self._end_server, self._kill_child, self._stop_child),
+                    (3, 1, 4, 1),
+                )[0]
+                self.done.append(deed.__name__)
+                deed()
+        except BaseException as error:  # noqa: BLE001  told where somebody hears it
+            self.broke = error
+
+    def _kill_server(self) -> None:
+        self._server.kill()
+        self._server.start()
+
+    def _end_server(self) -> None:
+        self._server.stop()
+        self._server.start()
+
+    def _kill_child(self) -> None:
+        if children := self._server.children():
+            with suppress(psutil.NoSuchProcess):
+                self._chance.choice(children).kill()
+
+    def _stop_child(self) -> None:
+        """Longer than its lease, so that somebody else has its job when it wakes."""
+        if children := self._server.children():
+            with suppress(psutil.NoSuchProcess):
+                child = self._chance.choice(children)
+                child.send_signal(signal.SIGSTOP)
+                self._over.wait(8)
+                child.send_signal(signal.SIGCONT)

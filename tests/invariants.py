@@ -1,0 +1,175 @@
+"""What must hold of a deployment after whatever happened to it.
+
+In: its data folder, with no server on it, and what its clients were promised.  Out: every violation
+in words; nothing if all is well.
+"""
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from PIL import Image
+from tests.chaos import Promises
+
+from modelgenerator.lora import files as lora_files
+from modelgenerator.service.billing.ledger import faults as ledger_faults
+from modelgenerator.service.config import ServiceConfig
+from modelgenerator.service.operations.service import Service, opened
+from modelgenerator.service.records.flows import RunStatus
+from modelgenerator.service.records.jobs import Job, JobKind, JobStatus
+from modelgenerator.service.records.webhooks import DeliveryStatus
+from modelgenerator.service.store.transaction import OrganizationStore
+
+
+def violations(data_dir: Path, promises: Promises) -> list[str]:
+    """All of them."""
+    config = ServiceConfig(data_dir=data_dir)
+    with opened(config) as service, service.database.reading() as transaction:
+        (organization,) = transaction.identities.organizations()
+        store = transaction.of(organization.id)
+        return [*promises.faults, *_found(service, store, promises)]
+
+
+def _found(service: Service, store: OrganizationStore, promises: Promises) -> Iterator[str]:
+    jobs = store.jobs.all()
+    yield from _promised(store, promises)
+    yield from _ended_once(store, jobs)
+    yield from _paid_once(store, jobs)
+    yield from _left_whole(service, store, jobs)
+    yield from _wrote_apart(service, jobs)
+    yield from _kept(service, store, promises)
+    yield from _gone(service, promises)
+    yield from _told(store)
+
+
+def _promised(store: OrganizationStore, promises: Promises) -> Iterator[str]:
+    """I1, and that nothing was made twice."""
+    for id in promises.trainings:
+        training = store.trainings.find(UUID(id))
+        if training is None:
+            yield f"training {id} was promised and is not there"
+    for id in promises.inferences:
+        if store.inferences.find(UUID(id)) is None:
+            yield f"inference {id} was promised and is not there"
+    for id in promises.runs:
+        run = store.flow_runs.find(UUID(id))
+        if run is None or run.status in (RunStatus.QUEUED, RunStatus.RUNNING):
+            yield f"run {id} was promised and is {run and run.status}"
+    counts = {
+        "trainings": (store.trainings.count(), len(set(promises.trainings))),
+        "inferences": (store.inferences.count(), len(set(promises.inferences))),
+        "runs": (store.flow_runs.count(), len(set(promises.runs))),
+    }
+    for name, (there, asked) in counts.items():
+        if there != asked:
+            yield f"{asked} {name} were promised and {there} are there"
+
+
+def _ended_once(store: OrganizationStore, jobs: list[Job]) -> Iterator[str]:
+    """I1, I2 and I10."""
+    for job in jobs:
+        if not job.status.is_final:
+            yield f"job {job.id} is {job.status}"
+        events = store.jobs.events_after(job.id, 0, limit=100_000)
+        if [event.sequence for event in events] != list(range(1, len(events) + 1)):
+            yield f"events of job {job.id} have gaps"
+        if sum(event.is_final for event in events) != 1 or not events[-1].is_final:
+            yield f"job {job.id} did not end once, and last"
+        attempts = [event.attempt for event in events]
+        if attempts != sorted(attempts):
+            yield f"an earlier attempt of job {job.id} spoke after a later one"
+        for attempt in set(attempts):
+            steps = [_last_step(it.data) for it in events if it.attempt == attempt]
+            steps = [step for step in steps if step is not None]
+            if steps != sorted(steps):
+                yield f"job {job.id} went back within attempt {attempt}"
+
+
+def _last_step(data: Any) -> int | None:
+    steps = data.get("steps")
+    return steps[-1] if isinstance(steps, list) and steps else None
+
+
+def _paid_once(store: OrganizationStore, jobs: list[Job]) -> Iterator[str]:
+    """I3."""
+    yield from ledger_faults(store.accounts)
+    if (held := store.accounts.read().held) != 0:
+        yield f"{held} are held and nothing runs"
+    entries = Counter((it.job_id, it.kind) for it in store.accounts.entries.all() if it.job_id)
+    for (job_id, kind), count in entries.items():
+        if count > 1:
+            yield f"job {job_id} paid {count} times for {kind}"
+    paid = {job_id for job_id, _ in entries}
+    for job in jobs:
+        is_owed = job.status is JobStatus.SUCCEEDED and job.kind is not JobKind.GENERATE_OBJECTS
+        if is_owed and job.id not in paid:
+            yield f"job {job.id} ({job.kind}) succeeded and was not paid"
+
+
+def _left_whole(service: Service, store: OrganizationStore, jobs: list[Job]) -> Iterator[str]:
+    """I4."""
+    for job in jobs:
+        if job.kind is JobKind.TRAIN and job.status is JobStatus.SUCCEEDED and job.spec:
+            model = store.trained_models.first(training_id=job.target_id)
+            if model is None:
+                yield f"training {job.target_id} succeeded and left no model"
+            else:
+                content = service.files.read(model.storage_key)
+                yield from _same(content, model.sha256, model.storage_key)
+                file = service.config.data_dir / "checked.safetensors"
+                file.write_bytes(content)
+                lora_files.load(file)
+    for picture in store.generated_pictures.all():
+        content = service.files.read(picture.storage_key)
+        yield from _same(content, picture.sha256, picture.storage_key)
+        Image.open(io.BytesIO(content)).load()
+
+
+def _same(content: bytes, sha256: str, key: str) -> Iterator[str]:
+    if hashlib.sha256(content).hexdigest() != sha256:
+        yield f"{key} is not what was written"
+
+
+def _wrote_apart(service: Service, jobs: list[Job]) -> Iterator[str]:
+    """I5: a file of an attempt names job and attempt, and only attempts that were are named."""
+    attempts = {f"{job.id.hex}-{number:04}" for job in jobs for number in range(1, job.attempt + 1)}
+    for key in service.files.keys("organizations"):
+        if "/attempts/" in key:
+            named = key.partition("/attempts/")[2].partition("/")[0]
+            if named not in attempts:
+                yield f"{key} is of an attempt that never was"
+
+
+def _kept(service: Service, store: OrganizationStore, promises: Promises) -> Iterator[str]:
+    """I6."""
+    for _, id in promises.pictures:
+        picture = store.pictures.find(UUID(id))
+        if picture is None:
+            yield f"picture {id} was accepted and is not there"
+            continue
+        content = service.files.read(picture.storage_key)
+        yield from _same(content, picture.sha256, picture.storage_key)
+        Image.open(io.BytesIO(content)).load()
+
+
+def _gone(service: Service, promises: Promises) -> Iterator[str]:
+    """I8."""
+    for dataset in promises.deleted_datasets:
+        name = UUID(dataset).hex
+        yield from (
+            f"{key} was deleted" for key in service.files.keys("organizations") if name in key
+        )
+        rooms = service.config.data_dir.rglob(f"*{name}*")
+        yield from (f"{path} was deleted" for path in rooms)
+
+
+def _told(store: OrganizationStore) -> Iterator[str]:
+    """I9: whatever ended was told, or tried as often as promised."""
+    pending = [it for it in store.webhook_deliveries.all() if it.status is DeliveryStatus.PENDING]
+    for delivery in pending:
+        if delivery.tries == 0:
+            yield f"message {delivery.id} ({delivery.type}) was never tried"

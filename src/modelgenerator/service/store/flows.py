@@ -6,7 +6,9 @@ from uuid import UUID
 from sqlalchemy import (
     Connection,
     Index,
+    Text,
     UniqueConstraint,
+    cast,
     exists,
     func,
     insert,
@@ -62,6 +64,8 @@ RUN_EVENTS = kind_of(
     job_id=refers_to("jobs.id"),
 )
 
+_ALL = 1_000_000
+
 
 class FlowVersions(Unchanging[FlowVersion]):
     """What an organization's flows say, and said."""
@@ -73,6 +77,19 @@ class FlowVersions(Unchanging[FlowVersion]):
         """The version that was saved last."""
         number = select(func.max(self._columns.number)).where(self._where(flow_id=flow_id))
         return self.first(flow_id=flow_id, number=number.scalar_subquery())
+
+
+class FlowRuns(Records[FlowRun]):
+    """An organization's runs."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        super().__init__(scope, FLOW_RUNS)
+
+    def given(self, dataset_id: UUID) -> list[FlowRun]:
+        """Those in whose form a dataset was chosen, or uploaded."""
+        named = cast(self._columns.dataset_ids, Text).contains(str(dataset_id))
+        query = self._select().where(named).order_by(self._columns.id)
+        return [FLOW_RUNS.read(row) for row in self._connection.execute(query)]
 
 
 class StepResults(Records[StepResult]):
@@ -121,6 +138,17 @@ class RunEvents:
             created_at=now,
         )
         self._connection.execute(insert(RUN_EVENTS.table).values(RUN_EVENTS.row(event)))
+
+    def forget_errors(self, run_id: UUID) -> None:
+        """Leave out why something failed: that may name what is deleted."""
+        table, columns = RUN_EVENTS.table, RUN_EVENTS.table.columns
+        for event in self.from_number(run_id, 1, limit=_ALL):
+            if "error" in event.data:
+                kept = {name: value for name, value in event.data.items() if name != "error"}
+                this = update(table).where(
+                    columns.run_id == run_id, columns.sequence == event.sequence
+                )
+                self._connection.execute(this.values(data=kept))
 
     def from_number(self, run_id: UUID, sequence: int, *, limit: int) -> list[RunEvent]:
         """The run's events from this number on, this one included."""

@@ -202,6 +202,17 @@ def test_the_same_request_starts_one_training(it, dataset_id):
     assert it.http.post("/v1/trainings", json=other, headers=key).status_code == 422
 
 
+def test_a_request_that_is_repeated_is_answered_though_it_could_not_be_made_any_more(
+    it, dataset_id
+):
+    template_id = a_template(it, baseModel="creatures")
+    body = {"trainingSettingsId": str(template_id), "settings": {"epochs": 1}}
+    first = train(it, dataset_id, headers={"Idempotency-Key": "k"}, **body)
+    delete_template(it, template_id)
+    again = train(it, dataset_id, headers={"Idempotency-Key": "k"}, **body)
+    assert again["id"] == first["id"]
+
+
 def test_the_same_pictures_are_one_snapshot(it, dataset_id):
     train(it, dataset_id)
     train(it, dataset_id)

@@ -57,6 +57,18 @@ def earlier_answer(store: OrganizationStore, caller: Caller, now: datetime) -> U
     return None if earlier is None else UUID(str(earlier.body["id"]))
 
 
+def answered_before(store: OrganizationStore, caller: Caller) -> UUID | None:
+    """The same, before slow work that would be in vain; does not begin the request.
+
+    Raises:
+        IdempotencyMismatch: the key came before with another request.
+    """
+    if caller.request is None:
+        return None
+    earlier = store.idempotency_keys.find(caller.request.key, caller.request.fingerprint)
+    return None if earlier is None else UUID(str(earlier.body["id"]))
+
+
 def remember(store: OrganizationStore, caller: Caller, id: UUID) -> None:
     """That the caller's request made the record `id`."""
     if caller.request is not None:

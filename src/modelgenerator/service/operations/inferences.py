@@ -12,7 +12,12 @@ from uuid import UUID
 from modelgenerator.flows.parameters import FlowImage
 from modelgenerator.service.billing.prices import pictures_charge
 from modelgenerator.service.errors import StillInUse
-from modelgenerator.service.operations.callers import Caller, earlier_answer, remember
+from modelgenerator.service.operations.callers import (
+    Caller,
+    answered_before,
+    earlier_answer,
+    remember,
+)
 from modelgenerator.service.operations.paying import hold_estimate, paid_for
 from modelgenerator.service.operations.picture_wishes import (
     PlannedPicture,
@@ -93,6 +98,8 @@ def create_inference(service: Service, caller: Caller, request: InferenceRequest
         check_address(service, request.webhook_url, field="webhookUrl")
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
+        if (earlier := answered_before(store, caller)) is not None:
+            return earlier
         wishes = _wishes(store, request)
         models = _models(service, store, wishes)
     pictures = plan_pictures(service, wishes, models)

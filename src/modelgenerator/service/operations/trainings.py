@@ -12,7 +12,12 @@ from uuid import UUID
 
 from modelgenerator.service.errors import AlreadyFinished, Conflict
 from modelgenerator.service.operations.base_models import commit_of
-from modelgenerator.service.operations.callers import Caller, earlier_answer, remember
+from modelgenerator.service.operations.callers import (
+    Caller,
+    answered_before,
+    earlier_answer,
+    remember,
+)
 from modelgenerator.service.operations.estimates import Estimate
 from modelgenerator.service.operations.names import checked_name
 from modelgenerator.service.operations.paying import hold_estimate
@@ -46,6 +51,11 @@ def create_training(service: Service, caller: Caller, request: TrainingRequest) 
         AddressRefused: nothing may be sent to the webhook.
         Everything that `plan_training` raises.
     """
+    caller.require(Role.MEMBER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        if (earlier := answered_before(store, caller)) is not None:
+            return earlier
     name = None if request.name is None else checked_name(request.name)
     if request.webhook_url is not None:
         check_address(service, request.webhook_url, field="webhookUrl")

@@ -51,8 +51,19 @@ class IdempotencyKeys:
         insert = dialect.insert(KEYS.table).values(KEYS.row(fresh)).on_conflict_do_nothing()
         if self._connection.execute(insert.returning(KEYS.table.columns.key)).first() is not None:
             return None
+        return self.find(key, fingerprint)
+
+    def find(self, key: str, fingerprint: str) -> IdempotencyKey | None:
+        """What was answered to this key, as far as it is known already; begins nothing.
+
+        Raises:
+            IdempotencyMismatch: the key came before with another request.
+        """
         query = select(KEYS.table).where(self._this(key))
-        earlier = KEYS.read(self._connection.execute(query).one())
+        row = self._connection.execute(query).first()
+        if row is None:
+            return None
+        earlier = KEYS.read(row)
         if earlier.fingerprint != fingerprint:
             raise IdempotencyMismatch
         return earlier

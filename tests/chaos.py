@@ -26,6 +26,8 @@ from modelgenerator.diffusion.builtin import world
 
 BASE = "modelgenerator/creatures"
 PATIENCE_SECONDS = 300
+PAUSE_SECONDS = 2.0
+"""Between two wishes of a client, at most: kills must find something half done."""
 FLOW = {
     "title": "Pack",
     "description": "A number in an archive.",
@@ -106,6 +108,7 @@ def ask_for_work(server: Server, promises: Promises, chance: random.Random, coun
                 _delete(ask, promises, chance, doomed, flow)
             else:
                 act(ask, promises, chance, dataset, flow)
+            time.sleep(chance.uniform(0, PAUSE_SECONDS))
     except Exception as error:
         promises.faults.append(f"a client broke: {error!r}")
         raise

@@ -12,17 +12,28 @@ from tests.remembered import a_job, an_organization
 from tests.sent_photos import grey, images, png, send
 from tests.serving import Serving, serving
 
+from modelgenerator.service.billing.ledger import Ledger
 from modelgenerator.service.errors import Conflict, Forbidden, NotFound, StillInUse
 from modelgenerator.service.operations import deletions
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.datasets import as_snapshot, read_dataset
+from modelgenerator.service.operations.outcomes import record_end
+from modelgenerator.service.operations.paying import payment_key
 from modelgenerator.service.records.datasets import DatasetSnapshot, Origin
-from modelgenerator.service.records.flows import Flow, FlowRun, FlowVersion, RunStatus, StepResult
+from modelgenerator.service.records.flows import (
+    Flow,
+    FlowRun,
+    FlowVersion,
+    RunEventName,
+    RunStatus,
+    StepResult,
+)
 from modelgenerator.service.records.generations import GeneratedPicture, Inference
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.jobs import Fault, Job, JobError, JobKind, JobStatus
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import TrainedModel, Training
+from modelgenerator.service.records.webhooks import WebhookEndpoint
 from modelgenerator.service.store.job_queue import Offer
 from modelgenerator.service.store.jobs import Told
 from modelgenerator.service.store.keys import organization_key
@@ -89,7 +100,9 @@ class Life:
             updated_at=now,
             **own,
         )
-        version = FlowVersion(id=new_id(now), flow_id=flow.id, number=1, definition={}, source="{}", **own)
+        version = FlowVersion(
+            id=new_id(now), flow_id=flow.id, number=1, definition={}, source="{}", **own
+        )
         run = FlowRun(
             id=new_id(now),
             flow_id=flow.id,
@@ -158,10 +171,10 @@ class Life:
             run_id=self.flow_run_id,
             step_id=name,
             position=position,
+            attempt=1,
             type="ModelGenerator",
             status=RunStatus.SUCCEEDED,
             parameters={"prompt": SECRET},
-            attempt=1,
             result={"prompt": SECRET},
             error=None,
             job_id=job_id,
@@ -325,6 +338,61 @@ def test_the_job_stays_and_says_when_it_ran_and_nothing_that_a_person_said(
     assert SECRET not in repr((job, events))
 
 
+def test_what_was_paid_stays_and_messages_say_no_more_than_that_something_ended(
+    served: Serving, subject: dict[str, Any]
+) -> None:
+    life = Life(served, UUID(subject["datasetId"]))
+    job = life.claim()
+    endpoint = WebhookEndpoint(
+        id=new_id(served.clock()),
+        organization_id=served.organization_id,
+        url="https://example.com/",
+        secrets=("s",),
+        event_types=(),
+        job_id=None,
+        created_at=served.clock(),
+    )
+    with served.service.database.transaction() as transaction:
+        store = transaction.of(served.organization_id)
+        store.webhook_endpoints.add(endpoint)
+        Ledger(store.accounts, served.clock()).hold(payment_key(job), 60_000, job_id=job.id)
+    error = JobError(code="stalled", message=f"{SECRET}.png", fault=Fault.THEIRS)
+    with served.service.database.transaction() as transaction:
+        now = served.clock()
+        ended = transaction.jobs.finish(
+            job.lease, JobStatus.FAILED, now, error=error, used_ms=60_000
+        )
+        record_end(served.service, transaction, ended, None)
+        transaction.of(served.organization_id).run_events.tell(
+            life.flow_run_id,
+            RunEventName.FINISHED,
+            {"status": "failed", "error": {"message": SECRET}},
+            now,
+        )
+    with served.service.database.reading() as transaction:
+        before = transaction.of(served.organization_id).accounts.read()
+    assert SECRET in _ledger_and_messages(served)
+    served.http.delete(f"/v1/subjects/{subject['id']}")
+    with served.service.database.reading() as transaction:
+        assert transaction.of(served.organization_id).accounts.read() == before
+    told = _ledger_and_messages(served)
+    assert SECRET not in told
+    assert "training.failed" in told
+    with served.service.database.reading() as transaction:
+        store = transaction.of(served.organization_id)
+        run = store.flow_runs.get(life.flow_run_id)
+        steps = store.step_results.in_order(run.id)
+        events = store.run_events.from_number(run.id, 1, limit=10)
+    assert [event.data for event in events] == [{"status": "failed"}]
+    assert SECRET not in repr((run, steps))
+
+
+def _ledger_and_messages(served: Serving) -> str:
+    with served.service.database.reading() as transaction:
+        store = transaction.of(served.organization_id)
+        return repr((store.accounts.entries.all(), store.webhook_deliveries.all()))
+
+
 def test_pictures_of_others_stay(served: Serving, subject: dict[str, Any]) -> None:
     other = served.http.post("/v1/subjects", json={"name": "Bob"}).json()
     send(served, other["datasetId"], ("a.png", png(50)))
@@ -437,6 +505,18 @@ def test_a_picture_that_a_training_was_given_stays_for_it_and_goes_with_the_subj
     assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == kept
     served.http.delete(f"/v1/subjects/{subject['id']}", params={"cancel": True})
     assert found(tmp_path, SECRET.encode()) == []
+
+
+def test_a_picture_that_only_a_training_needed_goes_with_it(
+    served: Serving, subject: dict[str, Any], tmp_path: Path
+) -> None:
+    life = Life(served, UUID(subject["datasetId"]))
+    first, _ = images(served, subject["datasetId"])
+    served.http.delete(f"/v1/datasets/{subject['datasetId']}/images/{first['id']}")
+    assert len([path for path in (tmp_path / "files").rglob("*") if path.is_file()]) == 3
+    answer = served.http.delete(f"/v1/trainings/{life.training_id}", params={"cancel": True})
+    assert answer.status_code == 200
+    assert len([path for path in (tmp_path / "files").rglob("*") if path.is_file()]) == 1
 
 
 def test_a_picture_that_nothing_needs_is_gone_at_once(

@@ -3,10 +3,12 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from httpx import Response
 from PIL import Image
 from tests import nasty
@@ -14,6 +16,8 @@ from tests.nasty_zips import Member, zip_of
 from tests.sent_photos import grey, images, png, send, statuses, stored
 from tests.serving import Serving, serving
 
+from modelgenerator.service.app.limits import RequestLimits
+from modelgenerator.service.app.web import create_app
 from modelgenerator.service.errors import StorageFull
 from modelgenerator.service.operations.uploads import free_label
 
@@ -332,6 +336,19 @@ def test_nothing_is_left_of_an_upload_on_its_way(served: Serving, dataset: str) 
     assert list((served.service.config.data_dir / "incoming").iterdir()) == []
 
 
+def test_what_a_killed_process_left_of_an_upload_is_removed_in_a_day(
+    served: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = served.clock.now
+    left = served.service.spool_folder()
+    (left / "a").write_bytes(b"x")
+    assert served.service.forget_spooled(timedelta(days=36_500)) == 0
+    monkeypatch.setattr(served.clock, "now", datetime.now(UTC) + timedelta(days=2))
+    assert served.service.forget_spooled(timedelta(days=1)) == 1
+    monkeypatch.setattr(served.clock, "now", now)
+    assert not left.exists()
+
+
 def test_a_file_that_is_too_long_is_refused_and_the_others_are_not(tmp_path: Path) -> None:
     with serving(tmp_path, upload_file_megabytes=1) as served:
         dataset = served.http.post("/v1/datasets").json()["id"]
@@ -381,6 +398,23 @@ def test_an_upload_that_breaks_off_leaves_nothing_and_can_be_sent_again(
     assert _raw(served, dataset, whole, FORM).status_code == 201
     assert _raw(served, dataset, whole, FORM).status_code == 200
     assert len(images(served, dataset)) == 1
+
+
+@pytest.mark.parametrize("is_said", [True, False])
+def test_a_body_that_is_too_large_is_refused_and_leaves_nothing(
+    served: Serving, dataset: str, is_said: bool
+) -> None:
+    app = create_app(served.service, RequestLimits(upload_bytes=100_000))
+    client = TestClient(app, headers=served.http.headers, raise_server_exceptions=False)
+    part = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.png"\r\n\r\n'
+    body = part + bytes(1_000_000)
+    answer = client.post(
+        f"/v1/datasets/{dataset}/images",
+        content=body if is_said else (body[at : at + 10_000] for at in range(0, len(body), 10_000)),
+        headers={"Content-Type": FORM},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (413, "tooLarge")
+    assert list((served.service.config.data_dir / "incoming").iterdir()) == []
 
 
 def test_a_dataset_that_is_not_there_is_told_before_the_body_is_read(served: Serving) -> None:

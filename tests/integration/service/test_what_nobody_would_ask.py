@@ -24,7 +24,7 @@ from tests.serving import Serving, serving
 
 from modelgenerator.service.api import ROUTERS
 
-EXAMPLES = int(os.environ.get("MODELGENERATOR_TEST_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "6"))
 """For each address; more of them, now and then, by hand."""
 CHECKS = (
     not_a_server_error,

@@ -18,9 +18,9 @@ from modelgenerator.service.api.received_files import FORM, received_files
 from modelgenerator.service.api.shapes import Body, Shape
 from modelgenerator.service.errors import InvalidValue
 from modelgenerator.service.operations import datasets, deletions, previews, reports, uploads
-from modelgenerator.service.operations.arrivals import FileResult, FileStatus
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.datasets import DatasetSeen
+from modelgenerator.service.operations.file_results import FileResult, FileStatus
 from modelgenerator.service.operations.previews import PREVIEW_SIDE, THUMBNAIL, Shown
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.datasets import DatasetPicture, Origin

@@ -6,9 +6,7 @@ with a label, and what is said of the rest.  Nothing is decoded, and no name is 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from uuid import UUID
 
 from modelgenerator.datasets.archives import (
     ArchiveLimits,
@@ -24,31 +22,7 @@ from modelgenerator.datasets.masks import stem_of_mask
 from modelgenerator.datasets.sources import FolderFile, SourceFile
 from modelgenerator.errors import UnusableDataset
 from modelgenerator.service.errors import TooLarge
-
-
-class FileStatus(StrEnum):
-    ACCEPTED = "accepted"
-    DUPLICATE = "duplicate"  # the same picture is there already
-    REFUSED = "refused"
-    IGNORED = "ignored"  # what systems leave beside a person's files, and what is empty
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileResult:
-    """What became of one file."""
-
-    name: str
-    """As it is called in the dataset, or was called where it came from."""
-    status: FileStatus
-    archive: str | None = None
-    """In which archive it was."""
-    picture_id: UUID | None = None
-    code: str | None = None
-    """Why it was refused, for programs."""
-    reason: str | None = None
-    hint: str | None = None
-    notices: tuple[str, ...] = ()
-    """What was decided while it was read."""
+from modelgenerator.service.operations.file_results import FileResult, ignored, refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +38,6 @@ class Arrived:
         """What a photo, its caption and its mask have in common."""
         of_mask = stem_of_mask(self.label)
         return PurePosixPath(self.label).stem if of_mask is None else of_mask
-
-    def refused(self, code: str, reason: str, hint: str | None = None) -> FileResult:
-        """That it cannot be used."""
-        return FileResult(
-            name=self.label,
-            status=FileStatus.REFUSED,
-            archive=self.archive,
-            code=code,
-            reason=reason,
-            hint=hint,
-        )
 
 
 @dataclass(slots=True)
@@ -100,6 +63,9 @@ class Arrivals:
         return len(self.photos) + len(self.captions) + len(self.masks)
 
 
+_LEFT = "systems leave it beside a person's files"
+
+
 def sorted_arrivals(files: Sequence[FolderFile], most: int) -> Arrivals:
     """What each of `files` is; archives are read where they lie.
 
@@ -111,7 +77,7 @@ def sorted_arrivals(files: Sequence[FolderFile], most: int) -> Arrivals:
     for file in files:
         names = _names_in(file.name)
         if not names or any(map(is_left_by_systems, names)):
-            arrivals.left_aside.append(_ignored(label_of(file.name or "file"), None))
+            arrivals.left_aside.append(ignored(label_of(file.name or "file"), None, _LEFT))
         elif _is_archive(file):
             _add_members(file, arrivals, most)
         else:
@@ -128,19 +94,17 @@ def _add_members(file: FolderFile, arrivals: Arrivals, most: int) -> None:
     archive, limits = label_of(file.name), ArchiveLimits(max_files=most)
     try:
         members = read_directory(file.path, limits)
-        ignored = ignored_in(file.path, limits)
+        left = ignored_in(file.path, limits)
     except UnusableDataset as problem:
         reason = str(problem).replace(str(file.path), archive)
-        arrivals.left_aside.append(
-            FileResult(name=archive, status=FileStatus.REFUSED, code=problem.code, reason=reason)
-        )
+        arrivals.left_aside.append(refused(archive, None, problem.code, reason))
         return
     for member in members:
         arrivals.add(Arrived(member, member.name, archive))
-    arrivals.left_aside.extend(_ignored(name, archive) for name in ignored)
+    arrivals.left_aside.extend(ignored(name, archive, _LEFT) for name in left)
     if not members:
         arrivals.left_aside.append(
-            Arrived(file, archive, None).refused("unusableDataset", "there is no file in it")
+            refused(archive, None, "unusableDataset", "there is no file in it")
         )
 
 
@@ -160,12 +124,3 @@ def _without_drive(parts: Sequence[str]) -> Iterator[str]:
     for number, part in enumerate(parts):
         if number or not part.endswith(":"):
             yield part
-
-
-def _ignored(name: str, archive: str | None) -> FileResult:
-    return FileResult(
-        name=name,
-        status=FileStatus.IGNORED,
-        archive=archive,
-        reason="systems leave it beside a person's files",
-    )

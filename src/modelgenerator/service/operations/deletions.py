@@ -18,6 +18,7 @@ from modelgenerator.service.operations.cancelling import ask_to_end
 from modelgenerator.service.operations.derived import Derived, derived_from
 from modelgenerator.service.operations.removals import finish_removal, receipt_for
 from modelgenerator.service.operations.service import Service
+from modelgenerator.service.operations.tombstones import leave_tombstones
 from modelgenerator.service.records.deletions import DeletionReceipt
 from modelgenerator.service.records.jobs import Job
 from modelgenerator.service.records.organizations import Role
@@ -179,32 +180,7 @@ def _delete_records(
     if receipt.kind == SUBJECT:
         store.subjects.delete(receipt.target_id)
     store.datasets.delete(dataset_id)
-    for job in derived.jobs:
-        store.jobs.leave_tombstone(job.id)
-        store.accounts.reword(job.id, "Deleted")
-        store.webhook_deliveries.forget_error(job.target_id)
-        _forget_steps(store, job.id)
-
-
-def _forget_steps(store: OrganizationStore, job_id: UUID) -> None:
-    """What a person told a flow that used the pictures, and what its steps made of it."""
-    for step in store.step_results.all(job_id=job_id):
-        error = step.error and {"code": step.error.get("code")}
-        store.step_results.replace(replace(step, parameters={}, result=None, error=error))
-        run = store.flow_runs.get_locked(step.run_id)
-        if run.finished_at is not None:
-            error = run.error and {"code": run.error.get("code")}
-            store.flow_runs.replace(replace(run, input={}, error=error))
-            store.run_events.forget_reasons(run.id)
-            _forget_steps_without_jobs(store, run.id)
-
-
-def _forget_steps_without_jobs(store: OrganizationStore, run_id: UUID) -> None:
-    """What was made of a form's texts and of other steps' results."""
-    for step in store.step_results.in_order(run_id):
-        if step.job_id is None:
-            error = step.error and {"code": step.error.get("code")}
-            store.step_results.replace(replace(step, parameters={}, result=None, error=error))
+    leave_tombstones(store, dataset_id, derived.jobs)
 
 
 def _emptied(service: Service, receipt: DeletionReceipt) -> DeletionReceipt:

@@ -15,6 +15,8 @@ from modelgenerator.service.records.job_specs import StoredLora
 from modelgenerator.service.records.trainings import TrainedModel
 from modelgenerator.service.store.keys import organization_key
 
+UPLOADS_TAKE = timedelta(days=1)
+"""At most: what is older was left by a process that was killed."""
 KEYS_ARE_KEPT = timedelta(hours=24)
 _SHOWN = (".png", ".jpg", ".jpeg", ".webp")
 """Samples, which stay when the weights go."""
@@ -24,11 +26,14 @@ def sweep(service: Service) -> None:
     """Everything that time does."""
     expire_models(service)
     forget_uploads(service)
+    service.forget_spooled(UPLOADS_TAKE)
+    service.files.forget_partial(UPLOADS_TAKE)
     now = service.clock()
     with service.database.transaction() as transaction:
         transaction.forget_idempotency_keys(now - KEYS_ARE_KEPT)
         transaction.identities.forget_sessions(now)
     finish_deletions(service)
+    service.database.forget_deleted()
 
 
 def expire_models(service: Service) -> int:

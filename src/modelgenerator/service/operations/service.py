@@ -77,9 +77,13 @@ class Service:
             raise StorageFull("There is no space left for what was sent.") from error
         return folder
 
-    def forget_spooled(self) -> None:
-        """Remove what killed processes left of uploads; to be called before any is received."""
-        shutil.rmtree(self._spool, ignore_errors=True)
+    def forget_spooled(self, older_than: timedelta) -> int:
+        """Remove what killed processes left of uploads on their way; of how many."""
+        oldest = self.clock().timestamp() - older_than.total_seconds()
+        left = [folder for folder in self._spool.glob("*") if folder.stat().st_mtime < oldest]
+        for folder in left:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(left)
 
     @property
     def _spool(self) -> Path:

@@ -16,16 +16,19 @@ from modelgenerator.datasets.captions import CAPTION_BYTES, read_caption
 from modelgenerator.datasets.images import PhotoLimits
 from modelgenerator.datasets.sources import FolderFile
 from modelgenerator.errors import OutputNotWritable, UnusablePhoto, UserError
-from modelgenerator.service.errors import NothingUsable, QuotaReached, StorageFull
-from modelgenerator.service.operations.arrivals import (
-    Arrivals,
-    Arrived,
-    FileResult,
-    FileStatus,
-    sorted_arrivals,
-)
+from modelgenerator.service.errors import QuotaReached, StorageFull
+from modelgenerator.service.operations.arrivals import Arrivals, Arrived, sorted_arrivals
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.datasets import picture_of
+from modelgenerator.service.operations.file_results import (
+    FileResult,
+    FileStatus,
+    duplicate,
+    refuse_if_nothing_is_usable,
+    refused,
+    refused_for,
+    without_picture,
+)
 from modelgenerator.service.operations.kept_files import no_longer_needed
 from modelgenerator.service.operations.photo_work import (
     AT_ONCE,
@@ -68,7 +71,7 @@ def add_files(
         upload.add_captions(arrivals.captions)
         upload.add_masks(arrivals.masks)
     results = [*upload.results, *arrivals.left_aside]
-    _refuse_if_nothing_is_usable(results)
+    refuse_if_nothing_is_usable(results)
     return results
 
 
@@ -137,7 +140,7 @@ class _Upload:
             for one, caption, result in words:
                 pictures = self._pictures_for(one, by_stem)
                 if result.status is FileStatus.ACCEPTED and not pictures:
-                    result = _no_picture(one)
+                    result = without_picture(one.label, one.archive)
                 elif result.status is FileStatus.ACCEPTED:
                     result = _captioned(store, pictures, caption, result)
                 self.results.append(result)
@@ -151,7 +154,11 @@ class _Upload:
             targets = [
                 (one, store.pictures.get(id)) for one, pictures in found.items() for id in pictures
             ]
-        self.results.extend(_no_picture(one) for one, pictures in found.items() if not pictures)
+        self.results.extend(
+            without_picture(one.label, one.archive)
+            for one, pictures in found.items()
+            if not pictures
+        )
         encoded = in_workers(
             self._service, encode_one_mask, [self.mask_to_encode(*target) for target in targets]
         )
@@ -190,7 +197,7 @@ class _Upload:
                     results.append(hash)
                     continue
                 known = pictures.first(dataset_id=self._dataset_id, upload_sha256=hash)
-                results.append(known and _duplicate(one, known))
+                results.append(known and duplicate(one.label, one.archive, known))
         return results
 
     def _kept(self, one: Arrived, encoded: Encoded | UserError) -> FileResult:
@@ -198,7 +205,7 @@ class _Upload:
         if isinstance(encoded, OutputNotWritable):
             raise StorageFull from encoded
         if isinstance(encoded, UserError):
-            return _refused(one, encoded)
+            return refused_for(one.label, one.archive, encoded)
         if encoded.byte_count > self._room_left:
             raise QuotaReached
         key = self._stored(encoded)
@@ -222,10 +229,11 @@ class _Upload:
             for hashes in ({"upload_sha256": encoded.upload_sha256}, {"sha256": encoded.sha256}):
                 known = store.pictures.first(**mine, **hashes)
                 if known is not None:
-                    return _duplicate(one, known)
+                    return duplicate(one.label, one.archive, known)
             most = self._service.config.dataset_pictures
             if store.pictures.count(**mine) >= most:
-                return one.refused("tooLarge", f"the dataset has the {most:,} pictures it may have")
+                reason = f"the dataset has the {most:,} pictures it may have"
+                return refused(one.label, one.archive, "tooLarge", reason)
             picture = self._picture(store, one, encoded, key)
             store.pictures.add(picture)
         return FileResult(
@@ -263,7 +271,7 @@ class _Upload:
         if isinstance(mask, OutputNotWritable):
             raise StorageFull from mask
         if isinstance(mask, UserError):
-            return _refused(one, mask)
+            return refused_for(one.label, one.archive, mask)
         self.keep_mask(picture.id, mask)
         return FileResult(
             name=one.label,
@@ -322,44 +330,11 @@ def _told_how_far(upload: _Upload, arrivals: Arrivals) -> Generator[None, None, 
         ) from error
 
 
-def _refuse_if_nothing_is_usable(results: Sequence[FileResult]) -> None:
-    refused = [one for one in results if one.status is FileStatus.REFUSED]
-    if not refused or any(
-        one.status in (FileStatus.ACCEPTED, FileStatus.DUPLICATE) for one in results
-    ):
-        return
-    reasons = "; ".join(f"{one.name}: {one.reason}" for one in refused[:5])
-    files = [
-        {"name": one.name, "archive": one.archive, "code": one.code, "reason": one.reason}
-        for one in refused
-    ]
-    raise NothingUsable(f"None of the {len(refused)} files can be used: {reasons}.", files)
-
-
 def _sha256_of(one: Arrived, most: int) -> str | FileResult:
     try:
         return hashlib.sha256(one.file.read(most)).hexdigest()
     except UnusablePhoto as problem:
-        return _refused(one, problem)
-
-
-def _refused(one: Arrived, problem: UserError) -> FileResult:
-    reason = problem.reason if isinstance(problem, UnusablePhoto) else str(problem)
-    return one.refused(problem.code, reason)
-
-
-def _duplicate(one: Arrived, known: DatasetPicture) -> FileResult:
-    return FileResult(
-        name=known.label,
-        status=FileStatus.DUPLICATE,
-        archive=one.archive,
-        picture_id=known.id,
-        reason="the same picture is there already" + _under_another_name(one.label, known.label),
-    )
-
-
-def _under_another_name(label: str, known: str) -> str:
-    return "" if label == known else f", as {known}"
+        return refused_for(one.label, one.archive, problem)
 
 
 def _captioned(
@@ -375,21 +350,12 @@ def _captioned(
     return result
 
 
-def _no_picture(one: Arrived) -> FileResult:
-    return one.refused(
-        "noPicture",
-        "there is no picture of the same name",
-        "Send it with its photo, or after it: portrait.txt and portrait.mask.png belong to "
-        "portrait.jpg.",
-    )
-
-
 def _words_in(one: Arrived) -> tuple[str | None, FileResult]:
     remarks: list[str] = []
     try:
         words = read_caption(one.file.head(CAPTION_BYTES), remarks)
     except UnusablePhoto as problem:
-        return None, _refused(one, problem)
+        return None, refused_for(one.label, one.archive, problem)
     status = FileStatus.ACCEPTED if words else FileStatus.IGNORED
     reason = None if words else "there is nothing in it"
     result = FileResult(

@@ -92,12 +92,21 @@ class Database:
             raw.execute("VACUUM INTO ?", (str(file),))
 
     def forget_deleted(self) -> None:
-        """Leave nothing of what was deleted in the files of SQLite; Postgres' vacuum does it."""
-        if self.is_sqlite:
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql("COMMIT")
-                # its log still has the pages as they were; readers may keep a part of it
+        """Leave nothing of what was deleted in the files of SQLite; Postgres' vacuum does it.
+
+        Its log still has the pages as they were.  Somebody who reads just now may keep it from
+        being emptied: then the next time does it.
+        """
+        if not self.is_sqlite:
+            return
+        with self._writing, _told_apart(), self.engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA busy_timeout = 500")
+            try:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                # the connection is used again, by one that may wait
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
 
     def close(self) -> None:
         """Give all connections back."""

@@ -168,6 +168,10 @@ class Files(ABC):
             except FileNotFoundError:
                 return
 
+    def forget_partial(self, older_than: timedelta) -> int:  # noqa: ARG002  a folder has some
+        """Delete what a killed process left of files that it never finished; how many."""
+        return 0
+
     def delete_all(self, prefix: str) -> int:
         """Delete all files below a key; how many there were."""
         found = list(self.keys(prefix))

@@ -1,13 +1,14 @@
 """Flows, their versions, runs, and the results of steps."""
 
 from datetime import datetime
-from typing import cast
 from uuid import UUID
 
 from sqlalchemy import (
     Connection,
     Index,
+    Text,
     UniqueConstraint,
+    cast,
     exists,
     func,
     insert,
@@ -79,6 +80,19 @@ class FlowVersions(Unchanging[FlowVersion]):
         return self.first(flow_id=flow_id, number=number.scalar_subquery())
 
 
+class FlowRuns(Records[FlowRun]):
+    """An organization's runs."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        super().__init__(scope, FLOW_RUNS)
+
+    def given(self, dataset_id: UUID) -> list[FlowRun]:
+        """Those in whose form a dataset was chosen, or uploaded."""
+        named = cast(self._columns.dataset_ids, Text).contains(str(dataset_id))
+        query = self._select().where(named).order_by(self._columns.id)
+        return [FLOW_RUNS.read(row) for row in self._connection.execute(query)]
+
+
 class StepResults(Records[StepResult]):
     """What the steps of an organization's runs gave."""
 
@@ -126,6 +140,17 @@ class RunEvents:
         )
         self._connection.execute(insert(RUN_EVENTS.table).values(RUN_EVENTS.row(event)))
 
+    def forget_errors(self, run_id: UUID) -> None:
+        """Leave out why something failed: that may name what is deleted."""
+        table, columns = RUN_EVENTS.table, RUN_EVENTS.table.columns
+        for event in self.from_number(run_id, 1, limit=MOST_EVENTS):
+            if "error" in event.data:
+                kept = {name: value for name, value in event.data.items() if name != "error"}
+                this = update(table).where(
+                    columns.run_id == run_id, columns.sequence == event.sequence
+                )
+                self._connection.execute(this.values(data=kept))
+
     def from_number(self, run_id: UUID, sequence: int, *, limit: int) -> list[RunEvent]:
         """The run's events from this number on, this one included."""
         columns = RUN_EVENTS.table.columns
@@ -140,16 +165,6 @@ class RunEvents:
             .limit(limit)
         )
         return [RUN_EVENTS.read(row) for row in self._connection.execute(query)]
-
-    def forget_reasons(self, run_id: UUID) -> None:
-        """Of every error that the run told, only the code is left."""
-        columns = RUN_EVENTS.table.columns
-        for event in self.from_number(run_id, 1, limit=MOST_EVENTS):
-            if isinstance(error := event.data.get("error"), dict):
-                code = {"code": cast(dict[str, object], error).get("code")}
-                this = (columns.run_id == run_id, columns.sequence == event.sequence)
-                data = {**event.data, "error": code}
-                self._connection.execute(update(RUN_EVENTS.table).where(*this).values(data=data))
 
 
 def ready_runs(connection: Connection, limit: int) -> list[FlowRun]:

@@ -61,7 +61,7 @@ class OrganizationStore:
 
         self.flows: Records[Flow] = Records(scope, flows.FLOWS)
         self.flow_versions = flows.FlowVersions(scope)
-        self.flow_runs: Records[FlowRun] = Records(scope, flows.FLOW_RUNS)
+        self.flow_runs = flows.FlowRuns(scope)
         self.step_results = flows.StepResults(scope)
         self.run_events = flows.RunEvents(scope)
 

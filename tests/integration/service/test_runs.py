@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -176,7 +177,7 @@ def test_a_dataset_of_another_organization_is_none(here: Serving):
 
 
 def test_an_upload_that_a_run_took_is_kept(here: Serving):
-    dataset_id = a_dataset(here, expires_at=here.clock())
+    dataset_id = a_dataset(here, expires_at=here.clock() + timedelta(hours=1))
     run_id = started(here, TRAIN, photos=str(dataset_id))
     with here.service.database.reading() as transaction:
         dataset = transaction.of(here.organization_id).datasets.get(dataset_id)

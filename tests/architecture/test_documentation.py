@@ -37,6 +37,15 @@ def test_every_command_and_make_target_that_is_named_exists(page):
     assert set(re.findall(r"(?:^|`|\s)make ([a-z]+)", text, re.M)) <= known
 
 
+def test_every_test_that_a_page_names_exists():
+    for page in PAGES:
+        named = re.findall(r"([\w/]+\.py)::(\w+)", page.read_text(encoding="utf-8"))
+        for file, test in named:
+            path = ROOT / "tests" / file
+            assert path.is_file(), f"{name(page)} names {file}"
+            assert f"def {test}(" in path.read_text(encoding="utf-8"), f"{name(page)}: {test}"
+
+
 def test_the_readme_names_everything_at_the_top_of_the_package():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     entries = {path.name for path in PACKAGE.iterdir()} - {"__init__.py", "__pycache__"}

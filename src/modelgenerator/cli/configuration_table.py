@@ -17,9 +17,6 @@ All of it is environment variables, and all of it has a default. A name with our
 not exist, or a value that is not allowed, stops the start with a sentence that says so. An empty
 variable is one that is not there.
 
-There is no command that serves yet. The store, the files, the prices and the ledgers, which are
-there, read their part of this; the rest waits for the layers above them.
-
 How a training is done is not here: that is in [settings](settings.md).
 
 | variable | default | what it says |

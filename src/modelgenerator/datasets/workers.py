@@ -14,7 +14,7 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe, wait
 from types import TracebackType
@@ -252,6 +252,8 @@ _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"
 )
 """Each core has its process already."""
+_SECRET_WORDS = ("CREDENTIAL", "KEY", "PASSWORD", "SECRET", "TOKEN", "URL")
+"""Who decodes pictures needs no variable with one of these in its name; addresses hold passwords."""
 
 
 def _start(pipe: Connection) -> "subprocess.Popen[bytes]":
@@ -267,5 +269,15 @@ def _start(pipe: Connection) -> "subprocess.Popen[bytes]":
         stderr=subprocess.DEVNULL,  # libraries print there what they think of a file
         pass_fds=[pipe.fileno()],
         process_group=0,  # Ctrl-C is for us, and we end the workers
-        env=os.environ | _ONE_THREAD,
+        env=_environment(os.environ),
     )
+
+
+def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """What a worker needs of our variables."""
+    kept = {
+        name: value
+        for name, value in ours.items()
+        if not any(word in name.upper() for word in _SECRET_WORDS)
+    }
+    return kept | _ONE_THREAD

@@ -141,6 +141,20 @@ class ServiceConfig(BaseModel):
         description="Gigabytes that an organization's pictures and models may take together.",
     )
 
+    requests_per_minute: int = Field(
+        600,
+        ge=1,
+        le=1_000_000,
+        description="Requests that make or change something, a minute and API key; more are "
+        "answered with 429.",
+    )
+    queued_jobs: int = Field(
+        1_000,
+        ge=1,
+        le=1_000_000,
+        description="Jobs and runs of one organization that may wait at once.",
+    )
+
     allow_download: bool = Field(
         True, description="Whether an organization may download the models it trained."
     )

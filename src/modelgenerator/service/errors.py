@@ -22,6 +22,7 @@
     ├── TooFewPictures           422  usable pictures are so few that a person must want it
     ├── NothingUsable            422  none of the files that came can be used
     ├── RateLimited              429  too many requests at once
+    ├── QueueFull                429  the organization has as much work waiting as it may
     ├── FileDamaged              500  what was read is not what was written
     ├── DatabaseTooNew           500  a later version of this program has changed the database
     ├── StoreBusy                503  the database does not answer in time
@@ -232,6 +233,23 @@ class RateLimited(ServiceError):
     def retry_after(self) -> timedelta:
         """When there is room again."""
         return self._after
+
+
+class QueueFull(ServiceError):
+    """As much work waits for this organization as may: nothing was added."""
+
+    status = 429
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most:,} jobs and runs of this organization wait already, and no more may.",
+            hint="Ask again when some have begun, or cancel what is not needed any more.",
+        )
+
+    @property
+    def retry_after(self) -> timedelta:
+        """Long enough for a picture to be drawn."""
+        return timedelta(seconds=30)
 
 
 class FileDamaged(ServiceError):

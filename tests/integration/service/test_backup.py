@@ -4,10 +4,15 @@ from pathlib import Path
 
 import pytest
 from tests.serving import serving
+from tests.uploaded import SETTINGS, a_dataset, claimed
 
 from modelgenerator.errors import OutputNotWritable
 from modelgenerator.service.config import ServiceConfig
+from modelgenerator.service.errors import LeaseLost
+from modelgenerator.service.operations.planning import TrainingRequest
 from modelgenerator.service.operations.service import opened
+from modelgenerator.service.operations.trainings import create_training
+from modelgenerator.service.records.jobs import JobStatus
 from modelgenerator.service.store.backup import back_up
 
 
@@ -35,3 +40,26 @@ def test_a_backup_never_goes_over_another(tmp_path: Path):
         copying = back_up(service.config, service.database, service.files, tmp_path / "copy")
         with pytest.raises(OutputNotWritable, match="not empty"):
             next(copying)
+
+
+def test_what_began_after_a_backup_is_not_taken_from_its_worker(tmp_path: Path):
+    with serving(tmp_path / "data") as here:
+        service, dataset_id = here.service, a_dataset(here)
+        for _ in back_up(service.config, service.database, service.files, tmp_path / "copy"):
+            pass
+        asked = TrainingRequest(dataset_id=dataset_id, settings=SETTINGS)
+        create_training(service, here.owner, asked)
+        late = claimed(here).lease
+    with opened(ServiceConfig(data_dir=tmp_path / "copy")) as again:
+        for write in (
+            lambda jobs: jobs.heartbeat(late, again.clock(), again.config.lease),
+            lambda jobs: jobs.save_checkpoint(late, "key", {}, again.clock(), used_ms=1),
+            lambda jobs: jobs.finish(late, JobStatus.SUCCEEDED, again.clock()),
+        ):
+            with pytest.raises(LeaseLost), again.database.transaction() as transaction:
+                write(transaction.jobs)
+        with again.database.reading() as transaction:
+            store = transaction.of(here.organization_id)
+            assert (store.jobs.count(), store.trainings.count()) == (0, 0)
+            assert store.pictures.count() == 5
+            assert store.accounts.read().held == 0

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert
 from tests.remembered import a_job, an_organization, queued
 
 from modelgenerator.service.errors import AlreadyFinished, LeaseLost
@@ -15,6 +16,7 @@ from modelgenerator.service.records.jobs import (
     Lease,
 )
 from modelgenerator.service.store.job_queue import Offer
+from modelgenerator.service.store.job_tables import JOBS
 from modelgenerator.service.store.jobs import Told
 
 LEASE = timedelta(seconds=30)
@@ -68,6 +70,18 @@ def test_organizations_take_turns_whoever_queued_more(database, organization_id,
     few = [queued(database, other_id, clock) for _ in range(2)]
     order = [claim(database, clock).id for _ in range(5)]
     assert order == [many[0].id, few[0].id, many[1].id, few[1].id, many[2].id]
+
+
+def test_ten_thousand_that_wait_starve_nobody(database, organization_id, clock):
+    many = [a_job(organization_id, clock) for _ in range(10_000)]
+    with database.changing_tables() as connection:
+        connection.execute(insert(JOBS.table), [JOBS.row(job) for job in many])
+    other_id = an_organization(database, clock)
+    few = [queued(database, other_id, clock) for _ in range(2)]
+    picture = queued(database, organization_id, clock, kind=JobKind.GENERATE, priority=10)
+    order = [claim(database, clock).id for _ in range(6)]
+    expected = [picture, few[0], many[0], few[1], many[1], many[2]]
+    assert order == [job.id for job in expected]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,10 @@ def doubled(number: Number) -> int:
     return 2 * number.value
 
 
+def variables(_: Number) -> dict[str, str]:
+    return dict(os.environ)
+
+
 def slow_at_first(number: Number) -> int:
     time.sleep(0.3 if number.value == 0 else 0)
     return number.value
@@ -153,6 +157,17 @@ def test_a_worker_has_no_torch_and_one_thread_for_its_work(two: Workers):
         assert not has_torch
         assert threads_of_opencv == 1
         assert threads == 2  # the second one waits for the parent's end
+
+
+def test_a_worker_is_told_no_secret(monkeypatch: pytest.MonkeyPatch):
+    secrets = ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "MODELGENERATOR_SECRET_KEY", "DATABASE_URL")
+    for name in (*secrets, "PGPASSWORD"):
+        monkeypatch.setenv(name, "nobody may know")
+    monkeypatch.setenv("LANG_OF_TESTS", "C")
+    with Workers(1) as workers:
+        (seen,) = workers.map(variables, NUMBERS[:1])
+    assert "nobody may know" not in seen.values()
+    assert seen["LANG_OF_TESTS"] == "C"
 
 
 def test_results_larger_than_a_pipe_come_through_whoever_waits_long(two: Workers):

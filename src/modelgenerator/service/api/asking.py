@@ -1,7 +1,8 @@
 """Who asks: from a request to a `Caller`.
 
 In: the `Authorization` header, and an `Idempotency-Key` where something is made.  Out: a caller,
-and the service that is asked.  Keys in addresses are refused: addresses end up in logs.
+and the service that is asked.  Keys in addresses are refused: addresses end up in logs.  So are
+more requests with one key than one deployment wants.
 """
 
 import hashlib
@@ -12,12 +13,13 @@ from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from modelgenerator.service.errors import InvalidValue, Unauthenticated
-from modelgenerator.service.operations.accounts import authenticate
+from modelgenerator.service.operations.accounts import authenticate, hash_of
 from modelgenerator.service.operations.callers import Caller, RequestKey
 from modelgenerator.service.operations.service import Service
 
 LONGEST_KEY = 255
 _SECRET_NAMES = {"key", "apikey", "api_key", "api-key", "token", "access_token", "authorization"}
+_READING = {"GET", "HEAD"}
 _bearer = HTTPBearer(
     auto_error=False, description="An API key of your organization, or the token of a session"
 )
@@ -68,7 +70,10 @@ def _caller(
         )
     if shown is None:
         raise Unauthenticated(hint="Send a header `Authorization: Bearer KEY`.")
-    return replace(authenticate(service, shown.credentials), request=key)
+    caller = authenticate(service, shown.credentials)
+    if request.method not in _READING:
+        service.requests.count(hash_of(shown.credentials), service.clock())
+    return replace(caller, request=key)
 
 
 CallerHere = Annotated[Caller, Depends(_caller)]

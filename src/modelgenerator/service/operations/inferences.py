@@ -26,6 +26,7 @@ from modelgenerator.service.operations.picture_wishes import (
     read_wishes,
     training_of,
 )
+from modelgenerator.service.operations.queue_room import require_room
 from modelgenerator.service.operations.removals import finish_removal, receipt_for
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.trained_models import usable_model
@@ -91,6 +92,7 @@ def create_inference(service: Service, caller: Caller, request: InferenceRequest
         Conflict: the training has not succeeded.
         ModelExpired: its weights are deleted.
         InsufficientFunds: the balance does not cover the pictures.
+        QueueFull: too much waits already.
         Everything that `read_wishes` and `plan_pictures` raise.
     """
     caller.require(Role.MEMBER)
@@ -108,6 +110,8 @@ def create_inference(service: Service, caller: Caller, request: InferenceRequest
         store = transaction.of(caller.organization_id)
         if (earlier := earlier_answer(store, caller, now)) is not None:
             return earlier
+        if request.flow_run_id is None:  # a run that was let in goes on to its end
+            require_room(service, store)
         _models(service, store, wishes)  # none has expired while base models were looked at
         inference_id = new_id(now)
         job = _job(service, caller, inference_id, pictures)

@@ -15,6 +15,7 @@ from modelgenerator.service.operations.callers import Caller, earlier_answer, re
 from modelgenerator.service.operations.flows import SavedFlow, read_flow
 from modelgenerator.service.operations.form_inputs import AcceptedInput, accept_input
 from modelgenerator.service.operations.paying import ledger_of, paid_for
+from modelgenerator.service.operations.queue_room import require_room
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.stored_addresses import links_to, with_addresses
 from modelgenerator.service.records.flows import (
@@ -67,6 +68,7 @@ def start_run(service: Service, caller: Caller, flow_id: UUID, given: JsonObject
         NotFound: there is no such flow.
         InvalidFlowInput: with every fault in what was given.
         InsufficientFunds: the balance does not cover the run's price.
+        QueueFull: too much waits already.
     """
     caller.require(Role.MEMBER)
     saved = read_flow(service, caller, flow_id)
@@ -89,6 +91,7 @@ def begin_run(
         store, now = transaction.of(caller.organization_id), service.clock()
         if (earlier := earlier_answer(store, caller, now)) is not None:
             return earlier
+        require_room(service, store)
         run = FlowRun(
             id=new_id(now),
             organization_id=caller.organization_id,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -59,6 +59,11 @@ class Service:
     """Runs of a public flow that are started from one address."""
     public_uploads: Attempts = field(default_factory=lambda: Attempts(60, timedelta(hours=1)))
     """Uploads for a public flow that come from one address."""
+
+    @cached_property
+    def requests(self) -> Attempts:
+        """What is made or changed with one API key, or in one session."""
+        return Attempts(self.config.requests_per_minute, timedelta(minutes=1))
 
     def dataset_room(self, organization_id: UUID, dataset_id: UUID) -> Path:
         """The folder on this machine for everything that is derived from a dataset's pictures."""

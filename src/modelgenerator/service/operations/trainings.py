@@ -27,6 +27,7 @@ from modelgenerator.service.operations.planning import (
     plan_as_json,
     plan_training,
 )
+from modelgenerator.service.operations.queue_room import require_room
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.snapshots import fingerprint_of, snapshot_of
 from modelgenerator.service.operations.webhooks import check_address, new_endpoint
@@ -47,6 +48,7 @@ def create_training(service: Service, caller: Caller, request: TrainingRequest) 
 
     Raises:
         InsufficientFunds: the balance does not cover the estimate.
+        QueueFull: too much waits already.
         Conflict: the dataset was changed while it was looked at.
         AddressRefused: nothing may be sent to the webhook.
         Everything that `plan_training` raises.
@@ -65,6 +67,8 @@ def create_training(service: Service, caller: Caller, request: TrainingRequest) 
         store = transaction.of(caller.organization_id)
         if (earlier := earlier_answer(store, caller, now)) is not None:
             return earlier
+        if request.flow_run_id is None:  # a run that was let in goes on to its end
+            require_room(service, store)
         snapshot = _same_snapshot(store, request.dataset_id, planned, now)
         training_id = new_id(now)
         job = _first_job(service, caller, training_id, request, planned)

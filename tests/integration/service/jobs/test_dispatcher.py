@@ -230,6 +230,25 @@ def test_the_servers_clock_bounds_what_is_paid(here, organization_id):
     assert here.job(job).used_ms == 2_000
 
 
+def test_a_clock_that_is_set_back_takes_no_job_and_pays_no_second(here, organization_id, ended):
+    """Leases and standstill are watched by a clock that nobody sets."""
+    job, running = here.running(organization_id, hold=60_000)
+    here.turn(15)
+    here.clock.advance(-3_600)
+    another = here.another(MemoryExecutor())
+    for step in range(1, 61):
+        running.says(PhaseBegun(Phase.TRAINING), Progressed({"step": step}, used_ms=step * 1_000))
+        here.turn(1)
+        another.turn()
+    assert (here.job(job).status, here.job(job).attempt) == (JobStatus.RUNNING, 1)
+    running.says(Succeeded({}, used_ms=61_000))
+    here.turn(1)
+    now = here.job(job)
+    assert (now.status, now.used_ms) == (JobStatus.SUCCEEDED, 61_000)
+    assert now.finished_at < now.started_at
+    assert len(ended) == 1
+
+
 def test_more_money_is_held_before_it_is_used_up(here, organization_id):
     job, running = here.running(organization_id, hold=60_000)
     running.says(Progressed({"step": 1}, used_ms=55_000))

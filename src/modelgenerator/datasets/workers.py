@@ -253,7 +253,7 @@ _ONE_THREAD = dict.fromkeys(
 )
 """Each core has its process already."""
 _SECRET_WORDS = ("CREDENTIAL", "KEY", "PASSWORD", "SECRET", "TOKEN", "URL")
-"""Who decodes pictures needs no variable with one of these in its name; addresses hold passwords."""
+"""Who decodes pictures needs no variable with one of these in its name; addresses hold them too."""
 
 
 def _start(pipe: Connection) -> "subprocess.Popen[bytes]":

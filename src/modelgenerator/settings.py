@@ -419,6 +419,18 @@ class TrainingSettings(_Settings):
     )
 
 
+class Sampler(StrEnum):
+    """The way from noise to a picture."""
+
+    DDIM = "DDIM"
+    EULER = "Euler"
+    EULER_ANCESTRAL = "EulerAncestral"
+    HEUN = "Heun"
+    DPM_2M = "DPM2M"
+    DPM_2M_KARRAS = "DPM2MKarras"
+    UNIPC = "UniPC"
+
+
 class ImageSettings(_Settings):
     """What a person wishes of generated pictures."""
 
@@ -443,6 +455,11 @@ class ImageSettings(_Settings):
         None,
         ge=0,
         description="How closely the prompt is followed; the base model's own value if left out.",
+    )
+    scheduler: Sampler | None = Field(
+        None,
+        description="The way from noise to the picture; the base model's own if left out. Stable "
+        "Diffusion 3 and FLUX know Euler alone.",
     )
     seed: Seed | None = Field(
         None, description="The same seed gives the same picture; drawn and shown if left out."

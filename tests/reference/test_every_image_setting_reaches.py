@@ -19,7 +19,7 @@ from modelgenerator.generation.wishes import plan_images
 from modelgenerator.lora import files
 from modelgenerator.lora.files import LoraFile
 from modelgenerator.lora.inject import LoraNetwork, choose_targets
-from modelgenerator.settings import ImageSettings
+from modelgenerator.settings import ImageSettings, Sampler
 
 SMALL = {"prompt": "lvff", "steps": 1, "width": 64, "height": 64, "seed": 5, "guidanceScale": 2.0}
 
@@ -180,3 +180,29 @@ def test_count_reaches_the_number_of_pictures(draw: Draw):
     drawing = draw(count=3)
     assert len(set(pixels(drawing))) == 3
     assert [one.planned.request.seed for one in drawing.images] == [5, 6, 7]
+
+
+def test_scheduler_reaches_the_way_to_the_picture_and_leaves_the_next_one_alone(
+    base: ModelFamily, found: BaseModelFiles
+):
+    def drawn(**wish: Any) -> bytes:
+        asked = ImageSettings.from_written({**SMALL, "steps": 3, **wish})
+        (image,) = generate(plan_images([asked], found), base, None)
+        return image.image.tobytes()
+
+    own = drawn()
+    ways = {name: drawn(scheduler=name) for name in Sampler}
+    assert ways[Sampler.EULER] == drawn(scheduler="Euler")
+    assert len(set(ways.values())) == len(Sampler)
+    assert drawn() == own
+
+
+def test_pictures_with_other_schedulers_are_not_drawn_in_one_batch(
+    base: ModelFamily, found: BaseModelFiles
+):
+    wishes = [
+        ImageSettings.from_written({**SMALL, "steps": 2, "scheduler": name})
+        for name in ("Euler", "Heun", "Euler")
+    ]
+    first, other, again = (one.image for one in generate(plan_images(wishes, found), base, None))
+    assert first.tobytes() == again.tobytes() != other.tobytes()

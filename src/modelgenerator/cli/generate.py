@@ -31,6 +31,7 @@ def run(
     height: int | None,
     negative_prompt: str,
     guidance_scale: float | None,
+    scheduler: str | None,
     lora_scale: float,
     base_model: str | None,
     output: Path,
@@ -45,6 +46,7 @@ def run(
         "height": height,
         "negativePrompt": negative_prompt,
         "guidanceScale": guidance_scale,
+        "scheduler": scheduler,
         "loraScale": lora_scale,
     }
     given = {name: value for name, value in asked.items() if value is not None}

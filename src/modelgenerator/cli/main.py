@@ -205,6 +205,10 @@ def generate(
         float | None,
         typer.Option(help="How closely to follow the prompt; the base model's own without it."),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="The way from noise to the picture; the base model's own without it."),
+    ] = None,
     lora_scale: Annotated[float, typer.Option(help="Strength of the LoRA, 0 to 2.")] = 1.0,
     base_model: Annotated[
         str | None,
@@ -226,6 +230,7 @@ def generate(
         height=height,
         negative_prompt=negative_prompt,
         guidance_scale=guidance_scale,
+        scheduler=scheduler,
         lora_scale=lora_scale,
         base_model=base_model,
         output=output,

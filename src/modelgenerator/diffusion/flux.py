@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, CLIPTextModel, CLIPTokenizer, T5EncoderM
 from modelgenerator.diffusion.family import Conditioning, Tokens
 from modelgenerator.diffusion.flow_transformer import FlowTransformer, load_parts
 from modelgenerator.diffusion.noising import TIMESTEPS
-from modelgenerator.diffusion.parts import load_scheduler, loading
+from modelgenerator.diffusion.parts import load_scheduler, loading, sampling_with
 from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import FLUX_NAMES
@@ -115,7 +115,8 @@ class Flux(FlowTransformer):
     ) -> Tensor:
         first = requests[0]
         prompts = self.encode_prompts(self.tokenize([request.prompt for request in requests]))
-        drawn_BLC = self._pipeline(
+        pipeline = sampling_with(self._pipeline, self._scheduler, first.sampler, is_flow=True)
+        drawn_BLC = pipeline(
             prompt_embeds=prompts["states_BLD"],
             pooled_prompt_embeds=prompts["pooled_BD"],
             width=first.width,

@@ -21,7 +21,9 @@ from torch import Tensor, nn
 from modelgenerator.diffusion.family import LatentPosterior
 from modelgenerator.diffusion.noising import Noising, scheduled_noising
 from modelgenerator.diffusion.picture_request import PictureRequest
+from modelgenerator.diffusion.samplers import samplers
 from modelgenerator.errors import BaseModelUnsupported
+from modelgenerator.settings import Sampler
 
 # diffusers' and transformers' annotations do not describe what their loaders return, hence `Any`
 _UNLOADABLE = (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError)
@@ -155,6 +157,20 @@ def drawing_pipeline(kind: Any, scheduler: Mapping[str, Any], **parts: Any) -> A
         warnings.simplefilter("ignore", FutureWarning)
         pipeline = kind(scheduler=scheduler_class(scheduler).from_config(dict(scheduler)), **parts)
     pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def sampling_with(
+    pipeline: Any, own: Mapping[str, Any], sampler: Sampler | None, *, is_flow: bool
+) -> Any:
+    """`pipeline`, from now on with the scheduler that `sampler` names, or with its `own`."""
+    config, options = dict(own), dict[str, object]()
+    if sampler is not None:
+        choice = samplers(is_flow=is_flow)[sampler]
+        config["_class_name"], options = choice.class_name, dict(choice.options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        pipeline.scheduler = scheduler_class(config).from_config(dict(own), **options)
     return pipeline
 
 

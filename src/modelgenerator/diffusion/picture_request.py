@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from modelgenerator.settings import Sampler
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureRequest:
@@ -14,3 +16,5 @@ class PictureRequest:
     steps: int
     guidance_scale: float
     seed: int
+    sampler: Sampler | None = None
+    """None is the base model's own."""

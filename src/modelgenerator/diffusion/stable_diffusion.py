@@ -29,6 +29,7 @@ from modelgenerator.diffusion.parts import (
     noising_of,
     on_device,
     posterior_of,
+    sampling_with,
     scale_factor,
     start_noise,
 )
@@ -154,7 +155,8 @@ class StableDiffusion:
         chances = [torch.Generator().manual_seed(request.seed) for request in requests]
         self._vae.to(self.device)
         self._text_encoder.to(self.device)
-        drawn_BCHW = self._pipeline(
+        pipeline = sampling_with(self._pipeline, self._scheduler, first.sampler, is_flow=False)
+        drawn_BCHW = pipeline(
             prompt=[request.prompt for request in requests],
             negative_prompt=[request.negative_prompt for request in requests],
             width=first.width,

@@ -22,7 +22,7 @@ from transformers import (
 
 from modelgenerator.diffusion.family import Conditioning, Tokens
 from modelgenerator.diffusion.flow_transformer import FlowTransformer, load_parts
-from modelgenerator.diffusion.parts import load_scheduler, loading
+from modelgenerator.diffusion.parts import load_scheduler, loading, sampling_with
 from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.lora.inject import TargetRule
 from modelgenerator.lora.key_names import STABLE_DIFFUSION_3_NAMES
@@ -129,7 +129,8 @@ class StableDiffusion3(FlowTransformer):
         first = requests[0]
         wanted = self._encoded([request.prompt for request in requests])
         unwanted = self._encoded([request.negative_prompt for request in requests])
-        return self._pipeline(
+        pipeline = sampling_with(self._pipeline, self._scheduler, first.sampler, is_flow=True)
+        return pipeline(
             prompt_embeds=wanted["states_BLD"],
             pooled_prompt_embeds=wanted["pooled_BD"],
             negative_prompt_embeds=unwanted["states_BLD"],

@@ -34,6 +34,7 @@ from modelgenerator.diffusion.parts import (
     noising_of,
     on_device,
     posterior_of,
+    sampling_with,
     scale_factor,
     start_noise,
 )
@@ -185,7 +186,8 @@ class StableDiffusionXL:
         self._vae.to(self._device)
         wanted = self._described([request.prompt for request in requests])
         unwanted = self._unwanted([request.negative_prompt for request in requests])
-        drawn_BCHW = self._pipeline(
+        pipeline = sampling_with(self._pipeline, self._scheduler, first.sampler, is_flow=False)
+        drawn_BCHW = pipeline(
             prompt_embeds=wanted["states_BLD"],
             pooled_prompt_embeds=wanted["summary_BD"],
             negative_prompt_embeds=unwanted["states_BLD"],

@@ -72,6 +72,7 @@ _PICTURE = _exactly(
     width=_WHOLE,
     height=_WHOLE,
     guidanceScale=_NUMBER,
+    scheduler={"type": ["string", "null"]},
     loraScale=_NUMBER,
     format=_TEXT,
     baseModel=_TEXT,

@@ -70,10 +70,7 @@ def _image(node: Node) -> Iterator[Fault]:
     yield from fields.an_object(node)
     if not isinstance(node, ObjectOf):
         return
-    if scheduler := node.members.get("scheduler"):
-        message = "a scheduler cannot be chosen yet: the base model's own is used"
-        yield Fault(scheduler.pointer, "notAvailableYet", message, "leave it out")
-    yield from _setting_faults(node, FlowImage, ignored=("scheduler",))
+    yield from _setting_faults(node, FlowImage)
 
 
 def _setting_faults(
@@ -81,7 +78,6 @@ def _setting_faults(
     settings: type[BaseModel],
     *,
     optional: tuple[str, ...] = (),
-    ignored: tuple[str, ...] = (),
 ) -> Iterator[Fault]:
     """What `settings` says to the members of `node` that are known."""
     known = {field.alias for field in settings.model_fields.values()}
@@ -89,7 +85,7 @@ def _setting_faults(
         message = "there are more members than there are settings"
         yield Fault(node.pointer, "tooLarge", message, "take out what is no setting")
         return
-    values = {name: written(each) for name, each in node.members.items() if name not in ignored}
+    values = {name: written(each) for name, each in node.members.items()}
     later = {name for name, value in values.items() if value is UNKNOWN and name in known}
     given = {name: value for name, value in values.items() if name not in later}
     for fault in faults_in(given, settings):

@@ -68,6 +68,6 @@ def _batches(planned: Sequence[PlannedImage]) -> Generator[list[PlannedImage], N
 def _alike(one: PlannedImage, other: PlannedImage) -> bool:
     a, b = one.request, other.request
     return one.lora_scale == other.lora_scale and (
-        (a.width, a.height, a.steps, a.guidance_scale)
-        == (b.width, b.height, b.steps, b.guidance_scale)
+        (a.width, a.height, a.steps, a.guidance_scale, a.sampler)
+        == (b.width, b.height, b.steps, b.guidance_scale, b.sampler)
     )

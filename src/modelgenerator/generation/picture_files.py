@@ -67,8 +67,9 @@ def _parameters(generated: GeneratedImage, *, base_model: str, lora: str | None)
     lines = [f"{request.prompt}{tag}"]
     if request.negative_prompt:
         lines.append(f"Negative prompt: {request.negative_prompt}")
+    sampler = f"Sampler: {request.sampler}, " if request.sampler else ""
     lines.append(
-        f"Steps: {request.steps}, CFG scale: {request.guidance_scale:g}, Seed: {request.seed}, "
-        f"Size: {request.width}x{request.height}, Model: {base_model}"
+        f"Steps: {request.steps}, {sampler}CFG scale: {request.guidance_scale:g}, "
+        f"Seed: {request.seed}, Size: {request.width}x{request.height}, Model: {base_model}"
     )
     return "\n".join(lines)

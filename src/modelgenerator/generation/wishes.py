@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.picture_request import PictureRequest
 from modelgenerator.diffusion.recommended import image_defaults
+from modelgenerator.diffusion.samplers import samplers
 from modelgenerator.diffusion.traits import TRAITS
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.settings import ImageSettings
@@ -46,6 +47,7 @@ def _requests(wish: ImageSettings, base: BaseModelFiles) -> list[PictureRequest]
             f"negativePrompt: {base.reference} takes none. Leave it out, and say in the "
             "prompt what is there instead."
         )
+    _refuse_unknown_sampler(wish, base)
     usual = image_defaults(base)
     seed = secrets.randbits(31) if wish.seed is None else wish.seed
     width = _side("width", wish.width, base)
@@ -60,10 +62,20 @@ def _requests(wish: ImageSettings, base: BaseModelFiles) -> list[PictureRequest]
             guidance_scale=(
                 usual.guidance_scale if wish.guidance_scale is None else wish.guidance_scale
             ),
+            sampler=wish.scheduler,
             seed=(seed + number) % (HIGHEST_SEED + 1),
         )
         for number in range(wish.count)
     ]
+
+
+def _refuse_unknown_sampler(wish: ImageSettings, base: BaseModelFiles) -> None:
+    known = samplers(is_flow=TRAITS[base.family].is_flow)
+    if wish.scheduler is not None and wish.scheduler not in known:
+        raise InvalidSettings(
+            f"scheduler {wish.scheduler}: {base.reference} is drawn with {', '.join(known)}. "
+            "Give one of them, or leave it out for its own."
+        )
 
 
 def _side(name: str, wished: int | None, base: BaseModelFiles) -> int:

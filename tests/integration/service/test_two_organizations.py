@@ -10,7 +10,7 @@ from tests.household import FLOW, Household, a_household, neighbours
 from tests.serving import Serving, serving
 from tests.uploaded import a_dataset
 
-from modelgenerator.service.api import ROUTERS
+from modelgenerator.service.api.routes import ROUTERS
 
 BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/v1/subjects/{id}"): {"name": "Theirs"},

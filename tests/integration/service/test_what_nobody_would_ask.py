@@ -22,7 +22,7 @@ from schemathesis.checks import (
 from tests.household import Household, a_household
 from tests.serving import Serving, serving
 
-from modelgenerator.service.api import ROUTERS
+from modelgenerator.service.api.routes import ROUTERS
 
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "6"))
 """For each address; more of them, now and then, by hand."""

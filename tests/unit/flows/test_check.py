@@ -192,7 +192,7 @@ def test_a_static_dataset_is_taken_and_an_input_that_is_none_is_remarked_upon():
         ({"prompt": "x", "count": 17}, "/count", "invalidSetting"),
         ({"prompt": "x", "format": "gif"}, "/format", "invalidSetting"),
         ({"prompt": "x", "negativPrompt": "y"}, "/negativPrompt", "unknownSetting"),
-        ({"prompt": "x", "scheduler": "Euler"}, "/scheduler", "notAvailableYet"),
+        ({"prompt": "x", "scheduler": "Eulr"}, "/scheduler", "invalidSetting"),
         ("x", "", "wrongType"),
     ],
 )

@@ -53,6 +53,7 @@ def test_everything_that_is_needed_to_draw_it_again_is_in_its_json(tmp_path: Pat
         "seed": 2**63 - 1,
         "base_model": "org/name",
         "lora": "my-lora",
+        "sampler": None,
         "lora_scale": 0.8,
     }
 

@@ -14,7 +14,8 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
-from modelgenerator.service.api import ROUTERS, problems
+from modelgenerator.service.api import problems
+from modelgenerator.service.api.routes import ROUTERS
 from modelgenerator.service.app.limits import LimitedRequests, RequestLimits
 from modelgenerator.service.app.logs import REQUEST_ID
 from modelgenerator.service.app.metrics import MEDIA_TYPE, Metrics

@@ -141,6 +141,7 @@ class _Drawing:
                 "negativePrompt": request.negative_prompt,
                 "steps": request.steps,
                 "guidanceScale": request.guidance_scale,
+                "scheduler": request.sampler,
                 "loraScale": image.planned.lora_scale,
                 "format": written.format,
                 "baseModel": written.base_model,

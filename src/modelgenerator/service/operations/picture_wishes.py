@@ -183,6 +183,7 @@ def _picture(
         "height": request.height,
         "steps": request.steps,
         "guidanceScale": request.guidance_scale,
+        "scheduler": request.sampler,
         "seed": request.seed,
         "loraScale": image.lora_scale,
         "format": wish.format.value,

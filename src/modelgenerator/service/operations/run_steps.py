@@ -185,6 +185,7 @@ def _image(picture: GeneratedPicture) -> dict[str, object]:
         "width": picture.width,
         "height": picture.height,
         "guidanceScale": known.get("guidanceScale"),
+        "scheduler": known.get("scheduler"),
         "loraScale": known.get("loraScale"),
         "format": known.get("format"),
         "baseModel": known.get("baseModel"),

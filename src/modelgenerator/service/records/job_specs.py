@@ -123,7 +123,8 @@ class DrawnPicture(Written):
     height: int
     seed: int
     parameters: JsonObject
-    """prompt, negativePrompt, steps, guidanceScale, loraScale, format, baseModel, trainingId."""
+    """prompt, negativePrompt, steps, guidanceScale, scheduler, loraScale, format, baseModel,
+    trainingId."""
 
 
 class ZipEntry(Written):

@@ -15,7 +15,7 @@ from modelgenerator.cli import demo
 def photos_of_lvff(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a person would have: pictures of a subject that the base model has never seen."""
     folder = tmp_path_factory.mktemp("photos")
-    demo._draw_photos(folder)
+    demo.draw_photos(folder)
     return folder
 
 

@@ -36,13 +36,19 @@ def training_settings(base: BaseModelFiles) -> dict[str, object]:
     Raises:
         InvalidSettings: the base model ships none.
     """
-    written = _read(base).get("training")
-    if not isinstance(written, dict):
+    written = training_settings_if_any(base)
+    if written is None:
         raise InvalidSettings(
             f"{base.reference} has no recommended settings: leave --template out, or name your "
             "own settings file with --settings."
         )
-    return dict(written)
+    return written
+
+
+def training_settings_if_any(base: BaseModelFiles) -> dict[str, object] | None:
+    """The same; none where the base model ships none."""
+    written = _read(base).get("training")
+    return dict(written) if isinstance(written, dict) else None
 
 
 def image_defaults(base: BaseModelFiles) -> ImageDefaults:

@@ -266,7 +266,7 @@ def told(name: str, revision: str, hub: Hub) -> Generator[None, None, None]:
     except errors.HfHubHTTPError as problem:
         raise _from_status(problem.response.status_code, name, hub) from problem
     except (errors.LocalEntryNotFoundError, ConnectionError, _transport_error()) as problem:
-        raise HubUnreachable(unreachable(hub)) from problem
+        raise HubUnreachable(f"{unreachable(hub)}{_mistyped(name)}") from problem
     except OSError as problem:
         raise from_disk(problem, hub) from problem
     except ValueError as problem:  # not JSON: a login page of the network, say
@@ -319,6 +319,14 @@ def not_found(reference: str, name: str, hub: Hub) -> str:
         f"There is no base model {reference or '(empty)'}: not a folder, and not a name like "
         f"{BUILTIN} or stable-diffusion-v1-5/stable-diffusion-v1-5. Check the spelling.{near}"
     )
+
+
+def _mistyped(name: str) -> str:
+    """What was probably meant, as far as that is known without the hub."""
+    aliases = known_aliases()
+    known = {BUILTIN, *aliases, *aliases.values()}
+    near = [] if name in known else nearest(name, known)
+    return f" Do you mean {' or '.join(near)}?" if near else ""
 
 
 def _nearest(name: str, hub: Hub) -> list[str]:

@@ -8,6 +8,7 @@
     ├── Forbidden                403  known, and not allowed
     │   └── LinkRefused          403  a link was altered, has expired or is for another method
     ├── NotFound                 404  it is not there, or belongs to another organization
+    ├── NoSuchBaseModel          404  no base model is called that
     ├── Conflict                 409  it does not fit what is already there
     │   ├── AlreadyExists             the name or the address is taken
     │   ├── AlreadyFinished           what has ended cannot be changed any more
@@ -125,6 +126,12 @@ class NotFound(ServiceError):
         super().__init__(f"There is no {what} {key}.")
         self.what = what
         self.key = key
+
+
+class NoSuchBaseModel(ServiceError):
+    """No base model is called that."""
+
+    status = 404
 
 
 class Conflict(ServiceError):

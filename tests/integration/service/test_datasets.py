@@ -223,6 +223,11 @@ def test_a_report_says_what_check_says_and_which_picture_is_meant(
     small = served.http.get(address, params={"resolution": 32, "normalize": True}).json()
     assert small["resolution"] == 32
     assert small["pictures"][0]["crop"] is not None
+    for_base = served.http.get(address, params={"baseModel": "creatures"}).json()
+    assert for_base["resolution"] == 32
+    assert for_base["verdict"] != "notUsable"
+    unknown = served.http.get(address, params={"baseModel": "/nothing"})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "baseModelNotFound")
 
 
 def test_a_report_on_nothing_says_so(served: Serving, subject: dict[str, Any]) -> None:

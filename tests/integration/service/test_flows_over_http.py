@@ -159,6 +159,7 @@ def test_a_run_is_watched_from_anywhere_in_it(here: Serving):
     ]
     for index, (id, _, _) in enumerate(whole[:-1]):
         assert events(here.http, address, **{"Last-Event-ID": id}) == whole[index + 1 :]
+    assert events(here.http, address, **{"Last-Event-ID": whole[-1][0]}) == []
     assert here.http.get(f"/v1/runs/{uuid4()}/events").status_code == 404
 
 

@@ -45,7 +45,7 @@ def test_a_subject_is_taught_and_drawn(it):
     (sample,) = it.http.get(f"{address}/samples").json()
     assert it.http.get(sample["url"]).content.startswith(b"\x89PNG")
     log = [line["text"] for line in it.http.get(f"{address}/logs").json()["lines"]]
-    assert "10 steps in 2 epochs on 5 pictures, fp32." in log
+    assert "10 steps, 5 an epoch, 5 pictures, fp32." in log
 
     again = it.http.post("/v1/trainings?dryRun=true", json=body).json()["estimate"]
     assert again["certainty"] == "measured"

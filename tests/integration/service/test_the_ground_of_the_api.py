@@ -30,6 +30,39 @@ def test_an_address_that_does_not_exist_is_a_problem(here: Serving):
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "noSuchAddress"
+    assert answer.json()["detail"] == "There is nothing at /v1/nothing-here."
+    assert answer.json()["hint"] == "GET /docs shows every call."
+
+
+def test_a_method_that_an_address_does_not_have_is_told_with_those_that_it_has(here: Serving):
+    answer = here.http.delete("/v1/organization")
+    assert (answer.status_code, answer.json()["code"]) == (405, "methodNotAllowed")
+    assert answer.json()["detail"] == "/v1/organization does not answer DELETE, but GET."
+
+
+def test_a_body_that_is_no_json_object_is_told_what_is_expected(here: Serving):
+    broken = here.http.post(
+        "/v1/subjects", content="{name", headers={"Content-Type": "application/json"}
+    ).json()
+    assert broken["field"] == "body"
+    assert broken["detail"].startswith("body: this is not JSON, from character 1 on")
+    for wrong in (
+        here.http.post("/v1/subjects", data={"name": "x"}),
+        here.http.post("/v1/subjects", json=[]),
+        here.http.post("/v1/subjects"),
+    ):
+        assert (wrong.status_code, wrong.json()["field"]) == (422, "body")
+        assert "a JSON object is expected" in wrong.json()["detail"]
+
+
+def test_the_setting_that_is_wrong_is_named_for_programs(here: Serving):
+    for settings, field in (
+        ({"baseModel": "creatures", "resolution": -3}, "resolution"),
+        ({"baseModel": "creatures", "rnak": 3}, "rnak"),
+    ):
+        asked = {"name": "T", "settings": settings}
+        problem = here.http.post("/v1/training-templates", json=asked).json()
+        assert (problem["code"], problem["field"]) == ("invalidSettings", field)
 
 
 def test_a_body_that_says_it_is_too_large_is_refused_unread(here: Serving):

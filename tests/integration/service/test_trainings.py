@@ -1,5 +1,6 @@
 """Trainings from the request to the end, as a client and a worker see them."""
 
+import json
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -395,7 +396,7 @@ def test_the_log_is_read_in_lines_searched_and_continued(it, dataset_id):
     log = it.http.get(address).json()
     assert [line["text"] for line in log["lines"]] == [
         "Waits for a worker.",
-        "Attempt 1 begins on worker.",
+        "Attempt 1 begins.",
         "Epoch 1 is done, mean loss 0.5.",
         "Epoch 2 is done, mean loss 0.5.",
         "Epoch 3 is done, mean loss 0.5.",
@@ -418,6 +419,56 @@ def test_samples_are_shown_with_links_that_open_them(it, dataset_id):
     (sample,) = it.http.get(f"/v1/trainings/{made['id']}/samples").json()
     assert (sample["epoch"], sample["prompt"]) == (1, "lvff")
     assert it.with_key(None).get(sample["url"]).content == b"a sample"
+
+
+def test_events_show_neither_the_worker_nor_places_in_the_storage(it, dataset_id):
+    made = train(it, dataset_id)
+    job = claimed(it)
+    key = f"{job.spec['storagePrefix']}/sample-1.png"
+    it.service.files.put(key, b"a sample")
+    with it.service.database.transaction() as transaction:
+        place = {"storageKey": key}
+        told = [
+            Told("sample", {"epoch": 1, "prompt": "lvff", **place}),
+            Told("loraSaved", {"epoch": 1, **place}),
+            Told("checkpointUnusable", {"reason": "it is damaged", **place}),
+            Told("odd", {"a": 1, **place}),
+        ]
+        transaction.jobs.record(job.lease, told, it.clock())
+    ended(
+        it,
+        job,
+        JobStatus.FAILED,
+        error=JobError(code="crashed", message="It crashed.", fault=Fault.OURS),
+    )
+    address = f"/v1/trainings/{made['id']}"
+    events, log = it.http.get(f"{address}/events").text, it.http.get(f"{address}/logs").text
+    for told in (events, log):
+        assert "storageKey" not in told
+        assert '"owner"' not in told
+        assert "worker." not in told.replace("Waits for a worker.", "")
+    data = next(line for line in events.splitlines() if "lvff" in line)
+    sample = json.loads(data.removeprefix("data: "))
+    assert it.with_key(None).get(sample["url"]).content == b"a sample"
+
+
+def test_a_reader_that_knows_the_last_event_is_not_kept_waiting(it, dataset_id):
+    made = train(it, dataset_id)
+    it.http.post(f"/v1/trainings/{made['id']}/cancel")
+    address = f"/v1/trainings/{made['id']}/events"
+    whole = it.http.get(address).text
+    last = [line.removeprefix("id: ") for line in whole.splitlines() if line.startswith("id")][-1]
+    for known in (last, "999999"):
+        assert it.http.get(address, headers={"Last-Event-ID": known}).text.strip() == ""
+
+
+def test_how_it_ended_is_said_in_words(it, dataset_id):
+    made = train(it, dataset_id)
+    address = f"/v1/trainings/{made['id']}"
+    it.http.post(f"{address}/cancel")
+    again = it.http.post(f"{address}/cancel").json()
+    assert again["detail"] == "This job has ended already: it was cancelled."
+    assert "was cancelled: there is no trained model" in it.http.get(f"{address}/model").text
 
 
 def test_a_deleted_training_leaves_a_receipt_and_its_money(it, dataset_id):

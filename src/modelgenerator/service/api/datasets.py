@@ -46,7 +46,7 @@ class Image(Shape):
     caption: str | None
     has_mask: bool
     warnings: tuple[str, ...] | None
-    """What the last report says of it; null: none was made since something changed."""
+    """What the report for 512 pixels says of it; null: none was made since something changed."""
     thumbnail_url: str
     preview_url: str
     created_at: datetime
@@ -216,16 +216,23 @@ def set_captions(service: ServiceHere, caller: CallerHere, id: UUID, body: Capti
     return Dataset.of(service, changed)
 
 
-@router.get("/{id}/report", responses=problems(404))
+@router.get("/{id}/report", responses=problems(404, 503))
 def read_report(
     service: ServiceHere,
     caller: CallerHere,
     id: UUID,
-    resolution: Annotated[int, Query(ge=32, le=2048)] = reports.RESOLUTION,
+    resolution: Annotated[
+        int | None,
+        Query(ge=32, le=2048, description="Pixels a side; absent: the base model's, or 512"),
+    ] = None,
+    base_model: Annotated[
+        str | None,
+        Query(alias="baseModel", max_length=500, description="What would be trained on"),
+    ] = None,
     normalize: Annotated[bool, Query(description="As normalizeDataset cuts them")] = False,
 ) -> dict[str, Any]:
     """What should be said of the pictures before they are trained, as `modelgenerator check`."""
-    wanted = reports.Wanted(resolution=resolution, normalize=normalize)
+    wanted = reports.Wanted(resolution=resolution, base_model=base_model, normalize=normalize)
     return dict(reports.report_on(service, caller, id, wanted))
 
 

@@ -17,9 +17,11 @@ from starlette.concurrency import run_in_threadpool
 
 from modelgenerator.service.errors import InvalidValue
 from modelgenerator.service.operations.callers import Caller
+from modelgenerator.service.operations.readable_events import readable
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.jobs import JobEvent
 from modelgenerator.service.records.trainings import JsonObject
+from modelgenerator.service.store.files import Files
 
 _GLANCE_SECONDS = 0.2
 """Between two looks at this process's news, which cost nothing."""
@@ -38,8 +40,8 @@ class Told:
     is_final: bool
 
 
-Read = Callable[[int], Sequence[Told]]
-"""What comes after event number N; in a thread."""
+Read = Callable[[int], Sequence[Told] | None]
+"""What comes after event number N; in a thread.  None: N was the last, and nothing ever comes."""
 
 
 def _last_event_id(
@@ -61,12 +63,15 @@ def events_of_job(service: Service, caller: Caller, job_id: UUID) -> Read:
     """How to read what a job of the caller's organization tells."""
     progress = Progress()
 
-    def read(after: int) -> Sequence[Told]:
+    def read(after: int) -> Sequence[Told] | None:
         with service.database.reading() as transaction:
             jobs = transaction.of(caller.organization_id).jobs
-            told = [_told(event) for event in jobs.events_after(job_id, after)]
+            events = jobs.events_after(job_id, after)
             job = jobs.get(job_id)
-        return [*told, *([] if job.status.is_final else progress.news(job.progress, {}))]
+        told = [_told(event, service.files) for event in events]
+        if job.status.is_final:
+            return told or None
+        return [*told, *progress.news(job.progress, {})]
 
     return read
 
@@ -92,6 +97,8 @@ async def stream(
     while True:
         count = service.news.count(watched)
         told = await run_in_threadpool(read, after)
+        if told is None:
+            return
         for one in told:
             after = after if one.number is None else one.number
             id = None if one.number is None else str(one.number)
@@ -112,6 +119,10 @@ async def _news(service: Service, watched: UUID, count: int) -> bool:
     return True
 
 
-def _told(event: JobEvent) -> Told:
-    data = {**event.data, "attempt": event.attempt, "at": event.created_at.isoformat()}
+def _told(event: JobEvent, files: Files) -> Told:
+    data = {
+        **readable(event, files),
+        "attempt": event.attempt,
+        "at": event.created_at.isoformat(),
+    }
     return Told(event.sequence, event.name, data, event.is_final)

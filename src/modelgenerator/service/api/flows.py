@@ -59,7 +59,7 @@ class StepPriceShape(Shape):
     """How many of them, where the definition says it."""
 
 
-class EstimateShape(Shape):
+class FlowEstimateShape(Shape):
     """What a run costs, in microdollars, as far as it is known before it runs."""
 
     run: int
@@ -77,7 +77,7 @@ class FlowShape(FlowSummary):
     definition: dict[str, Any]
     source: str
     """The definition as the text in which it was written."""
-    estimate: EstimateShape
+    estimate: FlowEstimateShape
 
 
 class VersionShape(Shape):
@@ -96,7 +96,7 @@ class CheckedShape(Shape):
     """What keeps it from being saved: pointer, code, message, hint, and line and column in text."""
     remarks: tuple[dict[str, Any], ...]
     """What is allowed and yet looks like a mistake."""
-    estimate: EstimateShape | None
+    estimate: FlowEstimateShape | None
     """None if there is a fault."""
 
 
@@ -221,8 +221,8 @@ def _version(version: FlowVersion) -> VersionShape:
     )
 
 
-def _estimate(estimate: RunEstimate) -> EstimateShape:
-    return EstimateShape(
+def _estimate(estimate: RunEstimate) -> FlowEstimateShape:
+    return FlowEstimateShape(
         run=estimate.run,
         known=estimate.known,
         steps=tuple(

@@ -28,7 +28,7 @@ from modelgenerator.service.errors import ServiceError
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
 _UNAVAILABLE = (HubUnreachable, CaptionerUnavailable)
-_FIELD = re.compile(r"([a-z][A-Za-z0-9]*)(?: .*?)?: ")
+_FIELD = re.compile(r"([a-z][A-Za-z0-9]*)(?: .*?: |: | must | is required)")
 """How a sentence about a setting begins."""
 
 
@@ -143,19 +143,35 @@ def _unreadable(_request: Request, error: Exception) -> Response:
     )
 
 
+_NO_OBJECT = ("model_attributes_type", "missing")
+_OBJECT = "a JSON object is expected, sent with Content-Type: application/json"
+
+
 def _fault(one: dict[str, Any]) -> dict[str, str]:
     """Where, from the outside in, and why; the value itself may be a secret or large."""
+    if one["type"] == "json_invalid":
+        why, where = one["ctx"]["error"], one["loc"][-1]
+        return {"field": "body", "message": f"this is not JSON, from character {where} on: {why}"}
+    if tuple(one["loc"]) == ("body",) and one["type"] in _NO_OBJECT:
+        return {"field": "body", "message": _OBJECT}
     place = [str(part) for part in one["loc"] if part != "body"] or ["body"]
     return {"field": ".".join(place)[:200], "message": str(one["msg"])[:500]}
 
 
 _CODES = {404: "noSuchAddress", 405: "methodNotAllowed", 413: "tooLarge", 415: "unsupportedFile"}
+_CALLS = "GET /docs shows every call."
 
 
-def _by_the_framework(_request: Request, error: Exception) -> Response:
+def _by_the_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code = _CODES.get(error.status_code, "invalidRequest")
-    return answer(error.status_code, code, str(error.detail), headers=error.headers)
+    status, detail, hint = error.status_code, str(error.detail), None
+    path, allowed = request.url.path[:200], (error.headers or {}).get("Allow", "other methods")
+    if status == 404:
+        detail, hint = f"There is nothing at {path}.", _CALLS
+    elif status == 405:
+        detail, hint = f"{path} does not answer {request.method}, but {allowed}.", _CALLS
+    code = _CODES.get(status, "invalidRequest")
+    return answer(status, code, detail, hint=hint, headers=error.headers)
 
 
 def _unexpected(_request: Request, error: Exception) -> Response:

@@ -179,8 +179,9 @@ async def _add_files(service: Service, request: Request, upload: PublicUpload) -
 
 
 def _without_reasons(read: Read) -> Read:
-    def read_less(after: int) -> Sequence[Told]:
-        return [_less(one) for one in read(after)]
+    def read_less(after: int) -> Sequence[Told] | None:
+        told = read(after)
+        return None if told is None else [_less(one) for one in told]
 
     return read_less
 

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from modelgenerator.service.api import (
     api_keys,
+    base_models,
     datasets,
     flows,
     health,
@@ -27,6 +28,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     subjects.router,
     datasets.router,
     templates.router,
+    base_models.router,
     trainings.router,
     inferences.router,
     inference_packs.router,

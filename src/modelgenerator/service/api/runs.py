@@ -20,7 +20,11 @@ from modelgenerator.service.api.problems import problems
 from modelgenerator.service.api.shapes import PageOf, PagingHere, Shape
 from modelgenerator.service.operations import run_cancelling, runs
 from modelgenerator.service.operations.callers import Caller
-from modelgenerator.service.operations.run_events import run_events_after, run_progress
+from modelgenerator.service.operations.run_events import (
+    run_events_after,
+    run_is_over,
+    run_progress,
+)
 from modelgenerator.service.operations.runs import SeenRun, SeenStep
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.flows import FlowRun, RunStatus
@@ -172,9 +176,12 @@ def events_of_run(service: Service, caller: Caller, run_id: UUID) -> Read:
     """How to read what a run tells."""
     progress = Progress()
 
-    def read(after: int) -> Sequence[Told]:
+    def read(after: int) -> Sequence[Told] | None:
+        is_over = run_is_over(service, caller, run_id)  # before: its last event is there then
         events = run_events_after(service, caller, run_id, after)
         told = [Told(one.number, one.name, one.data, one.is_final) for one in events]
+        if is_over:
+            return told or None
         working = None if told else run_progress(service, caller, run_id)
         if working is None:
             return told

@@ -129,8 +129,9 @@ def _carried_out(
     derived = derived_from(store, dataset_id)
     running = [job for job in derived.jobs if not job.status.is_final]
     if running and not cancel:
+        jobs = "1 job still needs" if len(running) == 1 else f"{len(running)} jobs still need"
         raise StillInUse(
-            f"{len(running)} jobs still need these pictures.",
+            f"{jobs} these pictures.",
             hint="Wait until they have ended, or delete with cancel=true: they are cancelled then.",
         )
     still_running = [job for job in running if _cancelled(service, transaction, job)]

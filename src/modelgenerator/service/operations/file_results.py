@@ -92,12 +92,13 @@ def refuse_if_nothing_is_usable(results: Sequence[FileResult]) -> None:
     bad = [one for one in results if one.status is FileStatus.REFUSED]
     if not bad or any(one.status in _USABLE for one in results):
         return
-    reasons = "; ".join(f"{one.name}: {one.reason}" for one in bad[:5])
+    reasons = "; ".join(f"{one.name}: {(one.reason or '').rstrip('.')}" for one in bad[:5])
     files = [
         {"name": one.name, "archive": one.archive, "code": one.code, "reason": one.reason}
         for one in bad
     ]
-    raise NothingUsable(f"None of the {len(bad)} files can be used: {reasons}.", files)
+    told = f"None of the {len(bad)} files can be used" if bad[1:] else "The file cannot be used"
+    raise NothingUsable(f"{told}: {reasons}.", files)
 
 
 _USABLE = (FileStatus.ACCEPTED, FileStatus.DUPLICATE)

@@ -6,7 +6,7 @@ In: a dataset, and how it would be trained.  Out: the report of an inspection as
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +33,9 @@ _CODE_VERSION = 1
 class Wanted:
     """How the pictures would be trained."""
 
-    resolution: int = RESOLUTION
+    resolution: int | None = None
+    """Pixels; none: the base model's own, and `RESOLUTION` where none is named."""
+    base_model: str | None = None
     normalize: bool = False
 
 
@@ -46,8 +48,10 @@ def report_on(
         NotFound: there is no such dataset.
         UnusableDataset: there is no picture in it.
         UnusableMask: a mask does not fit its picture.
+        BaseModelNotFound, BaseModelGated, BaseModelUnsupported, HubUnreachable: see `hub.look_at`.
     """
     seen = _dataset(service, caller, dataset_id)
+    wanted = _with_resolution(service, wanted)
     made, _ = _cache(service, seen).get_bytes(
         _facts(seen, wanted), lambda: _made(service, seen, wanted)
     )
@@ -55,8 +59,8 @@ def report_on(
 
 
 def warnings_known(service: Service, seen: DatasetSeen) -> dict[UUID, tuple[str, ...]]:
-    """What the last report says of each picture, in titles; nothing where none was made."""
-    found = _cache(service, seen).find(_facts(seen, Wanted()))
+    """What the usual report says of each picture, in titles; nothing where none was made."""
+    found = _cache(service, seen).find(_facts(seen, Wanted(resolution=RESOLUTION)))
     if found is None:
         return {}
     pictures: list[dict[str, Any]] = json.loads(found)["pictures"]
@@ -76,12 +80,22 @@ def _dataset(service: Service, caller: Caller, dataset_id: UUID) -> DatasetSeen:
         return dataset_seen(transaction.of(caller.organization_id), dataset_id)
 
 
+def _with_resolution(service: Service, wanted: Wanted) -> Wanted:
+    if wanted.resolution is not None:
+        return wanted
+    if wanted.base_model is None:
+        return replace(wanted, resolution=RESOLUTION)
+    base = service.base_models.look_at(wanted.base_model, service.clock())
+    return replace(wanted, resolution=base.native_size)
+
+
 def _made(service: Service, seen: DatasetSeen, wanted: Wanted) -> bytes:
     room = service.dataset_room(seen.dataset.organization_id, seen.dataset.id)
     dataset = looked_at(
         service, room, seen.pictures, segmenter_for(seen.subject), normalize=wanted.normalize
     )
     kind = subject_words(seen.subject).kind
+    assert wanted.resolution is not None, "was filled in"
     report = inspect(dataset, resolution=wanted.resolution, kind=kind).as_json()
     ids = {picture.label: str(picture.id) for picture in seen.pictures}
     pictures = report["pictures"]

@@ -43,7 +43,7 @@ def _cancel(service: Service, store: OrganizationStore, id: UUID) -> None:
     if run.status is RunStatus.CANCELLED:
         return
     if run.status in (RunStatus.SUCCEEDED, RunStatus.FAILED):
-        raise AlreadyFinished(f"The run has {run.status} already.")
+        raise AlreadyFinished(f"The run has ended already: it {run.status.in_words}.")
     if run.cancel_requested_at is None:
         run = replace(run, cancel_requested_at=service.clock())
         store.flow_runs.replace(run)

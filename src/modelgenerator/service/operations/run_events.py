@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from modelgenerator.service.operations.callers import Caller
+from modelgenerator.service.operations.readable_events import readable
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.flows import RunEvent, RunEventName, RunStatus
 from modelgenerator.service.records.jobs import JobEvent
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import JsonObject
+from modelgenerator.service.store.files import Files
 from modelgenerator.service.store.transaction import OrganizationStore
 
 EVENTS_OF_A_JOB = 1_000_000_000
@@ -46,7 +48,15 @@ def run_events_after(
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
         last = store.flow_runs.get(run_id).event_count
-        return list(_after(store, run_id, number, last))
+        return list(_after(store, service.files, run_id, number, last))
+
+
+def run_is_over(service: Service, caller: Caller, run_id: UUID) -> bool:
+    """Whether it has ended, and everything is told, unless somebody resumes it."""
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        status = transaction.of(caller.organization_id).flow_runs.get(run_id).status
+    return status not in (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
 def run_progress(service: Service, caller: Caller, run_id: UUID) -> tuple[str, JsonObject] | None:
@@ -62,7 +72,9 @@ def run_progress(service: Service, caller: Caller, run_id: UUID) -> tuple[str, J
     return None
 
 
-def _after(store: OrganizationStore, run_id: UUID, number: int, last: int) -> Iterator[ToldByRun]:
+def _after(
+    store: OrganizationStore, files: Files, run_id: UUID, number: int, last: int
+) -> Iterator[ToldByRun]:
     sequence, of_job = divmod(number, EVENTS_OF_A_JOB)
     for event in store.run_events.from_number(run_id, sequence, limit=_AT_ONCE):
         if event.sequence > sequence:
@@ -71,7 +83,7 @@ def _after(store: OrganizationStore, run_id: UUID, number: int, last: int) -> It
         if event.job_id is None:
             continue
         told = store.jobs.events_after(event.job_id, of_job, limit=_AT_ONCE)
-        yield from (_of_job(event, one) for one in told)
+        yield from (_of_job(event, one, files) for one in told)
         # what the run tells next comes when the job has told everything
         job = store.jobs.get(event.job_id)
         if not job.status.is_final or of_job + len(told) < job.event_count:
@@ -86,9 +98,9 @@ def _own(event: RunEvent, *, is_last: bool) -> ToldByRun:
     return ToldByRun(event.sequence * EVENTS_OF_A_JOB, event.name.value, data, is_end)
 
 
-def _of_job(begun: RunEvent, event: JobEvent) -> ToldByRun:
+def _of_job(begun: RunEvent, event: JobEvent, files: Files) -> ToldByRun:
     data = {
-        **event.data,
+        **readable(event, files),
         "stepId": begun.data["stepId"],
         "attempt": event.attempt,
         "at": event.created_at.isoformat(),

@@ -174,7 +174,7 @@ def resume_run(service: Service, caller: Caller, id: UUID) -> UUID:
         if run.status in (RunStatus.QUEUED, RunStatus.RUNNING):
             raise Conflict(f"The run is {run.status}: there is nothing to resume.")
         if run.status is not RunStatus.FAILED:
-            raise AlreadyFinished(f"The run has {run.status}: only a failed one can go on.")
+            raise AlreadyFinished(f"The run {run.status.in_words}: only a failed one can go on.")
         store.flow_runs.replace(replace(run.moved_to(RunStatus.RUNNING, now), error=None))
         store.run_events.tell(id, RunEventName.RESUMED, {}, now)
         remember(store, caller, id)

@@ -84,7 +84,7 @@ def usable_model(store: OrganizationStore, training: Training, now: datetime) ->
     if model is None:
         status = store.jobs.get(training.job_id).status
         so_far = (
-            f"The training {training.name} has {status}"
+            f"The training {training.name} {status.in_words}"
             if status.is_final
             else (f"The training {training.name} is still {status}")
         )

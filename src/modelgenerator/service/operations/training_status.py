@@ -13,6 +13,7 @@ from uuid import UUID
 from modelgenerator.service.billing.prices import training_charge
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.paying import is_our_fault, paid_for
+from modelgenerator.service.operations.readable_events import LINK_TIME, SAMPLE, without_insides
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.jobs import Job, JobAttempt, JobEvent, JobStatus
 from modelgenerator.service.records.organizations import Role
@@ -20,9 +21,6 @@ from modelgenerator.service.records.trainings import TrainedModel, Training
 from modelgenerator.service.store.scoped import Page
 from modelgenerator.service.store.transaction import OrganizationStore
 
-SAMPLE = "sample"
-"""The event by which a job's body tells of a sample: `epoch`, `prompt` and `storageKey`."""
-LINK_TIME = timedelta(hours=1)
 _PIECE = 500
 
 
@@ -242,14 +240,16 @@ class _Told(dict[str, object]):
 
 _WORDS = {
     "queued": "Waits for a worker.",
-    "started": "Attempt {attempt} begins on {owner}.",
+    "started": "Attempt {attempt} begins.",
     "phase": "Phase: {phase}.",
     "checkpointSaved": "Checkpoint saved at step {step}.",
     "cancelRequested": "Is to be cancelled.",
-    "attemptLost": "Attempt {attempt} on {owner} was lost. {message}",
+    "attemptLost": "Attempt {attempt} was lost. {message}",
     "handedBack": "Handed back: {reason}.",
     "finished": "Ended: {status}. {message}",
-    "planned": "{totalSteps} steps in {epochs} epochs on {pictures} pictures, {computeDtype}.",
+    "planned": "{totalSteps} steps, {stepsPerEpoch} an epoch, {pictures} pictures, {computeDtype}.",
+    "loadingBegun": "Loads {baseModel}.",
+    "checkpointUnusable": "A checkpoint cannot be used: {reason}",
     "datasetPrepared": "The pictures are ready; the last one is {used}.",
     "resumed": "Goes on from step {step} of {totalSteps}.",
     "steps": "Step {steps}: loss {losses}.",
@@ -263,7 +263,8 @@ _WORDS = {
 
 def _plain(event: JobEvent) -> str:
     """An event that has no sentence of its own: its name and what it says."""
-    said = ", ".join(f"{name} {_short(value)}" for name, value in event.data.items())
+    shown = without_insides(event.data)
+    said = ", ".join(f"{name} {_short(value)}" for name, value in shown.items())
     return f"{event.name}: {said}" if said else event.name
 
 

@@ -19,6 +19,11 @@ class RunStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def in_words(self) -> str:
+        """How it ended, after its name: `was cancelled`."""
+        return f"was {self}" if self is RunStatus.CANCELLED else f"has {self}"
+
 
 NEXT_RUN_STATUSES: Mapping[RunStatus, frozenset[RunStatus]] = {
     RunStatus.QUEUED: frozenset({RunStatus.RUNNING, RunStatus.FAILED, RunStatus.CANCELLED}),

@@ -30,6 +30,11 @@ class JobStatus(StrEnum):
         """Whether nothing can follow."""
         return not NEXT_STATUSES[self]
 
+    @property
+    def in_words(self) -> str:
+        """How it ended, after its name: `was cancelled`."""
+        return f"was {self}" if self is JobStatus.CANCELLED else f"has {self}"
+
 
 NEXT_STATUSES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.CANCELLED}),

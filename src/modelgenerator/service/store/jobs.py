@@ -65,7 +65,7 @@ class OrganizationJobs(Unchanging[Job]):
         """
         job = self.get_locked(id)
         if job.status.is_final:
-            raise AlreadyFinished(f"This job has {job.status} already.")
+            raise AlreadyFinished(f"This job has ended already: it {job.status.in_words}.")
         if job.status is JobStatus.QUEUED:
             return _end(self._connection, job, JobStatus.CANCELLED, None, now)
         if job.cancel_requested_at is None:

@@ -17,11 +17,12 @@ LARGE = Gpu(0, "large", 80_000, 79_000, has_bf16=True)
 SMALL = Gpu(1, "small", 24_000, 23_000, has_bf16=False)
 
 
-def test_without_a_gpu_no_picture_waits_behind_a_training():
-    light, device = slots_of((), None)
-    assert set(light.kinds) == {GENERATE, ZIP, OBJECTS}
+def test_without_a_gpu_no_picture_waits_behind_a_training_and_no_archive_behind_pictures():
+    light, pictures, device = slots_of((), None)
+    assert set(light.kinds) == {ZIP, OBJECTS}
+    assert set(pictures.kinds) == {GENERATE}
     assert set(device.kinds) == {TRAIN, GENERATE}
-    assert light.gpus == device.gpus == 0
+    assert light.gpus == pictures.gpus == device.gpus == 0
 
 
 def test_each_gpu_has_a_slot_of_its_own():
@@ -34,7 +35,7 @@ def test_each_gpu_has_a_slot_of_its_own():
 def test_the_operator_says_how_many_there_are():
     assert [slot.gpu_index for slot in slots_of((LARGE, SMALL), 3)] == [None, 0, 1, 0]
     assert len(slots_of((LARGE, SMALL), 1)) == 2
-    assert [slot.name for slot in slots_of((), 2)] == ["light", "cpu-0", "cpu-1"]
+    assert [slot.name for slot in slots_of((), 2)] == ["light", "pictures", "cpu-0", "cpu-1"]
 
 
 def test_an_executor_that_is_not_there_is_refused(tmp_path):

@@ -15,11 +15,13 @@ _LIGHT = (JobKind.ZIP, JobKind.GENERATE_OBJECTS)
 
 
 def slots_of(gpus: Sequence[Gpu], device_slots: int | None) -> tuple[Slot, ...]:
-    """Without a GPU, pictures fit the light slot too: none waits behind a training."""
+    """Without a GPU pictures have a slot too: none waits behind a training, and nothing light
+    behind pictures, which may take long."""
     if not gpus:
-        light = Slot(name="light", kinds=(JobKind.GENERATE, *_LIGHT))
+        light = Slot(name="light", kinds=_LIGHT)
+        pictures = Slot(name="pictures", kinds=(JobKind.GENERATE,))
         count = device_slots or 1
-        return (light, *(Slot(name=f"cpu-{n}", kinds=_HEAVY) for n in range(count)))
+        return (light, pictures, *(Slot(name=f"cpu-{n}", kinds=_HEAVY) for n in range(count)))
     count = device_slots or len(gpus)
     return (
         Slot(name="light", kinds=_LIGHT),

@@ -17,8 +17,11 @@ import httpx
 from modelgenerator.client.errors import ServerUnreachable, error_of
 
 TRIES = 5
+TRIES_WITH_A_KNOWN_SERVER = 9
+"""It has answered before: it may be starting again, which takes half a minute."""
 _TRY_AGAIN = (429, 502, 503, 504)
 _LONGEST_WAIT = 60.0
+_LONGEST_PAUSE = 8.0
 
 
 class Connection:
@@ -34,6 +37,7 @@ class Connection:
     ) -> None:
         """`transport` and `sleep` stand in for the network and the clock in tests."""
         self.base_url = base_url.rstrip("/")
+        self._has_answered = False
         self._sleep = sleep
         self._http = httpx.Client(
             base_url=self.base_url,
@@ -105,7 +109,7 @@ class Connection:
 
     def pause(self, tried: int) -> None:
         """Before trying again: longer each time."""
-        self._sleep(min(_LONGEST_WAIT, 0.5 * 2**tried))
+        self._sleep(min(_LONGEST_PAUSE, 0.5 * 2**tried))
 
     def _save_once(self, path: str, to: Path) -> str | None:
         with self._http.stream("GET", path) as answer:
@@ -134,16 +138,18 @@ class Connection:
         return self._retried(once)
 
     def _retried(self, once: Callable[[], Any]) -> Any:
-        for tried in range(TRIES):
-            is_last = tried == TRIES - 1
+        for tried in range(TRIES_WITH_A_KNOWN_SERVER):
             try:
-                return once()
+                got = once()
+                self._has_answered = True
+                return got
             except AskAgain as error:
-                if is_last:
+                if tried >= TRIES - 1:
                     raise error.because from None
                 self._sleep(min(_LONGEST_WAIT, error.after or 0.5 * 2**tried))
             except httpx.TransportError as error:
-                if is_last or isinstance(error, httpx.UnsupportedProtocol):
+                most = TRIES_WITH_A_KNOWN_SERVER if self._has_answered else TRIES
+                if tried >= most - 1 or isinstance(error, httpx.UnsupportedProtocol):
                     raise self._unreachable(error) from error
                 self.pause(tried)
         raise AssertionError("the last try answers or raises")

@@ -45,7 +45,7 @@ def test_a_path_of_the_server_is_no_base_model_and_nothing_is_told_of_it(here: S
 
 
 def test_a_hub_that_does_not_answer_is_said_with_what_was_probably_meant(
-    here: Serving, monkeypatch
+    here: Serving, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     answer = here.http.get("/v1/base-models/modelgenerator/creature")

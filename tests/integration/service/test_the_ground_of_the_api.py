@@ -1,10 +1,13 @@
 """Who is let in, how errors look, and what is refused before anybody reads it."""
 
+import errno
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.serving import Serving, serving
+
+from modelgenerator.service.api import base_models
 
 
 @pytest.fixture
@@ -99,3 +102,13 @@ def test_metrics_count_requests_by_the_pattern_of_their_address(here: Serving):
     text = here.with_key(None).get("/metrics").text
     assert 'route="/files/{key:path}"' in text
     assert "modelgenerator_oldest_queued_seconds 0.0" in text
+
+
+def test_a_full_disk_is_said_wherever_it_is_met(here: Serving, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(base_models, "read_base_model", full)
+    answer = here.http.get("/v1/base-models/creatures")
+    assert (answer.status_code, answer.json()["code"]) == (507, "storageFull")
+    assert "make room" in answer.json()["hint"]

@@ -87,6 +87,14 @@ def test_it_gives_up_after_a_few_times():
     assert not isinstance(raised.value, UserError)
 
 
+def test_a_server_that_answered_before_is_given_the_time_to_start_again():
+    away = [httpx.ConnectError("Connection refused")] * (TRIES + 2)
+    server = Server(httpx.Response(200, json={}), *away, httpx.Response(200, json={"a": 1}))
+    connection = server.connected()
+    connection.get("/v1/x")
+    assert connection.get("/v1/x") == {"a": 1}
+
+
 def test_who_does_not_answer_is_named():
     server = Server(*[httpx.ConnectError("Connection refused")] * TRIES)
     with pytest.raises(ServerUnreachable, match=r"http://here.*modelgenerator serve"):

@@ -23,7 +23,8 @@ from modelgenerator.errors import (
     UserError,
 )
 from modelgenerator.service.api.shapes import Shape
-from modelgenerator.service.errors import ServiceError
+from modelgenerator.service.errors import ServiceError, StorageFull
+from modelgenerator.service.store.folder import FULL
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ModelGeneratorError, _ours)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _by_the_framework)
+    app.add_exception_handler(OSError, _by_the_machine)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -172,6 +174,16 @@ def _by_the_framework(request: Request, error: Exception) -> Response:
         detail, hint = f"{path} does not answer {request.method}, but {allowed}.", _CALLS
     code = _CODES.get(status, "invalidRequest")
     return answer(status, code, detail, hint=hint, headers=error.headers)
+
+
+def _by_the_machine(request: Request, error: Exception) -> Response:
+    """A full disk is said as such wherever it was met."""
+    assert isinstance(error, OSError)
+    if error.errno not in FULL:
+        return _unexpected(request, error)
+    full = StorageFull(hint="Whoever runs this server must make room; then try again.")
+    full.__cause__ = error
+    return _ours(request, full)
 
 
 def _unexpected(_request: Request, error: Exception) -> Response:

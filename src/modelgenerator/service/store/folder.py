@@ -22,7 +22,7 @@ from modelgenerator.service.store.files import Counted, Files, Method
 from modelgenerator.service.store.keys import checked_key
 from modelgenerator.service.store.links import LinkSigner
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PATIENCE = 10
 
 
@@ -125,6 +125,6 @@ def _told_apart() -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise StorageFull from error
         raise StorageUnreachable(f"The storage folder cannot be used: {error.strerror}.") from error

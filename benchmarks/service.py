@@ -30,7 +30,7 @@ MEASURES: Mapping[str, Measure] = {
     "uploads": lambda folder, quick: service_uploads.measure(folder, 50 if quick else 1_000),
     "claims": lambda folder, quick: service_claims.measure(folder, 200 if quick else 10_000),
     "events": lambda folder, quick: service_events.measure(folder, 50 if quick else 200),
-    "pictures": lambda folder, quick: service_pictures.measure(folder, 2 if quick else 5),
+    "pictures": lambda folder, quick: service_pictures.measure(folder, 1 if quick else 5),
 }
 
 

@@ -51,6 +51,7 @@ bench: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/train_step.py
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/masks.py
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/service.py
 
 docs: $(READY)
 	$(BIN)/python -m modelgenerator.cli.settings_table > docs/reference/settings.md

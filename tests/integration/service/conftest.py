@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from tests import postgres
+from benchmarks import postgres
 from tests.bucket import KEYS, make_bucket, s3_server
 from tests.remembered import SetClock, an_organization
 

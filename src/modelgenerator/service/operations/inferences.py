@@ -4,7 +4,7 @@ In: who asks, and what the pictures are to be.  Out: an inference with a job in 
 in advance; its pictures with links for an hour.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -18,7 +18,7 @@ from modelgenerator.service.operations.callers import (
     earlier_answer,
     remember,
 )
-from modelgenerator.service.operations.paying import hold_estimate, paid_for
+from modelgenerator.service.operations.paying import hold_estimate, paid_for_each
 from modelgenerator.service.operations.picture_wishes import (
     PlannedPicture,
     UsableModel,
@@ -136,7 +136,8 @@ def read_inference(service: Service, caller: Caller, id: UUID) -> ShownInference
     caller.require(Role.VIEWER)
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
-        return _shown(service, store, store.inferences.get(id))
+        (shown,) = _shown(service, store, [store.inferences.get(id)])
+    return shown
 
 
 def list_inferences(
@@ -147,7 +148,7 @@ def list_inferences(
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
         page = store.inferences.page(cursor, limit=limit)
-        shown = tuple(_shown(service, store, inference) for inference in page.items)
+        shown = tuple(_shown(service, store, page.items))
     return Page(shown, page.next_cursor)
 
 
@@ -269,25 +270,33 @@ def _inference(
     )
 
 
-def _shown(service: Service, store: OrganizationStore, inference: Inference) -> ShownInference:
-    job = store.jobs.get(inference.job_id)
-    pictures = store.generated_pictures.all(inference_id=inference.id)
-    paid = paid_for(store, job)
-    cost = -paid.amount if paid else 0
-    is_over = job.status.is_final
-    return ShownInference(
-        inference=inference,
-        job=job,
-        pictures=tuple(
-            ShownPicture(
-                picture=picture,
-                url=service.files.link("GET", picture.storage_key, expires_in=LINK_TIME),
-            )
-            for picture in sorted(pictures, key=lambda one: one.position)
-        ),
-        cost_so_far=cost if is_over else pictures_charge(job.prices, len(pictures)),
-        final_cost=cost if is_over else None,
+def _shown(
+    service: Service, store: OrganizationStore, inferences: Sequence[Inference]
+) -> Iterator[ShownInference]:
+    """With as many statements for a page as for one."""
+    jobs = store.jobs.some(inference.job_id for inference in inferences)
+    paid = paid_for_each(store, jobs.values())
+    ids = [inference.id for inference in inferences]
+    pictures = sorted(
+        store.generated_pictures.among("inference_id", ids), key=lambda one: one.position
     )
+    for inference in inferences:
+        job = jobs[inference.job_id]
+        mine = tuple(_picture(service, one) for one in pictures if one.inference_id == inference.id)
+        cost = -paid[job.id].amount if job.id in paid else 0
+        is_over = job.status.is_final
+        yield ShownInference(
+            inference=inference,
+            job=job,
+            pictures=mine,
+            cost_so_far=cost if is_over else pictures_charge(job.prices, len(mine)),
+            final_cost=cost if is_over else None,
+        )
+
+
+def _picture(service: Service, picture: GeneratedPicture) -> ShownPicture:
+    url = service.files.link("GET", picture.storage_key, expires_in=LINK_TIME)
+    return ShownPicture(picture=picture, url=url)
 
 
 def _prefix(organization_id: UUID, inference_id: UUID) -> str:

@@ -4,7 +4,9 @@ In: a job within a transaction.  Out: entries under a key that is the job's own,
 paid twice.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
+from uuid import UUID
 
 from modelgenerator.service.billing.ledger import Ledger
 from modelgenerator.service.operations.service import Service
@@ -48,6 +50,13 @@ def settle(
 def paid_for(store: OrganizationStore, job: Job) -> LedgerEntry | None:
     """What was taken for the job; none: it has not ended, or nothing is charged here."""
     return store.accounts.entries.first(key=payment_key(job))
+
+
+def paid_for_each(store: OrganizationStore, jobs: Iterable[Job]) -> dict[UUID, LedgerEntry]:
+    """The same for all jobs of a page, by their ids."""
+    keys = {job.id: payment_key(job) for job in jobs}
+    entries = store.accounts.entries.among("job_id", keys)
+    return {it.job_id: it for it in entries if it.job_id and it.key == keys[it.job_id]}
 
 
 def is_our_fault(job: Job) -> bool:

@@ -12,10 +12,11 @@ from uuid import UUID
 
 from modelgenerator.service.billing.prices import training_charge
 from modelgenerator.service.operations.callers import Caller
-from modelgenerator.service.operations.paying import is_our_fault, paid_for
+from modelgenerator.service.operations.paying import is_our_fault, paid_for_each
 from modelgenerator.service.operations.readable_events import LINK_TIME, SAMPLE, without_insides
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.jobs import Job, JobAttempt, JobEvent, JobStatus
+from modelgenerator.service.records.money import LedgerEntry
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import TrainedModel, Training
 from modelgenerator.service.store.scoped import Page
@@ -180,31 +181,33 @@ def job_of_training(service: Service, caller: Caller, id: UUID) -> UUID:
 
 
 def _shown(store: OrganizationStore, trainings: Iterable[Training]) -> Iterator[ShownTraining]:
+    """With as many statements for a page as for one."""
     trainings = list(trainings)
-    jobs = store.jobs.some(training.job_id for training in trainings)
-    snapshots = store.snapshots.some(training.snapshot_id for training in trainings)
+    ids = [training.id for training in trainings]
+    jobs = store.jobs.among("target_id", ids)
+    paid = paid_for_each(store, jobs)
+    dataset_ids = store.snapshots.dataset_ids(training.snapshot_id for training in trainings)
+    models = {it.training_id: it for it in store.trained_models.among("training_id", ids)}
     for training in trainings:
-        job = jobs[training.job_id]
-        cost, is_settled = _cost(store, job)
+        mine = [job for job in jobs if job.target_id == training.id]
+        (newest,) = (job for job in mine if job.id == training.job_id)
+        cost = _cost(mine, newest, paid)
         yield ShownTraining(
             training=training,
-            job=job,
-            dataset_id=snapshots[training.snapshot_id].dataset_id,
-            model=store.trained_models.first(training_id=training.id),
+            job=newest,
+            dataset_id=dataset_ids[training.snapshot_id],
+            model=models.get(training.id),
             cost_so_far=cost,
-            final_cost=cost if is_settled else None,
+            final_cost=cost if newest.status.is_final else None,
         )
 
 
-def _cost(store: OrganizationStore, newest: Job) -> tuple[int, bool]:
-    """Microdollars of all jobs of a training, and whether that is all of it."""
-    paid = 0
-    for job in store.jobs.all(target_id=newest.target_id):
-        entry = paid_for(store, job)
-        paid -= entry.amount if entry else 0
+def _cost(jobs: Iterable[Job], newest: Job, paid: Mapping[UUID, LedgerEntry]) -> int:
+    """Microdollars of all jobs of a training, and of what its newest has used so far."""
+    cost = -sum(paid[job.id].amount for job in jobs if job.id in paid)
     if newest.status.is_final:
-        return paid, True
-    return paid + training_charge(newest.prices, timedelta(milliseconds=used_ms(newest))), False
+        return cost
+    return cost + training_charge(newest.prices, timedelta(milliseconds=used_ms(newest)))
 
 
 def used_ms(job: Job) -> int:

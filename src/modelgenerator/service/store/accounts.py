@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, UniqueConstraint, func, insert, select, update
+from sqlalchemy import Column, ColumnElement, Index, UniqueConstraint, func, insert, select, update
 
 from modelgenerator.service.errors import NotFound
 from modelgenerator.service.records.money import Account, EntryKind, Hold, LedgerEntry
@@ -15,6 +15,7 @@ ENTRIES = kind_of(
     LedgerEntry,
     "ledger_entries",
     UniqueConstraint("organization_id", "key"),
+    Index(None, "job_id"),
     called="ledger entry",
     job_id=refers_to("jobs.id"),
 )

@@ -30,12 +30,14 @@ PICTURES = kind_of(
     UniqueConstraint("dataset_id", "upload_sha256"),
     UniqueConstraint("dataset_id", "label"),
     UniqueConstraint("dataset_id", "position"),
+    Index(None, "organization_id", "dataset_id", "id"),
     called="picture",
     dataset_id=belongs_to("datasets.id"),
 )
 SNAPSHOTS = kind_of(
     DatasetSnapshot,
     "dataset_snapshots",
+    Index(None, "organization_id", "dataset_id", "id"),
     called="dataset snapshot",
     dataset_id=belongs_to("datasets.id"),
 )

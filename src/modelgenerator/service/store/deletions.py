@@ -9,6 +9,7 @@ RECEIPTS = kind_of(
     DeletionReceipt,
     "deletion_receipts",
     Index(None, "completed_at"),
+    Index(None, "organization_id", "target_id", "id"),
     called="deletion receipt",
 )
 

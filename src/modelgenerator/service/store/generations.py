@@ -1,6 +1,6 @@
 """Requests for pictures, the pictures, and packs of prompts."""
 
-from sqlalchemy import UniqueConstraint, func, select
+from sqlalchemy import Index, UniqueConstraint, func, select
 
 from modelgenerator.service.records.generations import GeneratedPicture, Inference, InferencePack
 from modelgenerator.service.store.columns import belongs_to, kind_of, refers_to
@@ -9,6 +9,7 @@ from modelgenerator.service.store.scoped import OrganizationScope
 INFERENCES = kind_of(
     Inference,
     "inferences",
+    Index(None, "organization_id", "trained_model_id", "id"),
     called="inference",
     trained_model_id=refers_to("trained_models.id"),
     job_id=refers_to("jobs.id"),
@@ -18,6 +19,7 @@ GENERATED_PICTURES = kind_of(
     GeneratedPicture,
     "generated_pictures",
     UniqueConstraint("inference_id", "position"),
+    Index(None, "organization_id", "inference_id", "id"),
     called="generated picture",
     inference_id=belongs_to("inferences.id"),
 )

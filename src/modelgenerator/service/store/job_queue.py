@@ -11,6 +11,7 @@ from sqlalchemy import Connection, ScalarSelect, Update, func, insert, or_, sele
 
 from modelgenerator.service.records.jobs import Job, JobAttempt, JobKind, JobStatus
 from modelgenerator.service.store.job_tables import ATTEMPTS, JOBS
+from modelgenerator.service.store.organizations import ORGANIZATIONS
 
 _JOB = JOBS.table.columns
 
@@ -64,27 +65,51 @@ def _taking(offer: Offer, now: datetime, lease: timedelta) -> Update:
 
 
 def _first(offer: Offer, now: datetime) -> ScalarSelect[object]:
-    waiting, other = JOBS.table.alias("waiting"), JOBS.table.alias("other")
-    job = waiting.columns
+    """Of the jobs that come first in their organizations, the one that comes first of all.
+
+    Only these are sorted: however many wait behind them, they are not looked at.
+    """
+    other = JOBS.table.alias("other").columns
     running = (
-        select(other.columns.organization_id, func.count().label("jobs"))
-        .where(other.columns.status == JobStatus.RUNNING)
-        .group_by(other.columns.organization_id)
+        select(other.organization_id, func.count().label("jobs"))
+        .where(other.status == JobStatus.RUNNING)
+        .group_by(other.organization_id)
         .subquery("running")
     )
-    same_organization = running.columns.organization_id == job.organization_id
+    heads = select(_head(offer, now).label("id")).select_from(ORGANIZATIONS.table).cte("heads")
+    job = JOBS.table.alias("head")
+    same_organization = running.columns.organization_id == job.columns.organization_id
+    return (
+        select(job.columns.id)
+        .select_from(
+            heads.join(job, job.columns.id == heads.columns.id).outerjoin(
+                running, same_organization
+            )
+        )
+        .order_by(
+            job.columns.priority.desc(), func.coalesce(running.columns.jobs, 0), job.columns.id
+        )
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def _head(offer: Offer, now: datetime) -> ScalarSelect[object]:
+    """The job that comes first in an organization, unless another worker is just taking it."""
+    job = JOBS.table.alias("waiting").columns
     return (
         select(job.id)
-        .select_from(waiting.outerjoin(running, same_organization))
         .where(
+            job.organization_id == ORGANIZATIONS.table.columns.id,
             job.status == JobStatus.QUEUED,
             or_(job.not_before.is_(None), job.not_before <= now),
             job.kind.in_(offer.kinds),
             job.gpus <= offer.gpus,
             job.gpu_memory <= offer.gpu_memory,
         )
-        .order_by(job.priority.desc(), func.coalesce(running.columns.jobs, 0), job.id)
+        .order_by(job.priority.desc(), job.id)
         .limit(1)
-        .with_for_update(skip_locked=True, of=waiting)
+        .with_for_update(skip_locked=True)
+        .correlate(ORGANIZATIONS.table)
         .scalar_subquery()
     )

@@ -8,11 +8,19 @@ from modelgenerator.service.store.columns import belongs_to, kind_of
 JOBS = kind_of(
     Job,
     "jobs",
-    Index(None, "status", "priority", "id"),
     Index(None, "status", "lease_until"),
+    Index(None, "organization_id", "target_id", "id"),
     Index(None, "target_id"),
     called="job",
 )
+FIRST_IN_ITS_ORGANIZATION = Index(
+    "ix_jobs_first_in_its_organization",
+    JOBS.table.columns.organization_id,
+    JOBS.table.columns.status,
+    JOBS.table.columns.priority.desc(),
+    JOBS.table.columns.id,
+)
+"""Leads a worker to the job that an organization wants done first, however many wait behind it."""
 ATTEMPTS = kind_of(
     JobAttempt,
     "job_attempts",

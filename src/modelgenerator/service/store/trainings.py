@@ -1,5 +1,6 @@
 """Training templates, trainings, and trained models."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -29,6 +30,7 @@ TEMPLATE_VERSIONS = kind_of(
 TRAININGS = kind_of(
     Training,
     "trainings",
+    Index(None, "snapshot_id"),
     called="training",
     snapshot_id=refers_to("dataset_snapshots.id"),
     template_version_id=refers_to("training_template_versions.id"),
@@ -114,6 +116,12 @@ class Snapshots(Unchanging[DatasetSnapshot]):
 
     def __init__(self, scope: OrganizationScope) -> None:
         super().__init__(scope, SNAPSHOTS)
+
+    def dataset_ids(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:
+        """Of which datasets these snapshots are."""
+        columns = self._columns
+        these = select(columns.id, columns.dataset_id).where(self._one_of("id", ids))
+        return {row.id: row.dataset_id for row in self._connection.execute(these)}
 
     def trainings_of(self, dataset_id: UUID) -> list[Training]:
         """All trainings that a dataset was given to, the oldest first."""

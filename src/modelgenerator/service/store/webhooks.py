@@ -18,6 +18,7 @@ from modelgenerator.service.store.scoped import OrganizationScope, Records
 ENDPOINTS = kind_of(
     WebhookEndpoint,
     "webhook_endpoints",
+    Index(None, "organization_id", "job_id", "id"),
     called="webhook endpoint",
     job_id=belongs_to("jobs.id"),
 )
@@ -25,6 +26,7 @@ DELIVERIES = kind_of(
     WebhookDelivery,
     "webhook_deliveries",
     Index(None, "status", "next_try_at"),
+    Index(None, "organization_id", "endpoint_id", "id"),
     called="webhook delivery",
     endpoint_id=belongs_to("webhook_endpoints.id"),
 )

@@ -95,6 +95,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_deletion_receipts"),
     )
     op.create_index(
+        "ix_deletion_receipts_organization_id_target_id_id",
+        "deletion_receipts",
+        ["organization_id", "target_id", "id"],
+        unique=False,
+    )
+    op.create_index(
         "ix_deletion_receipts_completed_at", "deletion_receipts", ["completed_at"], unique=False
     )
     op.create_index(
@@ -186,12 +192,21 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
     )
+    op.create_index("ix_jobs_target_id", "jobs", ["target_id"], unique=False)
+    op.create_index(
+        "ix_jobs_organization_id_target_id_id",
+        "jobs",
+        ["organization_id", "target_id", "id"],
+        unique=False,
+    )
     op.create_index("ix_jobs_organization_id_id", "jobs", ["organization_id", "id"], unique=False)
     op.create_index("ix_jobs_status_lease_until", "jobs", ["status", "lease_until"], unique=False)
     op.create_index(
-        "ix_jobs_status_priority_id", "jobs", ["status", "priority", "id"], unique=False
+        "ix_jobs_first_in_its_organization",
+        "jobs",
+        ["organization_id", "status", sa.literal_column("priority DESC"), "id"],
+        unique=False,
     )
-    op.create_index("ix_jobs_target_id", "jobs", ["target_id"], unique=False)
     op.create_table(
         "members",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -289,6 +304,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("dataset_id", "label", name="uq_dataset_pictures_dataset_id_label"),
     )
     op.create_index(
+        "ix_dataset_pictures_organization_id_dataset_id_id",
+        "dataset_pictures",
+        ["organization_id", "dataset_id", "id"],
+        unique=False,
+    )
+    op.create_index(
         "ix_dataset_pictures_organization_id_id",
         "dataset_pictures",
         ["organization_id", "id"],
@@ -312,6 +333,12 @@ def upgrade() -> None:
             ["organization_id"], ["organizations.id"], name="fk_dataset_snapshots_organization_id"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_dataset_snapshots"),
+    )
+    op.create_index(
+        "ix_dataset_snapshots_organization_id_dataset_id_id",
+        "dataset_snapshots",
+        ["organization_id", "dataset_id", "id"],
+        unique=False,
     )
     op.create_index(
         "ix_dataset_snapshots_organization_id_id",
@@ -421,6 +448,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_ledger_entries"),
         sa.UniqueConstraint("organization_id", "key", name="uq_ledger_entries_organization_id_key"),
     )
+    op.create_index("ix_ledger_entries_job_id", "ledger_entries", ["job_id"], unique=False)
     op.create_index(
         "ix_ledger_entries_organization_id_id",
         "ledger_entries",
@@ -495,6 +523,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_webhook_endpoints"),
     )
     op.create_index(
+        "ix_webhook_endpoints_organization_id_job_id_id",
+        "webhook_endpoints",
+        ["organization_id", "job_id", "id"],
+        unique=False,
+    )
+    op.create_index(
         "ix_webhook_endpoints_organization_id_id",
         "webhook_endpoints",
         ["organization_id", "id"],
@@ -523,6 +557,12 @@ def upgrade() -> None:
             ["version_id"], ["flow_versions.id"], name="fk_flow_runs_version_id"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_flow_runs"),
+    )
+    op.create_index(
+        "ix_flow_runs_organization_id_flow_id_id",
+        "flow_runs",
+        ["organization_id", "flow_id", "id"],
+        unique=False,
     )
     op.create_index(
         "ix_flow_runs_organization_id_id", "flow_runs", ["organization_id", "id"], unique=False
@@ -573,6 +613,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_webhook_deliveries"),
     )
     op.create_index(
+        "ix_webhook_deliveries_organization_id_endpoint_id_id",
+        "webhook_deliveries",
+        ["organization_id", "endpoint_id", "id"],
+        unique=False,
+    )
+    op.create_index(
         "ix_webhook_deliveries_organization_id_id",
         "webhook_deliveries",
         ["organization_id", "id"],
@@ -609,6 +655,12 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_step_results"),
         sa.UniqueConstraint("run_id", "step_id", name="uq_step_results_run_id_step_id"),
+    )
+    op.create_index(
+        "ix_step_results_organization_id_run_id_position",
+        "step_results",
+        ["organization_id", "run_id", "position"],
+        unique=False,
     )
     op.create_index("ix_step_results_job_id", "step_results", ["job_id"], unique=False)
     op.create_index(
@@ -648,6 +700,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_trainings"),
     )
+    op.create_index("ix_trainings_snapshot_id", "trainings", ["snapshot_id"], unique=False)
     op.create_index(
         "ix_trainings_organization_id_id", "trainings", ["organization_id", "id"], unique=False
     )
@@ -713,6 +766,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_inferences"),
     )
     op.create_index(
+        "ix_inferences_organization_id_trained_model_id_id",
+        "inferences",
+        ["organization_id", "trained_model_id", "id"],
+        unique=False,
+    )
+    op.create_index(
         "ix_inferences_organization_id_id", "inferences", ["organization_id", "id"], unique=False
     )
     op.create_table(
@@ -744,6 +803,12 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "inference_id", "position", name="uq_generated_pictures_inference_id_position"
         ),
+    )
+    op.create_index(
+        "ix_generated_pictures_organization_id_inference_id_id",
+        "generated_pictures",
+        ["organization_id", "inference_id", "id"],
+        unique=False,
     )
     op.create_index(
         "ix_generated_pictures_organization_id_id",

@@ -1,4 +1,4 @@
-"""A Postgres cluster that is made for the tests and thrown away after them.
+"""A Postgres cluster that is made for tests or a benchmark and thrown away after them.
 
 In: nothing; the machine's own programs are looked for.  Out: a URL at which databases can be made.
 It listens at a socket in a folder of its own, so that it meets no other.

@@ -1,0 +1,122 @@
+"""What is asked of the database does not grow with what an organization has."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event
+from tests.serving import Serving, serving
+from tests.uploaded import SETTINGS, a_dataset
+
+from modelgenerator.service.records.jobs import JobKind
+from modelgenerator.service.store.database import Database
+from modelgenerator.service.store.job_queue import Offer
+from modelgenerator.service.store.transaction import OrganizationStore
+
+ID = UUID(int=1)
+FIFTY = [UUID(int=number) for number in range(50)]
+
+
+@pytest.fixture
+def it(tmp_path) -> Iterator[Serving]:
+    with serving(tmp_path) as it:
+        yield it
+
+
+@contextmanager
+def asked(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """The statements that the database is asked, with their parameters."""
+    statements: list[tuple[str, Any]] = []
+
+    def hear(*heard: Any) -> None:
+        _, _, statement, parameters, _, _ = heard
+        statements.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", hear)
+    try:
+        yield statements
+    finally:
+        event.remove(database.engine, "before_cursor_execute", hear)
+
+
+def plans(database: Database, statements: list[tuple[str, Any]]) -> list[str]:
+    """How SQLite finds what they ask for, a line for each table."""
+    with database.changing_tables() as connection:
+        return [
+            row.detail
+            for statement, parameters in statements
+            if statement.startswith(("SELECT", "UPDATE", "WITH"))
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+
+
+@pytest.mark.parametrize("listed", ["trainings", "inferences"])
+def test_a_list_takes_as_many_statements_for_a_page_as_for_one(it, listed):
+    def begin() -> None:
+        if listed == "trainings":
+            body = {"datasetId": str(dataset), "settings": SETTINGS}
+        else:
+            body = {"baseModel": "creatures", "images": [{"prompt": "a cat", "steps": 2}]}
+        assert it.http.post(f"/v1/{listed}", json=body).status_code == 202
+
+    def statements() -> int:
+        with asked(it.service.database) as found:
+            assert len(it.http.get(f"/v1/{listed}").json()["items"]) == begun
+        return len(found)
+
+    dataset, begun = a_dataset(it), 1
+    begin()
+    statements()  # the first shows the key, which is remembered
+    for_one = statements()
+    begin()
+    begin()
+    begun = 3
+    assert statements() == for_one
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda store: store.accounts.entries.among("job_id", FIFTY),
+        lambda store: store.deletion_receipts.all(target_id=ID),
+        lambda store: store.flow_runs.page(flow_id=ID),
+        lambda store: store.generated_pictures.all(inference_id=ID),
+        lambda store: store.generated_pictures.among("inference_id", FIFTY),
+        lambda store: store.generated_pictures.count(inference_id=ID),
+        lambda store: store.inferences.all(trained_model_id=ID),
+        lambda store: store.jobs.all(target_id=ID),
+        lambda store: store.jobs.some(FIFTY),
+        lambda store: store.jobs.among("target_id", FIFTY),
+        lambda store: store.pictures.count(dataset_id=ID),
+        lambda store: store.snapshots.dataset_ids(FIFTY),
+        lambda store: store.snapshots.first(dataset_id=ID, fingerprint=""),
+        lambda store: store.snapshots.times_trained(ID),
+        lambda store: store.step_results.in_order(ID),
+        lambda store: store.trained_models.among("training_id", FIFTY),
+        lambda store: store.webhook_deliveries.page(endpoint_id=ID),
+        lambda store: store.webhook_endpoints.all(job_id=ID, disabled_at=None),
+    ],
+)
+def test_what_belongs_to_something_is_found_without_looking_at_all_that_there_is(
+    it, read: Callable[[OrganizationStore], object]
+):
+    database = it.service.database
+    with asked(database) as statements, database.reading() as transaction:
+        read(transaction.of(it.organization_id))
+    found = plans(database, statements)
+    assert found
+    for line in found:
+        assert line.startswith(("SEARCH", "USE TEMP B-TREE")), line
+        assert not line.endswith("(organization_id=?)"), line
+
+
+def test_a_claim_looks_at_the_first_job_of_each_organization(it):
+    database = it.service.database
+    offer = Offer(owner="worker", kinds=list(JobKind))
+    with asked(database) as statements, database.transaction() as transaction:
+        transaction.jobs.claim(offer, it.clock(), timedelta(seconds=30))
+    (waiting,) = (line for line in plans(database, statements) if " waiting " in line)
+    assert "ix_jobs_first_in_its_organization (organization_id=? AND status=?)" in waiting

@@ -7,6 +7,8 @@ not known here.
 from dataclasses import dataclass
 from typing import Any
 
+QUOTED_CHARACTERS = 80
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnseenText:
@@ -18,6 +20,15 @@ class UnseenText:
     """Tokens of a caption that are seen, without the marks around them."""
     text: str
     """From the first cut token on, as it is written in the caption."""
+
+    @property
+    def in_words(self) -> str:
+        """Behind "It is too long: "."""
+        more = "" if len(self.text) <= QUOTED_CHARACTERS else " ..."
+        return (
+            f"the base model reads {self.room} tokens of it. The last {self.tokens} are cut off, "
+            f"so it never sees: {self.text[:QUOTED_CHARACTERS]}{more}"
+        )
 
 
 # transformers' annotations do not describe its tokenizers

@@ -26,7 +26,6 @@ from modelgenerator.training.events import Noticed, PictureEncoded
 from modelgenerator.training.plan import PlannedPicture, TrainingPlan
 
 PRIOR_PICTURES = 16
-QUOTED_CHARACTERS = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,12 +135,7 @@ def _about_unseen(picture: Picture, base: ModelFamily) -> Iterator[Noticed]:
     unseen = base.unseen(picture.caption)
     if unseen is None:
         return
-    more = "" if len(unseen.text) <= QUOTED_CHARACTERS else " ..."
-    message = (
-        f"The caption of {picture.name} is too long: the base model reads {unseen.room} tokens of "
-        f"it. The last {unseen.tokens} are cut off, so it never sees: "
-        f"{unseen.text[:QUOTED_CHARACTERS]}{more}"
-    )
+    message = f"The caption of {picture.name} is too long: {unseen.in_words}"
     yield Noticed(notice=Notice("warning", None, message))
 
 

@@ -229,7 +229,8 @@ def test_the_same_picture_is_kept_once(database, organization_id, everything, cl
 
 
 def test_pictures_have_an_order_of_their_own(database, organization_id, everything, clock):
-    first = replace(everything["pictures"], id=new_id(clock()), position=3, sha256="other")
+    other = {"sha256": "other", "upload_sha256": "other", "label": "other"}
+    first = replace(everything["pictures"], id=new_id(clock()), position=3, **other)
     with database.transaction() as transaction:
         pictures = transaction.of(organization_id).pictures
         pictures.add(first)

@@ -17,6 +17,7 @@ from modelgenerator.generation.picture_files import encoded
 from modelgenerator.generation.wishes import PlannedImage, plan_images
 from modelgenerator.lora import files as lora_files
 from modelgenerator.lora.files import LoraFile
+from modelgenerator.notices import Notice
 from modelgenerator.service.jobs.base_models import loaded
 from modelgenerator.service.jobs.bodies import Tools
 from modelgenerator.service.jobs.faults import failed, out_of_memory
@@ -30,6 +31,7 @@ from modelgenerator.service.jobs.messages import (
     Progressed,
     Stopped,
     Succeeded,
+    noticed,
 )
 from modelgenerator.service.jobs.warm import WARM
 from modelgenerator.service.records.job_specs import (
@@ -79,6 +81,7 @@ class _Drawing:
             ]
             base = yield from self._base(base_files)
             lora = self._lora(pictures[0].lora)
+            yield from _about_unseen(planned, base)
             yield PhaseBegun(Phase.DRAWING)
             yield from self._drawn(planned, base, lora)
             if self._tools.stop.is_set():
@@ -148,6 +151,19 @@ class _Drawing:
                 "trainingId": lora,
             },
         )
+
+
+def _about_unseen(wanted: Sequence[_Wanted], base: ModelFamily) -> Iterator[Message]:
+    """Each prompt that is too long, once."""
+    requests = [one.planned.request for one in wanted]
+    for name, prompts in (
+        ("prompt", [request.prompt for request in requests]),
+        ("negativePrompt", [request.negative_prompt for request in requests]),
+    ):
+        for prompt in dict.fromkeys(prompts):
+            if (unseen := base.unseen(prompt)) is not None:
+                message = f"A {name} is too long: {unseen.in_words}"
+                yield noticed(Notice("warning", name, message))
 
 
 _ENDINGS = {"png": "png", "jpeg": "jpg", "webp": "webp"}

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from uuid import UUID
 
+from modelgenerator.notices import Notice
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.records.job_specs import DrawnPicture
 from modelgenerator.service.records.jobs import JobError, JobKind
@@ -53,6 +54,12 @@ class Told:
 
     name: str
     data: JsonObject
+
+
+def noticed(notice: Notice) -> Told:
+    """A choice that was made for the person, or something that was found out."""
+    data = {"level": notice.level, "setting": notice.setting, "message": notice.message}
+    return Told("notice", data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

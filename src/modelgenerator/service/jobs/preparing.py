@@ -13,7 +13,14 @@ from modelgenerator.datasets.prepare import PhotoLookedAt, PreparedDataset
 from modelgenerator.datasets.subject import Subject, SubjectKind
 from modelgenerator.datasets.workers import Workers
 from modelgenerator.notices import Notice
-from modelgenerator.service.jobs.messages import Message, Phase, PhaseBegun, Progressed, Told
+from modelgenerator.service.jobs.messages import (
+    Message,
+    Phase,
+    PhaseBegun,
+    Progressed,
+    Told,
+    noticed,
+)
 from modelgenerator.service.operations.local_copies import local_source
 from modelgenerator.service.operations.preparation import (
     PreparationCaches,
@@ -62,12 +69,6 @@ def prepared(
     used = [one.name for one in dataset.pictures]
     yield Told("datasetPrepared", {"used": used, "refused": refused})
     return dataset
-
-
-def noticed(notice: Notice) -> Told:
-    """A choice that was made for the person, or something that was found out."""
-    data = {"level": notice.level, "setting": notice.setting, "message": notice.message}
-    return Told("notice", data)
 
 
 def _told(event: PreparationEvent) -> Generator[Message, None, None]:

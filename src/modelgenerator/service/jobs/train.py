@@ -32,8 +32,9 @@ from modelgenerator.service.jobs.messages import (
     Stopped,
     Succeeded,
     Told,
+    noticed,
 )
-from modelgenerator.service.jobs.preparing import noticed, prepared
+from modelgenerator.service.jobs.preparing import prepared
 from modelgenerator.service.jobs.trained_lora import stored_lora
 from modelgenerator.service.jobs.training_messages import Telling
 from modelgenerator.service.jobs.used_time import UsedTime

@@ -7,9 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelgenerator.service.jobs.bodies import chunks_of
-from modelgenerator.service.jobs.messages import Message, Phase, PhaseBegun, Progressed, Told
+from modelgenerator.service.jobs.messages import (
+    Message,
+    Phase,
+    PhaseBegun,
+    Progressed,
+    Told,
+    noticed,
+)
 from modelgenerator.service.jobs.pace import Pace
-from modelgenerator.service.jobs.preparing import noticed
 from modelgenerator.service.store.files import Files, StoredFile
 from modelgenerator.training.events import (
     EpochFinished,

@@ -238,6 +238,7 @@ def test_pictures_are_drawn_with_the_lora_and_without(whole, running):
         "steps": 4,
         "guidanceScale": by_position[0].parameters["guidanceScale"],
         "loraScale": 1.0,
+        "scheduler": None,
         "format": "jpeg",
         "baseModel": taught.BASE,
         "trainingId": str(taught.TRAINING),
@@ -246,6 +247,22 @@ def test_pictures_are_drawn_with_the_lora_and_without(whole, running):
     again = running.all_of(JobKind.GENERATE, spec, drawn=frozenset({0, 1, 2, 4}))
     assert [one.position for one in drawn(again)] == [3]
     assert all(one.phase == "drawing" for one in of_kind(again, PhaseBegun))  # it was warm
+
+
+def test_the_end_of_a_long_prompt_that_is_not_read_is_told_once(running):
+    long = "lvff creature in the snow, " * 30 + "with a red hat"
+    spec = taught.drawing(
+        ORGANIZATION,
+        taught.picture(0, prompt=long, steps=1),
+        taught.picture(1, prompt=long, steps=1, seed=4),
+        taught.picture(2, steps=1),
+    )
+    said = running.all_of(JobKind.GENERATE, spec)
+    assert isinstance(said[-1], Succeeded), said[-1]
+    (notice,) = told(said, "notice")
+    assert (notice["level"], notice["setting"]) == ("warning", "prompt")
+    assert "reads 30 tokens of it" in str(notice["message"])
+    assert len(drawn(said)) == 3
 
 
 def test_a_lora_that_is_not_what_was_stored_is_not_used(running):

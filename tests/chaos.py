@@ -165,7 +165,7 @@ def _upload(ask: Client, promises: Promises, chance: random.Random, dataset: str
     files = {"files": ("noise.png", file.getvalue())}
     answer = ask("POST", f"/v1/datasets/{dataset}/images", files=files)
     for told in answer.json().get("files", ()):
-        if told["status"] in ("accepted", "duplicate"):
+        if told.get("status") in ("accepted", "duplicate"):
             promises.pictures.append((dataset, told["imageId"]))
 
 
@@ -173,7 +173,6 @@ def _delete(ask: Client, promises: Promises, _: random.Random, dataset: str, __:
     answer = ask("DELETE", f"/v1/datasets/{dataset}?cancel=true")
     if answer.status_code == 200:
         promises.deleted_datasets.append(dataset)
-        promises.pictures[:] = [one for one in promises.pictures if one[0] != dataset]
 
 
 def _a_dataset(ask: Client, promises: Promises, chance: random.Random) -> str:

@@ -146,7 +146,9 @@ def _wrote_apart(service: Service, jobs: list[Job]) -> Iterator[str]:
 
 def _kept(service: Service, store: OrganizationStore, promises: Promises) -> Iterator[str]:
     """I6."""
-    for _, id in promises.pictures:
+    for dataset, id in promises.pictures:
+        if dataset in promises.deleted_datasets:
+            continue
         picture = store.pictures.find(UUID(id))
         if picture is None:
             yield f"picture {id} was accepted and is not there"

@@ -39,7 +39,7 @@ def test_nothing_is_lost_doubled_or_half_done(tmp_path: Path):
     found = violations(tmp_path / "data", promises)
     counts = f"{promises.job_count} jobs, {len(nemesis.done)} kills, {len(deleted)} deletions"
     print(counts, nemesis.done)  # noqa: T201
-    assert found == [], f"seed {SEED}: {counts}"
+    assert not found, f"seed {SEED}: {counts}: " + "; ".join(found)
 
 
 def _ask_all(it: Server, promises: Promises) -> None:

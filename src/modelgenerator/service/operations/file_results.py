@@ -94,7 +94,14 @@ def refuse_if_nothing_is_usable(results: Sequence[FileResult]) -> None:
         return
     reasons = "; ".join(f"{one.name}: {(one.reason or '').rstrip('.')}" for one in bad[:5])
     files = [
-        {"name": one.name, "archive": one.archive, "code": one.code, "reason": one.reason}
+        {
+            "name": one.name,
+            "status": one.status,
+            "archive": one.archive,
+            "code": one.code,
+            "reason": one.reason,
+            "hint": one.hint,
+        }
         for one in bad
     ]
     told = f"None of the {len(bad)} files can be used" if bad[1:] else "The file cannot be used"

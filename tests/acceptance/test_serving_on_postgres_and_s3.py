@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from benchmarks import postgres
 from PIL import Image
-from tests import bucket, postgres, taught
+from tests import bucket, taught
 from tests.server import Server
 
 

@@ -90,8 +90,8 @@ def test_train_hands_on_every_option(exit_code_of, command):
 def test_generate_hands_on_every_option(exit_code_of, command):
     called = command("generate")
     words = "generate --model m --prompt a --prompt b --count 2 --seed 7 --steps 3 --width 64 "
-    words += "--height 32 --negative-prompt n --guidance-scale 2.5 --lora-scale 0.5 "
-    words += "--base-model a/b --output out --json"
+    words += "--height 32 --negative-prompt n --guidance-scale 2.5 --scheduler UniPC "
+    words += "--lora-scale 0.5 --base-model a/b --output out --json"
     assert exit_code_of(*words.split()) == 0
     assert called == {
         "positional": (),
@@ -104,6 +104,7 @@ def test_generate_hands_on_every_option(exit_code_of, command):
         "height": 32,
         "negative_prompt": "n",
         "guidance_scale": 2.5,
+        "scheduler": "UniPC",
         "lora_scale": 0.5,
         "base_model": "a/b",
         "output": Path("out"),

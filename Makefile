@@ -37,7 +37,7 @@ test: $(READY)
 	$(QUIET_THREADS) $(BIN)/python -m pytest -n 2
 
 unit: $(READY)
-	$(QUIET_THREADS) $(BIN)/python -m pytest -n 2 tests/unit
+	$(QUIET_THREADS) $(BIN)/python -m pytest -n 2 -m "not slow" tests/unit
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -263,6 +263,7 @@ def test_settings_do_not_change():
         settings().epochs = 3  # type: ignore[misc]
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), st.none() | st.booleans() | st.floats() | st.text()))
 def test_whatever_is_written_is_read_or_refused_in_words(written):
     with pytest.raises(InvalidSettings, match="baseModel"):

@@ -73,6 +73,7 @@ def test_a_fitted_picture_has_the_size_of_its_bucket(
     assert fitted_HW3.dtype == np.uint8
 
 
+@pytest.mark.slow
 @given(st.integers(16, 200), st.integers(16, 200), st.sampled_from(bucket_sizes(128, 16)))
 def test_one_colour_stays_that_colour(width: int, height: int, size: tuple[int, int]):
     plain_HW3 = np.full((height, width, 3), (3, 250, 127), np.uint8)

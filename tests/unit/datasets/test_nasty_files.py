@@ -67,6 +67,7 @@ def peak(file: SourceFile) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+@pytest.mark.slow
 def test_no_bomb_goes_off(tmp_path: Path):
     (tmp_path / "0.png").write_bytes(png())
     for nasty in PHOTOS:

@@ -118,6 +118,7 @@ def test_an_error_of_the_users_comes_in_place_of_the_result(two: Workers):
     assert isinstance(other, UnusableMask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
@@ -170,6 +171,7 @@ def test_a_worker_is_told_no_secret(monkeypatch: pytest.MonkeyPatch):
     assert seen["LANG_OF_TESTS"] == "C"
 
 
+@pytest.mark.slow
 def test_results_larger_than_a_pipe_come_through_whoever_waits_long(two: Workers):
     outcomes = two.map(large, NUMBERS)
     assert next(outcomes)[0, 0, 0] == 0

@@ -592,6 +592,7 @@ anything = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(anything, anything, anything, st.sampled_from([*map(str, StepType), "x"]))
 def test_no_definition_is_answered_by_a_crash(one, two, three, kind):

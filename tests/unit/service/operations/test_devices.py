@@ -1,3 +1,5 @@
+import pytest
+
 from modelgenerator.service.operations.devices import Gpu, facts_of, gpus_here
 
 
@@ -5,6 +7,7 @@ def test_where_no_device_file_is_nobody_is_asked(tmp_path):
     assert gpus_here(tmp_path) == ()
 
 
+@pytest.mark.slow
 def test_where_one_is_torch_is_asked_elsewhere(tmp_path):
     (tmp_path / "nvidia0").touch()
     found = gpus_here(tmp_path)

@@ -4,6 +4,7 @@ In: pictures, and what is to be done with them.  Out: a `PreparedDataset`.  What
 kept in the dataset's room; what is new is looked at by the photo workers, some at a time.
 """
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,13 +14,17 @@ from modelgenerator.datasets.masks import MaskShades
 from modelgenerator.datasets.prepare import Preparation, PreparedDataset, preparing
 from modelgenerator.datasets.segmentation import Segmenter
 from modelgenerator.datasets.segmenters.choice import choose_segmenter
-from modelgenerator.datasets.sources import Folder
+from modelgenerator.datasets.sources import Folder, SourceFile
 from modelgenerator.errors import UnusableDataset
+from modelgenerator.service.errors import StoreBusy
 from modelgenerator.service.operations.datasets import LOOKS, as_snapshot, subject_words
 from modelgenerator.service.operations.local_copies import local_source
 from modelgenerator.service.operations.photo_work import AT_ONCE
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.datasets import DatasetPicture, Subject
+
+_TRIES = 3
+_log = logging.getLogger(__name__)
 
 
 def segmenter_for(subject: Subject | None) -> Segmenter:
@@ -61,10 +66,27 @@ def looked_at(
 def look_in_turns(
     service: Service, source: Folder, looker: Looker, cache: ContentCache, labels: set[str]
 ) -> None:
-    """At what was not seen before; others have a turn in between."""
+    """At what was not seen before; others have a turn in between.
+
+    Raises:
+        StoreBusy: the workers are killed faster than they look.
+    """
     photos = [file for file in source.files if file.name in labels]
     for start in range(0, len(photos), AT_ONCE):
-        with service.photo_turn:
-            batch = photos[start : start + AT_ONCE]
-            for _ in look_at_all(batch, looker, cache, service.photo_workers):
-                pass
+        _look(service, photos[start : start + AT_ONCE], looker, cache)
+
+
+def _look(
+    service: Service, batch: Sequence[SourceFile], looker: Looker, cache: ContentCache
+) -> None:
+    """A worker that was killed while it waited or began costs another try, not the request."""
+    for _ in range(_TRIES):
+        try:
+            with service.photo_turn:
+                for _ in look_at_all(batch, looker, cache, service.photo_workers):
+                    pass
+        except RuntimeError:
+            _log.exception("a photo worker failed")
+        else:
+            return
+    raise StoreBusy("The photos cannot be looked at now: ask again, nothing was changed.")

@@ -1,0 +1,21 @@
+"""A photo worker that the system kills while it waits costs nobody a request."""
+
+from pathlib import Path
+
+import psutil
+from tests import uploaded
+from tests.serving import serving
+
+
+def test_the_next_dry_run_is_answered(tmp_path: Path):
+    with serving(tmp_path) as here:
+        body = {"settings": dict(uploaded.SETTINGS)}
+        first, second = (str(uploaded.a_dataset(here, pictures=5)) for _ in range(2))
+        asked = "/v1/trainings?dryRun=true"
+        assert here.http.post(asked, json={"datasetId": first, **body}).status_code == 200
+        children = psutil.Process().children()
+        assert children
+        for child in children:
+            child.kill()
+        answer = here.http.post(asked, json={"datasetId": second, **body})
+        assert answer.status_code == 200, answer.text

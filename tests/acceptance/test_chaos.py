@@ -15,7 +15,7 @@ from tests.chaos import Nemesis, Promises, ask_for_work
 from tests.invariants import violations
 from tests.server import Server, server
 
-JOBS = int(os.environ.get("CHAOS_JOBS", "16"))
+JOBS = int(os.environ.get("CHAOS_JOBS", "12"))
 SEED = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randint(0, 10**6))
 KILLS = max(4, JOBS // 4)
 """At least, unless everything has ended before."""

@@ -11,7 +11,7 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from modelgenerator.errors import InvalidSettings
 
 PREFIX = "MODELGENERATOR_"
-PLAIN_NAMES = ("DATABASE_URL", "STORAGE_URL", "EXECUTOR", "RAY_ADDRESS")
+PLAIN_NAMES = ("DATABASE_URL", "STORAGE_URL")
 """Accepted without the prefix too; with it wins."""
 ELSEWHERE = (
     "MODELGENERATOR_BASE_MODELS",
@@ -165,12 +165,6 @@ class ServiceConfig(BaseModel):
         7, ge=1, le=36_500, description="Days after which a model that a flow trained expires."
     )
 
-    executor: Literal["local", "ray"] = Field(
-        "local", description="Where jobs run: in child processes on this machine, or on Ray."
-    )
-    ray_address: str | None = Field(
-        None, description="Ray cluster to run jobs on; absent: Ray's own default."
-    )
     device_slots: int | None = Field(
         None,
         ge=1,

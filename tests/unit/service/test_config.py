@@ -17,12 +17,12 @@ def test_database_and_files_follow_the_data_folder():
     assert config.storage_url == "/srv/mg/files"
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "STORAGE_URL", "EXECUTOR", "RAY_ADDRESS"])
+@pytest.mark.parametrize("name", ["DATABASE_URL", "STORAGE_URL"])
 def test_a_plain_name_counts_and_ours_wins(name):
     field = name.lower()
-    assert getattr(read_config({name: "ray"}), field) == "ray"
-    both = read_config({name: "ray", f"MODELGENERATOR_{name}": "local"})
-    assert getattr(both, field) == "local"
+    assert getattr(read_config({name: "theirs"}), field) == "theirs"
+    both = read_config({name: "theirs", f"MODELGENERATOR_{name}": "ours"})
+    assert getattr(both, field) == "ours"
 
 
 def test_other_plain_names_are_not_ours():
@@ -65,7 +65,7 @@ def test_variables_of_the_command_line_are_no_mistake():
 def test_all_faults_are_told_at_once_and_no_secret_is_repeated():
     wrong = {
         "MODELGENERATOR_PORT": "many",
-        "MODELGENERATOR_EXECUTOR": "slurm",
+        "MODELGENERATOR_BILLING": "sometimes",
         "MODELGENERATOR_SECRET_KEY": "tooshort",
     }
     with pytest.raises(InvalidSettings) as refused:

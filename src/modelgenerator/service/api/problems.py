@@ -29,6 +29,8 @@ from modelgenerator.service.store.folder import FULL
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
 _UNAVAILABLE = (HubUnreachable, CaptionerUnavailable)
+_EXPECTED = (503, 507)
+"""What passes by itself or by the operator's hand, and where: its sentence says it."""
 _FIELD = re.compile(r"([a-z][A-Za-z0-9]*)(?: .*?: |: | must | is required)")
 """How a sentence about a setting begins."""
 
@@ -112,7 +114,9 @@ def _title(code: str) -> str:
 def _ours(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ModelGeneratorError)
     status = status_of(error)
-    if status >= 500:
+    if status in _EXPECTED:
+        _log.warning("%s: %s (%s)", error.code, error, error.__cause__ or "no other cause")
+    elif status >= 500:
         _log.error("%s: %s", error.code, error, exc_info=error.__cause__)
     if not isinstance(error, ServiceError):
         named = _FIELD.match(str(error))

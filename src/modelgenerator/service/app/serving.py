@@ -19,7 +19,7 @@ from modelgenerator.service.app.background import Repeated
 from modelgenerator.service.app.web import create_app
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.dispatcher import Dispatcher
-from modelgenerator.service.jobs.executors.choice import executor_for
+from modelgenerator.service.jobs.executors.this_machine import executor_on_this_machine
 from modelgenerator.service.operations.carrying_on import carry_on
 from modelgenerator.service.operations.expiry import sweep
 from modelgenerator.service.operations.first_start import FirstStart, first_start
@@ -54,7 +54,10 @@ def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
     deployed = config.model_copy(update={"public_url": url})
     with listener, opened(deployed) as service:
         first = first_start(service)
-        with Dispatcher(service, executor_for(service)) as dispatcher, _what_is_due(service):
+        with (
+            Dispatcher(service, executor_on_this_machine(service)) as dispatcher,
+            _what_is_due(service),
+        ):
             server = _Server(service, dispatcher)
             say(Listening(url, first))
             server.run(sockets=[listener])

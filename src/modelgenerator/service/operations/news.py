@@ -8,6 +8,9 @@ by itself too.
 import threading
 from uuid import UUID
 
+MOST_KEPT = 10_000
+"""Jobs that were told of lately."""
+
 
 class News:
     """One for a process; any thread may tell, any thread may wait."""
@@ -22,13 +25,9 @@ class News:
     def tell(self, job_id: UUID) -> None:
         """The job has new events."""
         with self._changed:
-            self._told[job_id] = self._told.get(job_id, 0) + 1
-            self._changed.notify_all()
-
-    def forget(self, job_id: UUID) -> None:
-        """The job has ended and its watchers have been told."""
-        with self._changed:
-            self._told.pop(job_id, None)
+            self._told[job_id] = self._told.pop(job_id, 0) + 1
+            while len(self._told) > MOST_KEPT:  # whoever still watches it looks once more
+                del self._told[next(iter(self._told))]
             self._changed.notify_all()
 
     def count(self, job_id: UUID) -> int:

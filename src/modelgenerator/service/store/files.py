@@ -172,13 +172,6 @@ class Files(ABC):
         """Delete what a killed process left of files that it never finished; how many."""
         return 0
 
-    def delete_all(self, prefix: str) -> int:
-        """Delete all files below a key; how many there were."""
-        found = list(self.keys(prefix))
-        for key in found:
-            self.delete(key)
-        return len(found)
-
 
 @contextmanager
 def told_apart(key: str) -> Generator[None, None, None]:

@@ -1,9 +1,7 @@
-import pytest
 from tests.serving import serving
 
-from modelgenerator.errors import InvalidSettings
-from modelgenerator.service.jobs.executors.choice import executor_for
 from modelgenerator.service.jobs.executors.slots import slots_of
+from modelgenerator.service.jobs.executors.this_machine import executor_on_this_machine
 from modelgenerator.service.operations.devices import Gpu
 from modelgenerator.service.records.jobs import JobKind
 
@@ -38,9 +36,7 @@ def test_the_operator_says_how_many_there_are():
     assert [slot.name for slot in slots_of((), 2)] == ["light", "pictures", "cpu-0", "cpu-1"]
 
 
-def test_an_executor_that_is_not_there_is_refused(tmp_path):
-    not_there = pytest.raises(InvalidSettings, match="ray is not there yet")
-    with serving(tmp_path / "a", executor="ray") as here, not_there:
-        executor_for(here.service)
-    with serving(tmp_path / "b") as here:
-        assert executor_for(here.service).free_slots()
+def test_this_machine_has_the_slots_that_the_operator_says(tmp_path):
+    with serving(tmp_path, device_slots=2) as here:
+        found = executor_on_this_machine(here.service).free_slots()
+    assert list(found) == list(slots_of(here.service.gpus, 2))

@@ -1,5 +1,7 @@
 import threading
+from uuid import UUID
 
+from modelgenerator.service.operations import news as news_module
 from modelgenerator.service.operations.news import News
 
 
@@ -22,3 +24,15 @@ def test_every_thread_that_waits_is_told():
     for thread in threads:
         thread.join()
     assert told == [True, True, True]
+
+
+def test_jobs_of_long_ago_are_forgotten_and_who_watches_one_looks_again(monkeypatch):
+    monkeypatch.setattr(news_module, "MOST_KEPT", 2)
+    news = News()
+    first, *later = (UUID(int=number) for number in range(4))
+    news.tell(first)
+    seen = news.count(first)
+    for id in later:
+        news.tell(id)
+    assert news.count(first) != seen
+    assert [news.count(id) for id in later] == [0, 1, 1]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from modelgenerator.service.billing.ledger import Ledger
 from modelgenerator.service.config import PriceList
+from modelgenerator.service.records.flows import Flow, FlowRun, FlowVersion, RunStatus
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.jobs import Job, JobKind
 from modelgenerator.service.records.organizations import Organization
@@ -59,3 +60,48 @@ def queued(database: Database, organization_id: UUID, clock: SetClock, **changes
     with database.transaction() as transaction:
         transaction.of(organization_id).jobs.add(job)
     return job
+
+
+def a_flow_run(
+    database: Database, organization_id: UUID, clock: SetClock, **changes: object
+) -> FlowRun:
+    """A run of a flow that says nothing, which waits for its first step."""
+    now = clock()
+    flow = Flow(
+        id=new_id(now),
+        organization_id=organization_id,
+        slug="mine",
+        title="T",
+        is_public=False,
+        version_id=None,
+        created_at=now,
+        updated_at=now,
+    )
+    version = FlowVersion(
+        id=new_id(now),
+        organization_id=organization_id,
+        flow_id=flow.id,
+        number=1,
+        definition={},
+        source="{}",
+        created_at=now,
+    )
+    run = FlowRun(
+        id=new_id(now),
+        organization_id=organization_id,
+        flow_id=flow.id,
+        version_id=version.id,
+        is_public=False,
+        input={},
+        dataset_ids=(),
+        status=RunStatus.QUEUED,
+        error=None,
+        created_at=now,
+    )
+    run = replace(run, **changes)  # type: ignore[arg-type]
+    with database.transaction() as transaction:
+        store = transaction.of(organization_id)
+        store.flows.add(flow)
+        store.flow_versions.add(version)
+        store.flow_runs.add(run)
+    return run

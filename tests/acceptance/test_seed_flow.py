@@ -1,6 +1,6 @@
 """The steps of the published page, as printed, in flows that train, draw and are paid.
 
-The three step definitions below are the page's own.  Their base models are gigabytes on a hub, so
+The three step definitions are the page's own.  Their base models are gigabytes on a hub, so
 that the embedded one stands in their place, with few epochs, when they run; everything else stays.
 """
 
@@ -13,6 +13,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from tests.published_steps import PRINTED, TAKES
 from tests.remembered import SetClock
 
 from modelgenerator.cli.demo import draw_photos
@@ -24,60 +25,7 @@ from modelgenerator.service.config import PriceList, ServiceConfig
 from modelgenerator.service.operations.expiry import sweep
 from modelgenerator.service.operations.service import Service, opened
 
-STEP = """{
-  id: 'trainer',
-  type: 'ModelGenerator',
-  parameters: {
-    datasetId: '$.input.userDatasetId',
-    settings: {
-      baseModel: 'stable-diffusion-v1-5/stable-diffusion-v1-5',
-      epochs: 50,
-      resolution: 1024,
-      normalizeDataset: true,
-      maskedLoss: true,
-      // ...more hyperparameters below
-    },
-  },
-}"""
-PORTRAITS = """{
-  id: 'portraitTrainer',
-  type: 'ModelGenerator',
-  parameters: {
-    datasetId: '$.input.userDatasetId',
-    settings: {
-      baseModel: 'Realistic_Vision_V6.0_B1',
-      epochs: 80,
-      repeats: 1,
-      alphaDim: 64,
-      decouple: true,
-      batchSize: 1,
-      optimizer: 'Prodigy',
-      precision: 'fp16',
-      scheduler: 'Cosine',
-      maskedLoss: true,
-      networkDim: 64,
-      resolution: 1024,
-      learningRate: 1,
-      bodyMaskShade: 200,
-      headMaskShade: 255,
-      biasCorrection: true,
-      normalizeDataset: true,
-      boundingMaskShade: 40,
-      backgroundMaskShade: 40,
-    },
-  },
-}"""
-TEMPLATE = """{
-  id: 'trainer',
-  type: 'ModelGenerator',
-  parameters: {
-    trainingSettingsId: 'your-template-uuid',
-    datasetId: '$.input.datasetId',
-  },
-}"""
 FORM = "type: 'object', properties: { %s: { type: 'string', dataset: true, min: 4, max: 20 } }"
-PRINTED = {"step": STEP, "portraits": PORTRAITS, "template": TEMPLATE}
-TAKES = {"step": "userDatasetId", "portraits": "userDatasetId", "template": "datasetId"}
 DRAWN = """{
   id: 'pictures', type: 'ImageGenerator',
   parameters: { trainingId: '$.results.%s.id', images: [{ prompt: 'a creature', steps: 2 }] },

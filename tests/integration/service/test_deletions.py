@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.remembered import a_job, an_organization
+from tests.remembered import a_flow_run, a_job, an_organization
 from tests.sent_photos import grey, images, png, send
 from tests.serving import Serving, serving
 
@@ -21,9 +21,6 @@ from modelgenerator.service.operations.outcomes import record_end
 from modelgenerator.service.operations.paying import payment_key
 from modelgenerator.service.records.datasets import DatasetSnapshot, Origin
 from modelgenerator.service.records.flows import (
-    Flow,
-    FlowRun,
-    FlowVersion,
     RunEventName,
     RunStatus,
     StepResult,
@@ -90,37 +87,15 @@ class Life:
 
     def _flow_run(self) -> UUID:
         now = self.served.clock()
-        own = {"organization_id": self.organization_id, "created_at": now}
-        flow = Flow(
-            id=new_id(now),
-            slug="f",
-            title="F",
-            is_public=False,
-            version_id=None,
-            updated_at=now,
-            **own,
-        )
-        version = FlowVersion(
-            id=new_id(now), flow_id=flow.id, number=1, definition={}, source="{}", **own
-        )
-        run = FlowRun(
-            id=new_id(now),
-            flow_id=flow.id,
-            version_id=version.id,
-            is_public=False,
+        return a_flow_run(
+            self.served.service.database,
+            self.organization_id,
+            self.served.clock,
             input={"name": SECRET, "photos": str(self.dataset_id)},
             dataset_ids=(self.dataset_id,),
             status=RunStatus.SUCCEEDED,
-            error=None,
             finished_at=now,
-            **own,
-        )
-        with self.served.service.database.transaction() as transaction:
-            store = transaction.of(self.organization_id)
-            store.flows.add(flow)
-            store.flow_versions.add(version)
-            store.flow_runs.add(run)
-        return run.id
+        ).id
 
     def _train(self) -> Job:
         now = self.served.clock()

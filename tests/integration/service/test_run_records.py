@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from tests.flows import TRAINER, flow, transform
-from tests.remembered import an_organization, queued
+from tests.remembered import a_flow_run, an_organization, queued
 from tests.serving import serving
 from tests.working import a_dataset, fail, work
 
@@ -16,9 +16,6 @@ from modelgenerator.service.operations.deletions import delete_dataset
 from modelgenerator.service.operations.run_events import run_events_after
 from modelgenerator.service.records.datasets import Dataset, Origin
 from modelgenerator.service.records.flows import (
-    Flow,
-    FlowRun,
-    FlowVersion,
     RunEventName,
     RunStatus,
     StepResult,
@@ -32,37 +29,7 @@ TRAIN = {**TRAINER, "parameters": {"datasetId": "$.input.photos", "settings": EM
 @pytest.fixture
 def run(database, organization_id, clock):
     """A run that waits for its first step."""
-    now = clock()
-    owner = {"organization_id": organization_id, "created_at": now}
-    made = Flow(
-        id=new_id(now),
-        slug="mine",
-        title="T",
-        is_public=False,
-        version_id=None,
-        updated_at=now,
-        **owner,
-    )
-    version = FlowVersion(
-        id=new_id(now), flow_id=made.id, number=1, definition={}, source="{}", **owner
-    )
-    waiting = FlowRun(
-        id=new_id(now),
-        flow_id=made.id,
-        version_id=version.id,
-        is_public=False,
-        input={},
-        dataset_ids=(),
-        status=RunStatus.QUEUED,
-        error=None,
-        **owner,
-    )
-    with database.transaction() as transaction:
-        mine = transaction.of(organization_id)
-        mine.flows.add(made)
-        mine.flow_versions.add(version)
-        mine.flow_runs.add(waiting)
-    return waiting
+    return a_flow_run(database, organization_id, clock)
 
 
 def a_step(run, clock, **changes):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.flows import DRAWER, PACKER, TRAINER, flow, step, transform
+from tests.published_steps import PRINTED, TAKES
 
 from modelgenerator.errors import InvalidFlow
 from modelgenerator.flows.check import Capabilities, check, checked_flow
@@ -607,73 +608,13 @@ def test_no_definition_is_answered_by_a_crash(one, two, three, kind):
 
 # What is published -------------------------------------------------------------------------------
 
-PAGE_STEPS = [
-    """
-{
-  id: 'trainer',
-  type: 'ModelGenerator',
-  parameters: {
-    datasetId: '$.input.userDatasetId',
-    settings: {
-      baseModel: 'stable-diffusion-v1-5/stable-diffusion-v1-5',
-      epochs: 50,
-      resolution: 1024,
-      normalizeDataset: true,
-      maskedLoss: true,
-      // ...more hyperparameters below
-    },
-  },
-}
-""",
-    """
-{
-  id: 'portraitTrainer',
-  type: 'ModelGenerator',
-  parameters: {
-    datasetId: '$.input.userDatasetId',
-    settings: {
-      baseModel: 'Realistic_Vision_V6.0_B1',
-      epochs: 80,
-      repeats: 1,
-      alphaDim: 64,
-      decouple: true,
-      batchSize: 1,
-      optimizer: 'Prodigy',
-      precision: 'fp16',
-      scheduler: 'Cosine',
-      maskedLoss: true,
-      networkDim: 64,
-      resolution: 1024,
-      learningRate: 1,
-      bodyMaskShade: 200,
-      headMaskShade: 255,
-      biasCorrection: true,
-      normalizeDataset: true,
-      boundingMaskShade: 40,
-      backgroundMaskShade: 40,
-    },
-  },
-}
-""",
-    """
-{
-  id: 'trainer',
-  type: 'ModelGenerator',
-  parameters: {
-    trainingSettingsId: 'your-template-uuid',
-    datasetId: '$.input.datasetId',
-  },
-}
-""",
-]
 
-
-@pytest.mark.parametrize("text", PAGE_STEPS)
-def test_a_published_step_is_taken_word_for_word(text):
-    name = "datasetId" if "input.datasetId" in text else "userDatasetId"
+@pytest.mark.parametrize("which", PRINTED)
+def test_a_published_step_is_taken_word_for_word(which):
+    text, name = PRINTED[which], TAKES[which]
     whole = (
         f"{{title: 'T', description: 'D', input: {{type: 'object', required: ['{name}'], "
-        f"properties: {{{name}: {{type: 'string', dataset: true}}}}}}, steps: [{text.rstrip()}]}}"
+        f"properties: {{{name}: {{type: 'string', dataset: true}}}}}}, steps: [{text}]}}"
     )
     checked = check(read_document(whole).values)
     assert checked.faults == ()

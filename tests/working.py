@@ -6,14 +6,13 @@ Files are real and small; what a base model would have drawn is a plain picture.
 import hashlib
 import io
 from collections.abc import Sequence
-from datetime import timedelta
 from uuid import UUID
 
 from PIL import Image
 from tests.serving import Serving
+from tests.uploaded import LEASE, add_picture, ended
 
-from modelgenerator.service.operations.outcomes import record_end
-from modelgenerator.service.records.datasets import Dataset, DatasetPicture, Origin
+from modelgenerator.service.records.datasets import Dataset, Origin
 from modelgenerator.service.records.generations import GeneratedPicture
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.job_specs import (
@@ -27,10 +26,7 @@ from modelgenerator.service.records.job_specs import (
 from modelgenerator.service.records.jobs import Fault, Job, JobError, JobKind, JobStatus
 from modelgenerator.service.records.trainings import JsonObject
 from modelgenerator.service.store.job_queue import Offer
-from modelgenerator.service.store.keys import organization_key
 from modelgenerator.service.store.transaction import OrganizationStore
-
-SHORTLY = timedelta(seconds=30)
 
 
 def png(shade: int = 0, side: int = 64) -> bytes:
@@ -53,41 +49,17 @@ def a_dataset(here: Serving, count: int = 4, **changes: object) -> UUID:
         **changes,  # type: ignore[arg-type]
     )
     with here.service.database.transaction() as transaction:
-        store = transaction.of(here.organization_id)
-        store.datasets.add(dataset)
-        for position in range(count):
-            store.pictures.add(_picture(here, dataset.id, position))
+        transaction.of(here.organization_id).datasets.add(dataset)
+    for number in range(count):
+        add_picture(here, dataset, number)
     return dataset.id
-
-
-def _picture(here: Serving, dataset_id: UUID, position: int) -> DatasetPicture:
-    content = png(position)
-    id = new_id(here.clock())
-    key = organization_key(here.organization_id, "pictures", f"{id.hex}.png")
-    stored = here.service.files.put(key, content)
-    return DatasetPicture(
-        id=id,
-        organization_id=here.organization_id,
-        dataset_id=dataset_id,
-        position=position,
-        label=f"photo{position}.png",
-        upload_sha256=stored.sha256,
-        sha256=stored.sha256,
-        byte_count=stored.byte_count,
-        width=64,
-        height=64,
-        caption="a photo",
-        storage_key=key,
-        mask_key=None,
-        created_at=here.clock(),
-    )
 
 
 def claim(here: Serving, *kinds: JobKind) -> Job | None:
     """Take the next job."""
     offer = Offer(owner="worker", kinds=kinds or tuple(JobKind), gpus=0)
     with here.service.database.transaction() as transaction:
-        return transaction.jobs.claim(offer, here.clock(), SHORTLY)
+        return transaction.jobs.claim(offer, here.clock(), LEASE)
 
 
 def work(here: Serving, *kinds: JobKind, used_ms: int = 90_000) -> Job:
@@ -99,35 +71,22 @@ def work(here: Serving, *kinds: JobKind, used_ms: int = 90_000) -> Job:
 
 def succeed(here: Serving, job: Job, *, used_ms: int = 90_000, objects: object = None) -> Job:
     """The job has left what its body would leave."""
+    if objects is not None:
+        return ended(here, job, used_ms=used_ms, result=_objects(objects))
     with here.service.database.transaction() as transaction:
-        store = transaction.of(job.organization_id)
-        result = _LEFT[job.kind](here, store, job) if objects is None else _objects(objects)
-        ended = transaction.jobs.finish(
-            job.lease, JobStatus.SUCCEEDED, here.clock(), used_ms=used_ms
-        )
-        record_end(here.service, transaction, ended, result)
-    return ended
+        result = _LEFT[job.kind](here, transaction.of(job.organization_id), job)
+    return ended(here, job, used_ms=used_ms, result=result)
 
 
 def fail(here: Serving, job: Job, *, fault: Fault = Fault.THEIRS, used_ms: int = 30_000) -> Job:
     """The job has failed."""
     error = JobError(code="trainingDiverged", message="It diverged.", fault=fault, hint="Lower it.")
-    with here.service.database.transaction() as transaction:
-        ended = transaction.jobs.finish(
-            job.lease, JobStatus.FAILED, here.clock(), error=error, used_ms=used_ms
-        )
-        record_end(here.service, transaction, ended, None)
-    return ended
+    return ended(here, job, JobStatus.FAILED, error=error, used_ms=used_ms)
 
 
 def stop(here: Serving, job: Job, *, used_ms: int = 30_000) -> Job:
     """The worker has done what a cancel asked."""
-    with here.service.database.transaction() as transaction:
-        ended = transaction.jobs.finish(
-            job.lease, JobStatus.CANCELLED, here.clock(), used_ms=used_ms
-        )
-        record_end(here.service, transaction, ended, None)
-    return ended
+    return ended(here, job, JobStatus.CANCELLED, used_ms=used_ms)
 
 
 def _trained(here: Serving, store: OrganizationStore, job: Job) -> JsonObject:

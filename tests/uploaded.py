@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image
 from tests.serving import Serving
 
+from modelgenerator.datasets.subject import SubjectKind
 from modelgenerator.service.operations.outcomes import record_end
 from modelgenerator.service.records.datasets import (
     Dataset,
     DatasetPicture,
     Origin,
     Subject,
-    SubjectKind,
 )
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.job_specs import DrawnPicture, StoredLora, TrainResult

@@ -10,8 +10,8 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from modelgenerator.datasets.masks import MaskShades
-from modelgenerator.service.api.addresses import image_address, thumbnail_of
 from modelgenerator.service.api.asking import CallerHere, ServiceHere
+from modelgenerator.service.api.picture_addresses import image_address, thumbnail_of
 from modelgenerator.service.api.problems import problems
 from modelgenerator.service.api.receipts import Receipt
 from modelgenerator.service.api.received_files import FORM, received_files

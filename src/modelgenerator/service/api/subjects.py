@@ -6,14 +6,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from modelgenerator.service.api.addresses import thumbnail_of
+from modelgenerator.datasets.subject import SubjectKind
 from modelgenerator.service.api.asking import CallerHere, ServiceHere
+from modelgenerator.service.api.picture_addresses import thumbnail_of
 from modelgenerator.service.api.problems import problems
 from modelgenerator.service.api.receipts import Receipt
 from modelgenerator.service.api.shapes import Body, PageOf, PagingHere, Shape
 from modelgenerator.service.operations import deletions, subjects
 from modelgenerator.service.operations.subjects import SubjectSeen
-from modelgenerator.service.records.datasets import SubjectKind
 
 router = APIRouter(prefix="/v1/subjects", tags=["subjects"])
 

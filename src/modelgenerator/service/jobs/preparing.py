@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelgenerator.captioning.captions import CaptioningNoticed, PictureCaptioned
 from modelgenerator.datasets.prepare import PhotoLookedAt, PreparedDataset
-from modelgenerator.datasets.subject import Subject, SubjectKind
+from modelgenerator.datasets.subject import Subject
 from modelgenerator.datasets.workers import Workers
 from modelgenerator.notices import Notice
 from modelgenerator.service.jobs.messages import (
@@ -84,6 +84,4 @@ def _told(event: PreparationEvent) -> Generator[Message, None, None]:
 
 
 def _subject(spec: TrainSpec) -> Subject:
-    kinds = {kind.value for kind in SubjectKind}
-    kind = SubjectKind(spec.subject_kind) if spec.subject_kind in kinds else None
-    return Subject(kind, spec.class_name)
+    return Subject(spec.subject_kind, spec.class_name)

@@ -13,7 +13,6 @@ from uuid import UUID
 from modelgenerator.captioning.subject_words import words_for
 from modelgenerator.datasets.captions import read_caption
 from modelgenerator.datasets.subject import Subject as SubjectWords
-from modelgenerator.datasets.subject import SubjectKind
 from modelgenerator.service.errors import InvalidValue, NotFound
 from modelgenerator.service.operations.callers import Caller, earlier_answer, remember
 from modelgenerator.service.operations.kept_files import no_longer_needed
@@ -228,7 +227,7 @@ def subject_words(subject: Subject | None) -> SubjectWords:
     """What the library wants to know of a subject."""
     if subject is None:
         return SubjectWords()
-    return SubjectWords(SubjectKind(subject.kind.value), subject.class_name)
+    return SubjectWords(subject.kind, subject.class_name)
 
 
 def _template(subject: Subject | None) -> str:

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 import httpx
 
 from modelgenerator.service.errors import AddressRefused
-from modelgenerator.service.operations.addresses import Target, resolved
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.signing import signed_headers
+from modelgenerator.service.operations.webhook_addresses import Target, resolved
 from modelgenerator.service.operations.webhooks import message_id
 from modelgenerator.service.records.webhooks import WebhookDelivery, WebhookEndpoint
 

@@ -7,11 +7,12 @@ one is in `deletions`.
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from modelgenerator.datasets.subject import SubjectKind
 from modelgenerator.service.operations.callers import Caller, earlier_answer, remember
 from modelgenerator.service.operations.datasets import new_dataset
 from modelgenerator.service.operations.names import checked_name
 from modelgenerator.service.operations.service import Service
-from modelgenerator.service.records.datasets import DatasetPicture, Subject, SubjectKind
+from modelgenerator.service.records.datasets import DatasetPicture, Subject
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.store.scoped import Page

@@ -174,7 +174,6 @@ def _first_job(
     planned: PlannedTraining,
 ) -> Job:
     now = service.clock()
-    kind = planned.subject.kind
     spec = TrainSpec(
         training_id=training_id,
         organization_id=caller.organization_id,
@@ -183,7 +182,7 @@ def _first_job(
         base_model=planned.base.reference,
         base_revision=commit_of(planned.base),
         pictures=planned.pictures,
-        subject_kind=None if kind is None else kind.value,
+        subject_kind=planned.subject.kind,
         class_name=planned.subject.class_name,
         captioner=planned.captioner,
         storage_prefix=_prefix(caller.organization_id, training_id),

@@ -10,10 +10,10 @@ from datetime import datetime
 from uuid import UUID
 
 from modelgenerator.service.errors import Conflict, InvalidValue
-from modelgenerator.service.operations.addresses import check_written, resolved
 from modelgenerator.service.operations.callers import Caller, earlier_answer, remember
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.signing import new_secret
+from modelgenerator.service.operations.webhook_addresses import check_written, resolved
 from modelgenerator.service.operations.webhook_messages import EVENT_TYPES
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.organizations import Role

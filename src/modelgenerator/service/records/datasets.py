@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from modelgenerator.datasets.subject import SubjectKind
+
 
 class Origin(StrEnum):
     """By which way something came in; a model from a flow expires sooner."""
@@ -12,14 +14,6 @@ class Origin(StrEnum):
     DASHBOARD = "dashboard"
     API = "api"
     FLOW = "flow"
-
-
-class SubjectKind(StrEnum):
-    PERSON = "person"
-    ANIMAL = "animal"
-    PRODUCT = "product"
-    STYLE = "style"
-    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from modelgenerator.datasets.subject import SubjectKind
 from modelgenerator.service.records.datasets import SnapshotPicture
 from modelgenerator.service.records.trainings import JsonObject
 
@@ -46,7 +47,7 @@ class TrainSpec(Written):
     base_revision: str | None
     """The commit that was looked at, where the base model has one."""
     pictures: tuple[SnapshotPicture, ...]
-    subject_kind: str | None
+    subject_kind: SubjectKind | None
     class_name: str
     captioner: CaptionerName
     storage_prefix: str

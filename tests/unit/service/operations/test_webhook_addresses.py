@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from modelgenerator.service.errors import AddressRefused
-from modelgenerator.service.operations.addresses import check_written, resolved
+from modelgenerator.service.operations.webhook_addresses import check_written, resolved
 
 
 def stands_for(monkeypatch, *addresses):

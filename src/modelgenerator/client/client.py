@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 from uuid import UUID
 
 import httpx
@@ -209,6 +209,15 @@ class Client:
     def run(self, id: str) -> RunHandle:
         """A run that the server has."""
         return RunHandle(self._connection, id)
+
+    def ask(
+        self,
+        method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
+        path: str,
+        body: object = None,
+    ) -> dict[str, Any]:
+        """Any other call of the API, as `/docs` shows it: its path with the query, and its body."""
+        return self._connection.ask(method, path, body)
 
     def _flow_named(self, flow: str | Path) -> FlowHandle:
         path = Path(flow)

@@ -69,6 +69,12 @@ class Connection:
         """Put something in the place of what is there."""
         return self._json("PUT", path, json=body)
 
+    def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Any call that has JSON on both sides; a POST is done once."""
+        headers = {"Idempotency-Key": uuid4().hex} if method == "POST" else {}
+        given = {} if body is None else {"json": body}
+        return self._json(method, path, headers=headers, **given)
+
     def delete(self, path: str) -> None:
         """Take something away."""
         self._answered("DELETE", path)

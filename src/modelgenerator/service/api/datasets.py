@@ -14,9 +14,9 @@ from modelgenerator.service.api.asking import CallerHere, ServiceHere
 from modelgenerator.service.api.picture_addresses import image_address, thumbnail_of
 from modelgenerator.service.api.problems import problems
 from modelgenerator.service.api.receipts import Receipt
-from modelgenerator.service.api.received_files import FORM, received_files
 from modelgenerator.service.api.shapes import Body, Shape
 from modelgenerator.service.errors import InvalidValue
+from modelgenerator.service.http.received_files import FORM, received_files
 from modelgenerator.service.operations import datasets, deletions, previews, reports, uploads
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.datasets import DatasetSeen

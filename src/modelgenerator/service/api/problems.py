@@ -16,21 +16,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from modelgenerator.errors import (
-    CaptionerUnavailable,
-    HubUnreachable,
-    ModelGeneratorError,
-    UserError,
-)
+from modelgenerator.errors import ModelGeneratorError
 from modelgenerator.service.api.shapes import Shape
 from modelgenerator.service.errors import ServiceError, StorageFull
+from modelgenerator.service.http.statuses import EXPECTED, status_of
 from modelgenerator.service.store.folder import FULL
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
-_UNAVAILABLE = (HubUnreachable, CaptionerUnavailable)
-_EXPECTED = (503, 507)
-"""What passes by itself or by the operator's hand, and where: its sentence says it."""
 _FIELD = re.compile(r"([a-z][A-Za-z0-9]*)(?: .*?: |: | must | is required)")
 """How a sentence about a setting begins."""
 
@@ -68,18 +61,9 @@ def install(app: FastAPI) -> None:
     """Answer every error of `app` as a problem."""
     app.add_exception_handler(ModelGeneratorError, _ours)
     app.add_exception_handler(RequestValidationError, _unreadable)
-    app.add_exception_handler(HTTPException, _by_the_framework)
+    app.add_exception_handler(HTTPException, by_the_framework)
     app.add_exception_handler(OSError, _by_the_machine)
     app.add_exception_handler(Exception, _unexpected)
-
-
-def status_of(error: ModelGeneratorError) -> int:
-    """The HTTP status of an error."""
-    if isinstance(error, ServiceError):
-        return error.status
-    if isinstance(error, _UNAVAILABLE):
-        return 503
-    return 422 if isinstance(error, UserError) else 500
 
 
 def answer(
@@ -114,7 +98,7 @@ def _title(code: str) -> str:
 def _ours(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ModelGeneratorError)
     status = status_of(error)
-    if status in _EXPECTED:
+    if status in EXPECTED:
         _log.warning("%s: %s (%s)", error.code, error, error.__cause__ or "no other cause")
     elif status >= 500:
         _log.error("%s: %s", error.code, error, exc_info=error.__cause__)
@@ -168,7 +152,8 @@ _CODES = {404: "noSuchAddress", 405: "methodNotAllowed", 413: "tooLarge", 415: "
 _CALLS = "GET /docs shows every call."
 
 
-def _by_the_framework(request: Request, error: Exception) -> Response:
+def by_the_framework(request: Request, error: Exception) -> Response:
+    """No such address, or not in this way."""
     assert isinstance(error, HTTPException)
     status, detail, hint = error.status_code, str(error.detail), None
     path, allowed = request.url.path[:200], (error.headers or {}).get("Allow", "other methods")

@@ -18,9 +18,9 @@ from modelgenerator.service.api.asking import RequestKeyHere, ServiceHere
 from modelgenerator.service.api.datasets import FileAnswer
 from modelgenerator.service.api.event_streams import LastEventId, Read, Told, stream
 from modelgenerator.service.api.problems import problems
-from modelgenerator.service.api.received_files import FORM, received_files
 from modelgenerator.service.api.runs import events_of_run
 from modelgenerator.service.api.shapes import Body, Shape
+from modelgenerator.service.http.received_files import FORM, received_files
 from modelgenerator.service.operations import flows, public_runs, uploads
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.public_runs import PublicRun, PublicUpload

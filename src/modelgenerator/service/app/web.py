@@ -12,6 +12,7 @@ from uuid import uuid4
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from modelgenerator.service.api import problems
@@ -19,6 +20,8 @@ from modelgenerator.service.api.routes import ROUTERS
 from modelgenerator.service.app.limits import LimitedRequests, RequestLimits
 from modelgenerator.service.app.logs import REQUEST_ID
 from modelgenerator.service.app.metrics import MEDIA_TYPE, Metrics
+from modelgenerator.service.dashboard.page_errors import problem_page
+from modelgenerator.service.dashboard.routes import ROUTERS as PAGES
 from modelgenerator.service.operations.service import Service
 
 _log = logging.getLogger(__name__)
@@ -45,8 +48,9 @@ def create_app(service: Service, limits: RequestLimits | None = None) -> FastAPI
     app.state.service = service
     metrics = Metrics(service)
     problems.install(app)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *PAGES):
         app.include_router(router)
+    app.add_exception_handler(HTTPException, _no_such_address)
 
     @app.get("/metrics", tags=["operating"], response_class=Response)
     def metrics_text() -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -60,6 +64,14 @@ def create_app(service: Service, limits: RequestLimits | None = None) -> FastAPI
         return await _watched(request, call_next, metrics)
 
     return app
+
+
+def _no_such_address(request: Request, error: Exception) -> Response:
+    """A page for whoever looks at pages, a problem for whoever asks the API."""
+    is_page = "text/html" in request.headers.get("accept", "")
+    if is_page and not request.url.path.startswith("/v1"):
+        return problem_page(request, error)
+    return problems.by_the_framework(request, error)
 
 
 async def _watched(request: Request, call_next: Next, metrics: Metrics) -> Response:

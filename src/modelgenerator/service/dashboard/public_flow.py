@@ -1,0 +1,7 @@
+"""The page of a public flow, for visitors without an account."""
+
+from fastapi import APIRouter
+
+from modelgenerator.service.dashboard.page_errors import PageRoute
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)

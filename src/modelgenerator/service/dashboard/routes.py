@@ -1,0 +1,54 @@
+"""Every page, in the order of the menu.
+
+`/trainings/new`, `/trainings/compare` and `/trainings/sweep` come before `/trainings/{id}`.
+"""
+
+from fastapi import APIRouter
+
+from modelgenerator.service.dashboard import (
+    api_keys,
+    assets,
+    billing,
+    compare,
+    flows,
+    generate,
+    home,
+    logs,
+    members,
+    models,
+    new_training,
+    packs,
+    public_flow,
+    runs,
+    sessions,
+    storage,
+    subjects,
+    sweeps,
+    training_templates,
+    trainings,
+    webhooks,
+)
+
+ROUTERS: tuple[APIRouter, ...] = (
+    home.router,
+    subjects.router,
+    new_training.router,
+    sweeps.router,
+    compare.router,
+    trainings.router,
+    generate.router,
+    packs.router,
+    flows.router,
+    runs.router,
+    public_flow.router,
+    models.router,
+    training_templates.router,
+    billing.router,
+    members.router,
+    api_keys.router,
+    webhooks.router,
+    storage.router,
+    logs.router,
+    sessions.router,
+    assets.router,
+)

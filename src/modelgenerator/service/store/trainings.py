@@ -140,7 +140,7 @@ class Snapshots(Unchanging[DatasetSnapshot]):
         query = (
             select(dataset, func.count())
             .join(TRAININGS.table, training.snapshot_id == snapshot_id)
-            .where(self._one_of("dataset_id", dataset_ids), training.deleted_at.is_(None))
+            .where(self._where(), dataset.in_(list(dataset_ids)), training.deleted_at.is_(None))
             .group_by(dataset)
         )
         return {dataset_id: count for dataset_id, count in self._connection.execute(query)}

@@ -4,14 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from tests.household import a_household
 from tests.pages import signed_in
 from tests.serving import Serving, serving
-from tests.uploaded import SETTINGS, a_dataset, claimed, ended, trained
+from tests.uploaded import SETTINGS, a_dataset, claimed, drawn, ended, trained
 
 from modelgenerator.service.dashboard.home import machine_words, row_of
 from modelgenerator.service.operations.devices import Gpu
 from modelgenerator.service.operations.overview import Machine, Work, read_overview
+from modelgenerator.service.operations.pictures import add_picture
 from modelgenerator.service.records.jobs import Fault, Job, JobError, JobKind, JobStatus
 from modelgenerator.service.records.organizations import Role
 
@@ -39,10 +39,10 @@ def test_who_has_nothing_is_shown_where_to_begin(tmp_path: Path) -> None:
 
 def test_the_next_step_is_offered_until_something_was_trained(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
-        dataset = a_dataset(it)
-        assert "Next: train Fuchsi" in signed_in(it).get("/").text
+        dataset, person = a_dataset(it), signed_in(it)
+        assert "Next: train Fuchsi" in person.get("/").text
         begun(it, dataset)
-        assert "Next: train Fuchsi" not in signed_in(it).get("/").text
+        assert "Next: train Fuchsi" not in person.get("/").text
 
 
 def test_what_runs_and_waits_is_shown_with_how_far_it_is(tmp_path: Path) -> None:
@@ -100,9 +100,14 @@ def test_a_model_that_expires_within_a_week_is_named(tmp_path: Path) -> None:
 
 def test_the_newest_pictures_lead_to_where_they_were_drawn(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
-        household = a_household(it)
+        body = {"baseModel": "creatures", "images": [{"prompt": "lvff", "steps": 2}]}
+        asked = it.http.post("/v1/inferences", json=body).json()
+        job = claimed(it, JobKind.GENERATE)
+        with it.service.database.transaction() as transaction:
+            store = transaction.of(it.organization_id)
+            add_picture(store, job, drawn(it, job, 0), it.clock())
         page = signed_in(it).get("/").text
-        assert f'href="/generate/{household.ids["/v1/inferences"]}"' in page
+        assert f'href="/generate/{asked["id"]}"' in page
         assert 'alt="lvff"' in page
 
 

@@ -51,7 +51,7 @@ class OrganizationStore:
         self.templates: Records[Template] = Records(scope, trainings.TEMPLATES)
         self.template_versions = trainings.TemplateVersions(scope)
         self.trainings = trainings.Trainings(scope)
-        self.trained_models: Records[TrainedModel] = Records(scope, trainings.TRAINED_MODELS)
+        self.trained_models = trainings.TrainedModels(scope)
 
         self.inferences: Records[Inference] = Records(scope, generations.INFERENCES)
         self.generated_pictures: Unchanging[GeneratedPicture] = Unchanging(

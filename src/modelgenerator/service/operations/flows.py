@@ -17,6 +17,8 @@ from modelgenerator.flows import definition
 from modelgenerator.flows.check import Capabilities, check
 from modelgenerator.flows.definition import Document, flow_of, read_document
 from modelgenerator.flows.faults import Fault, in_words
+from modelgenerator.flows.places import Span
+from modelgenerator.flows.writing import with_switch
 from modelgenerator.service.errors import AlreadyExists, NotFound
 from modelgenerator.service.operations.callers import Caller, earlier_answer, remember
 from modelgenerator.service.operations.flow_estimates import RunEstimate, estimate_run
@@ -63,6 +65,29 @@ class CheckedFlow:
 
 
 @dataclass(frozen=True, slots=True)
+class Marked:
+    """A fault or a remark where it stands in the text."""
+
+    fault: Fault
+    line: int
+    column: int
+    """Both from 1."""
+    span: Span
+    """What to underline."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedText:
+    """All that is to be said about a definition, for whoever writes it."""
+
+    faults: tuple[Marked, ...]
+    remarks: tuple[Marked, ...]
+    flow: definition.Flow | None
+    """What would run; none if there is a fault."""
+    estimate: RunEstimate | None
+
+
+@dataclass(frozen=True, slots=True)
 class PublicPage:
     """What anybody may see of a public flow: no store, and nothing of what its steps are told."""
 
@@ -106,6 +131,23 @@ def check_flow(service: Service, caller: Caller, written: Written) -> CheckedFlo
         flow = flow_of(read.values)
         estimate = estimate_run(flow, service.config.prices, is_public=flow.public)
     return CheckedFlow(read.as_json(read.faults), read.as_json(read.remarks), estimate)
+
+
+def check_text(service: Service, caller: Caller, text: str) -> CheckedText:
+    """The same as `check_flow` about a text, with the place of everything in it."""
+    caller.require(Role.VIEWER)
+    try:
+        read = _read(service, caller, text)
+    except InvalidFlow as error:
+        return CheckedText((_unreadable(error, text),), (), None, None)
+    flow = None if read.faults else flow_of(read.values)
+    estimate = flow and estimate_run(flow, service.config.prices, is_public=flow.public)
+    assert read.document is not None, "it was a text"
+    faults, remarks = (
+        tuple(_marked(each, read.document) for each in definition.in_order(some, read.document))
+        for some in (read.faults, read.remarks)
+    )
+    return CheckedText(faults, remarks, flow, estimate)
 
 
 def create_flow(service: Service, caller: Caller, written: Written) -> SavedFlow:
@@ -197,6 +239,34 @@ def list_versions(
         return store.flow_versions.page(cursor, limit=limit, flow_id=id)
 
 
+def read_version(service: Service, caller: Caller, id: UUID, number: int) -> FlowVersion:
+    """The flow as it was saved at the `number`th time.
+
+    Raises:
+        NotFound: there is no such flow, or no such version.
+    """
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        _there(store.flows.get(id))
+        version = store.flow_versions.first(flow_id=id, number=number)
+    if version is None:
+        raise NotFound("version", number)
+    return version
+
+
+def publish_flow(service: Service, caller: Caller, id: UUID, *, is_public: bool) -> SavedFlow:
+    """Let anybody with the link run the flow, or nobody: a next version with `public` set.
+
+    Raises:
+        NotFound: there is no such flow.
+    """
+    caller.require(Role.MEMBER)
+    saved = read_flow(service, caller, id)
+    text = with_switch(saved.version.source, "public", is_on=is_public)
+    return update_flow(service, caller, id, text)
+
+
 def delete_flow(service: Service, caller: Caller, id: UUID) -> None:
     """Take a flow away: it cannot be run any more; its runs and their results stay.
 
@@ -248,6 +318,24 @@ def _read(service: Service, caller: Caller, written: Written) -> _Read:
         source = json.dumps(written, ensure_ascii=False, indent=2)
         read_document(source)  # as a text it must not be too large either
     return _Read(values, source, document, faults, checked.remarks)
+
+
+def _unreadable(error: InvalidFlow, text: str) -> Marked:
+    """Why a text is no definition at all, at the place where it ceases to be one."""
+    told = error.faults_as_json[0] if error.faults_as_json else {}
+    line, column = (int(str(told.get(name, 1))) for name in ("line", "column"))
+    before = sum(len(one) for one in text.split("\n")[: line - 1]) + line - 1
+    start = min(before + column - 1, len(text))
+    span = Span(start, min(start + 1, len(text)))
+    return Marked(Fault("", "unreadable", str(error)), line, column, span)
+
+
+def _marked(fault: Fault, document: Document) -> Marked:
+    place = document.places.nearest(fault.pointer)
+    span = document.places.marked(fault.pointer)
+    assert place is not None, "there is a value"
+    assert span is not None, "which begins somewhere"
+    return Marked(fault, place.line, place.column, span)
 
 
 def _references(service: Service, caller: Caller, flow: definition.Flow) -> Iterator[Fault]:

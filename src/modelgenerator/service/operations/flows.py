@@ -24,7 +24,7 @@ from modelgenerator.service.operations.callers import Caller, earlier_answer, re
 from modelgenerator.service.operations.flow_estimates import RunEstimate, estimate_run
 from modelgenerator.service.operations.flow_references import reference_faults
 from modelgenerator.service.operations.service import Service
-from modelgenerator.service.records.flows import Flow, FlowVersion
+from modelgenerator.service.records.flows import Flow, FlowRun, FlowVersion
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import JsonObject
@@ -52,6 +52,16 @@ class SavedFlow:
     def values(self) -> JsonObject:
         """The definition as JSON, in the order in which it was written."""
         return cast(JsonObject, read_document(self.version.source).values)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFlow:
+    """A flow in a list."""
+
+    flow: Flow
+    version: int
+    """Its newest."""
+    last_run: FlowRun | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +236,24 @@ def list_flows(
     with service.database.reading() as transaction:
         flows = transaction.of(caller.organization_id).flows
         return flows.page(cursor, limit=limit, deleted_at=None, **wanted)
+
+
+def list_with_runs(
+    service: Service, caller: Caller, cursor: str | None, limit: int
+) -> Page[ListedFlow]:
+    """The organization's flows, the newest first, each with its newest version and run."""
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        page = store.flows.page(cursor, limit=limit, deleted_at=None)
+        runs = store.flow_runs.last_of(flow.id for flow in page.items)
+        ids = [flow.version_id for flow in page.items if flow.version_id is not None]
+        numbers = store.flow_versions.numbers(ids)
+    listed = (
+        ListedFlow(flow, numbers[flow.version_id] if flow.version_id else 0, runs.get(flow.id))
+        for flow in page.items
+    )
+    return Page(tuple(listed), page.next_cursor)
 
 
 def list_versions(

@@ -13,6 +13,7 @@ from tests.household import a_household, neighbours
 from tests.pages import signed_in
 from tests.serving import Serving, serving
 
+from modelgenerator.service.errors import in_dollars
 from modelgenerator.service.operations.inferences import InferenceRequest, create_inference
 from modelgenerator.service.operations.pictures import add_picture
 from modelgenerator.service.records.job_specs import DrawnPicture
@@ -87,7 +88,7 @@ def test_one_click_draws_what_was_taught(it: Serving, training: str) -> None:
     assert "Fuchsi: Fuchsi 1" in page
     for words in ("lvff", "creature", "at night", "on the beach"):
         assert f'data-insert="{words}"' in page
-    assert "32 × 32" in page
+    assert 'data-width="32" data-height="32"' in page
 
 
 def test_what_is_asked_for_is_drawn_and_shown_on_top_of_the_same_page(
@@ -159,11 +160,13 @@ def test_a_fault_is_said_at_its_field_and_the_rest_is_kept(
 
 
 def test_too_small_a_balance_is_said_before_and_at_the_button(tmp_path: Path) -> None:
-    with serving(tmp_path, price_picture=30) as it:
+    with serving(tmp_path, price_picture="30") as it:
         training = a_trained_one(it)
         person = signed_in(it)
         page = person.get(f"/generate?training={training}").text
-        assert "4 pictures cost $120.00, and $99." in page
+        account = it.http.get("/v1/organization").json()
+        there = in_dollars(account["balance"] - account["held"])
+        assert f"4 pictures cost $120.00, and {there} are there." in page
         assert 'href="/billing#add-credit"' in page
         answer = person.post("/generate", data=form(training))
         assert answer.status_code == 402

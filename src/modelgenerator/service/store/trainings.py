@@ -177,6 +177,23 @@ class Snapshots(Unchanging[DatasetSnapshot]):
         return dict(self._connection.execute(query).tuples().all())
 
 
+class TrainedModels(Records[TrainedModel]):
+    """What an organization's trainings made."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        super().__init__(scope, TRAINED_MODELS)
+
+    def usable(self, now: datetime, *, limit: int) -> list[TrainedModel]:
+        """Those whose weights are there, the newest first."""
+        query = (
+            self._select(deleted_at=None)
+            .where(self._columns.expires_at > now)
+            .order_by(self._columns.id.desc())
+            .limit(limit)
+        )
+        return [self._kind.read(row) for row in self._connection.execute(query)]
+
+
 def stored_bytes(scope: OrganizationScope) -> int:
     """Of the weights of an organization's models that are still kept."""
     columns = TRAINED_MODELS.table.columns

@@ -75,6 +75,16 @@ class Accounts:
         rows = self._connection.execute(query).all()
         return [(month, kind, int(amount), count) for month, kind, amount, count in rows]
 
+    def spent_since(self, start: datetime) -> int:
+        """What was paid from then on, less what was given back."""
+        entry = ENTRIES.table.columns
+        query = select(func.sum(entry.amount)).where(
+            entry.organization_id == self._organization_id,
+            entry.created_at >= start,
+            entry.kind != EntryKind.CREDIT,
+        )
+        return -int(self._connection.execute(query).scalar_one() or 0)
+
     def _month(self, instant: Column[datetime]) -> ColumnElement[str]:
         if self._connection.dialect.name == "sqlite":
             return func.strftime("%Y-%m", instant)

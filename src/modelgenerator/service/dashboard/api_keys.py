@@ -11,6 +11,7 @@ from modelgenerator.service.dashboard.as_code import Call
 from modelgenerator.service.dashboard.asking_others import ask_an_administrator
 from modelgenerator.service.dashboard.form_faults import Faults, faults_of
 from modelgenerator.service.dashboard.page_errors import PageRoute
+from modelgenerator.service.dashboard.roles import MAY
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
 from modelgenerator.service.errors import InvalidValue
 from modelgenerator.service.operations import api_keys
@@ -27,13 +28,6 @@ LIFETIMES: Mapping[str, str] = {
     "365": "In a year",
 }
 """Days, as a form sends them."""
-MAY: Mapping[Role, str] = {
-    Role.VIEWER: "look at everything but keys and webhooks, and download",
-    Role.MEMBER: "also upload, train, generate and run flows: spends the organization's money",
-    Role.ADMIN: "also members, keys, webhooks and credit",
-    Role.OWNER: "also delete subjects with everything that was made of them",
-}
-"""The least first; each may what those before it may."""
 _ON_A_PAGE = 50
 
 

@@ -106,7 +106,7 @@ def spent_lately(service: Service, caller: Caller, over: timedelta) -> int:
     caller.require(Role.VIEWER)
     with service.database.reading() as transaction:
         accounts = transaction.of(caller.organization_id).accounts
-        return accounts.spent_since(service.clock() - over)
+        return accounts.spent_since(service.clock() - over)[0]
 
 
 def spending(service: Service, caller: Caller) -> list[Spent]:

@@ -86,6 +86,20 @@ class Trainings(Records[Training]):
         return self._page(query, cursor, limit)
 
 
+class TrainedModels(Records[TrainedModel]):
+    """The models of an organization."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        super().__init__(scope, TRAINED_MODELS)
+
+    def expiring(self, now: datetime, before: datetime, *, limit: int) -> list[TrainedModel]:
+        """Those that can still be used, but not after `before`; what goes first is first."""
+        expiry = self._columns.expires_at
+        these = self._select(deleted_at=None).where(expiry > now, expiry <= before)
+        rows = self._connection.execute(these.order_by(expiry).limit(limit))
+        return [TRAINED_MODELS.read(row) for row in rows]
+
+
 class TemplateVersions(Unchanging[TemplateVersion]):
     """What an organization's templates say, and said."""
 

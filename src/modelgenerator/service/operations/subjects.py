@@ -80,6 +80,15 @@ def read_subject(service: Service, caller: Caller, id: UUID) -> SubjectSeen:
         return _seen(store, store.subjects.get(id))
 
 
+def subject_of_dataset(service: Service, caller: Caller, dataset_id: UUID) -> SubjectSeen | None:
+    """Whose pictures a dataset has; none: it was made without a subject, or is not there."""
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        subject = store.subjects.first(dataset_id=dataset_id)
+        return None if subject is None else _seen(store, subject)
+
+
 def change_subject(
     service: Service,
     caller: Caller,

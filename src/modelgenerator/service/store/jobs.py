@@ -20,6 +20,10 @@ from sqlalchemy import (
     cast,
     func,
     insert,
+    cast,
+    func,
+    insert,
+    or_,
     select,
     update,
 )
@@ -99,11 +103,12 @@ class OrganizationJobs(Unchanging[Job]):
         )
         return [EVENTS.read(row) for row in self._connection.execute(query)]
 
-    def events_named(self, id: UUID, names: Sequence[str]) -> list[JobEvent]:
-        """All that a job told under one of `names`, in its order: for names that come seldom."""
+    def events_named(self, id: UUID, names: Sequence[str], *, after: int = 0) -> list[JobEvent]:
+        """What a job told under one of `names` after event number `after`, in its order."""
         columns = EVENTS.table.columns
         mine = columns.organization_id == self._scope.organization_id
         query = select(EVENTS.table).where(mine, columns.job_id == id, columns.name.in_(names))
+        query = query.where(columns.sequence > after)
         rows = self._connection.execute(query.order_by(columns.sequence))
         return [EVENTS.read(row) for row in rows]
 
@@ -190,6 +195,13 @@ class JobLedger:
         if row is None:
             raise LeaseLost
         return JOBS.read(row)
+
+    def waiting_before(self, job: Job) -> int:
+        """How many jobs of all organizations wait and are older than `job` or more urgent."""
+        is_earlier = and_(_JOB.priority == job.priority, _JOB.id < job.id)
+        comes_first = or_(_JOB.priority > job.priority, is_earlier)
+        query = select(func.count()).where(_JOB.status == JobStatus.QUEUED, comes_first)
+        return self._connection.execute(query).scalar_one()
 
     def heartbeat(self, lease: Lease, now: datetime, length: timedelta) -> bool:
         """Hold the job for `length` more; whether it is to be cancelled.

@@ -10,8 +10,9 @@ from tests.uploaded import SETTINGS, a_dataset, claimed, drawn, ended, trained
 
 from modelgenerator.service.dashboard.home import machine_words, row_of
 from modelgenerator.service.operations.devices import Gpu
-from modelgenerator.service.operations.overview import Machine, Work, read_overview
+from modelgenerator.service.operations.overview import Machine, WorkingJob, read_overview
 from modelgenerator.service.operations.pictures import add_picture
+from modelgenerator.service.operations.works import Work, WorkKind
 from modelgenerator.service.records.jobs import Fault, Job, JobError, JobKind, JobStatus
 from modelgenerator.service.records.organizations import Role
 
@@ -127,9 +128,13 @@ def test_devices_are_free_or_busy(tmp_path: Path) -> None:
             assert machine_words(taken) == [("2 × L4", words, True)]  # noqa: RUF001
 
 
-def test_work_without_a_page_of_its_own_leads_to_its_run(tmp_path: Path) -> None:
+def test_a_job_that_told_nothing_yet_says_its_phase(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
         begun(it, a_dataset(it))
-        job: Job = replace(claimed(it), kind=JobKind.ZIP, progress={"pictures": 1})
-        row = row_of(Work(job=job, name="", run_id=job.id))
-        assert (row.address, row.done, row.doing) == (f"/runs/{job.id}", None, "")
+        job: Job = replace(claimed(it), phase="preparing")
+        work = Work(WorkKind.RUN, job.id, "Zip")
+        row = row_of(WorkingJob(job=job, work=work))
+        assert (row.address, row.done, row.doing) == (f"/runs/{job.id}", None, "preparing")
+        counted = replace(job, progress={"pictures": 1, "totalPictures": 4})
+        row = row_of(WorkingJob(job=counted, work=work))
+        assert (row.done, row.doing) == (0.25, "picture 1 of 4")

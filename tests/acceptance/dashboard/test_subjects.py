@@ -133,7 +133,7 @@ def test_a_phone_and_the_dark(tmp_path: Path) -> None:
             width = person.page.evaluate("document.documentElement.scrollWidth")
             assert width <= PHONE["width"]
             person.page.locator(".photo a").first.click()
-            person.page.get_by_text("As it was stored").wait_for()
+            person.page.wait_for_load_state("networkidle")
             person.look("picture-phone")
             person.assert_well()
         with a_person(browser, it.url, color_scheme="dark") as person:

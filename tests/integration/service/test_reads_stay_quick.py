@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import event
+from tests.remembered import START
 from tests.serving import Serving, serving
 from tests.uploaded import SETTINGS, a_dataset
 
@@ -85,6 +86,7 @@ def test_a_list_takes_as_many_statements_for_a_page_as_for_one(it, listed):
     "read",
     [
         lambda store: store.accounts.entries.among("job_id", FIFTY),
+        lambda store: store.accounts.spent_since(START),
         lambda store: store.deletion_receipts.all(target_id=ID),
         lambda store: store.flow_runs.page(flow_id=ID),
         lambda store: store.generated_pictures.all(inference_id=ID),
@@ -94,6 +96,9 @@ def test_a_list_takes_as_many_statements_for_a_page_as_for_one(it, listed):
         lambda store: store.jobs.all(target_id=ID),
         lambda store: store.jobs.some(FIFTY),
         lambda store: store.jobs.among("target_id", FIFTY),
+        lambda store: store.jobs.unfinished(limit=10),
+        lambda store: store.jobs.failed_since(START, limit=10),
+        lambda store: store.trained_models.expiring(START, START, limit=10),
         lambda store: store.pictures.count(dataset_id=ID),
         lambda store: store.snapshots.dataset_ids(FIFTY),
         lambda store: store.snapshots.first(dataset_id=ID, fingerprint=""),

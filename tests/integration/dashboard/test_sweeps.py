@@ -72,7 +72,7 @@ def test_all_are_told_together(served: Serving, person: TestClient) -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"values": "0.001"}, "Give 2 to 12 values."),
+        ({"values": "0.001"}, "Give 2 to 8 values."),
         ({"values": "0.001, fast"}, "learningRate must be a number above 0, not &#34;fast&#34;"),
         ({"values": "1, 1.0"}, "is given twice"),
         ({"json": "{"}, "Not JSON"),

@@ -85,6 +85,18 @@ class Trainings(Records[Training]):
             query = query.where(snapshot.dataset_id == dataset_id)
         return self._page(query, cursor, limit)
 
+    def of_template(
+        self, template_id: UUID, cursor: str | None = None, *, limit: int = 50
+    ) -> Page[Training]:
+        """As `page`, those that were not deleted and were made from any version of a template.
+
+        Raises:
+            InvalidValue: see `page`.
+        """
+        version = TEMPLATE_VERSIONS.table.columns
+        query = self._select(deleted_at=None).join(TEMPLATE_VERSIONS.table)
+        return self._page(query.where(version.template_id == template_id), cursor, limit)
+
 
 class TrainedModels(Records[TrainedModel]):
     """What an organization's trainings made."""

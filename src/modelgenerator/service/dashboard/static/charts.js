@@ -12,6 +12,12 @@ const MOST_POINTS = 4000;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const faint = (name) => `color-mix(in srgb, ${colour(name)} 35%, transparent)`;
 
+/** As people read it: small numbers with an exponent. */
+function inDigits(number, digits) {
+  const isSmall = number !== 0 && Math.abs(number) < 1e-3;
+  return isSmall ? Number(number).toExponential(digits - 1).replace(/\.?0+e/, "e") : Number(number.toPrecision(digits)).toString();
+}
+
 class Curves {
   constructor(root) {
     this.root = root;
@@ -92,13 +98,13 @@ class Curves {
 
   options(place, series, isLog) {
     const axis = { stroke: () => colour("--quiet"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { stroke: () => colour("--line"), width: 1 } };
-    const value = (_, number) => (number == null ? "–" : Number(number.toPrecision(4)).toString());
+    const value = (_, number) => (number == null ? "–" : inDigits(number, 4));
     return {
       ...this.sizeOf(place),
       scales: { x: { time: false }, y: { distr: isLog ? 3 : 1 } },
       axes: [
         { ...axis, values: (_, marks) => marks.map((it) => (Number.isInteger(it) ? it.toLocaleString() : "")) },
-        { ...axis, size: 70, values: (_, marks) => marks.map((it) => (it == null ? "" : Number(it.toPrecision(3)).toString())) },
+        { ...axis, size: 70, values: (_, marks) => marks.map((it) => (it == null ? "" : inDigits(it, 3))) },
       ],
       series: series.map((it, number) => (number ? { ...it, value } : it)),
       cursor: { drag: { x: true, y: false } },
@@ -123,7 +129,7 @@ class Curves {
       const facts = { latest: known.at(-1)[at], lowest: known.reduce((low, it) => Math.min(low, it[at]), Infinity), lastEpoch: last.reduce((sum, it) => sum + it, 0) / last.length };
       for (const [fact, number] of Object.entries(facts)) {
         const cell = document.querySelector(`[data-fact="${name}.${fact}"]`);
-        if (cell) cell.textContent = Number(number.toPrecision(6)).toString();
+        if (cell) cell.textContent = inDigits(number, 4);
       }
     }
   }

@@ -57,13 +57,17 @@ class Curves {
   draw(isNew) {
     for (const place of this.root.querySelectorAll("[data-chart]")) this.drawOne(place, isNew);
     if (this.sources.length === 1) this.tell(this.sources[0]);
+    const isEmpty = this.sources.every((it) => !it.points.length);
     const every = Math.max(...this.sources.map((it) => it.every));
-    document.querySelector("#chart-note").textContent = every > 1 ? `Each point is the mean of ${every} steps.` : "";
+    document.querySelector("#chart-note").textContent = isEmpty ? "No step is done yet." : every > 1 ? `Each point is the mean of ${every} steps.` : "";
   }
 
   drawOne(place, isNew) {
     const kind = place.dataset.chart;
-    const { data, series } = kind === "loss" ? this.losses() : this.rates();
+    const drawn = this.sources.filter((it) => it.points.some((point) => point[1] != null));
+    place.hidden = !drawn.length;
+    if (!drawn.length) return;
+    const { data, series } = kind === "loss" ? this.losses(drawn) : this.rates(drawn);
     const shape = series.map((it) => it.label).join("|");
     let chart = this.charts[kind];
     if (chart && !isNew && chart.shape === shape) { chart.plot.setData(data); return; }
@@ -72,10 +76,11 @@ class Curves {
     this.charts[kind] = { shape, plot: new uPlot(this.options(place, series, isLog), data, place) };
   }
 
-  losses() {
+  losses(drawn) {
     const tables = [], series = [{ label: "Step" }], isOne = this.sources.length === 1;
-    this.sources.forEach((source, place) => {
-      const steps = source.points.map((it) => it[0]), raw = source.points.map((it) => it[1]), line = LINES[place];
+    drawn.forEach((source) => {
+      const place = this.sources.indexOf(source), line = LINES[place];
+      const steps = source.points.map((it) => it[0]), raw = source.points.map((it) => it[1]);
       tables.push([steps, raw, smoothed(raw, Number(this.smoothing.value))]);
       series.push(
         { label: isOne ? "Loss" : `${source.name}, each step`, stroke: () => faint(line), width: 1, points: { show: false } },
@@ -89,10 +94,13 @@ class Curves {
     return { data: uPlot.join(tables), series };
   }
 
-  rates() {
-    const tables = this.sources.map((it) => [it.points.map((point) => point[0]), it.points.map((point) => point[2])]);
+  rates(drawn) {
+    const tables = drawn.map((it) => [it.points.map((point) => point[0]), it.points.map((point) => point[2])]);
     const isOne = this.sources.length === 1;
-    const series = this.sources.map((it, place) => ({ label: isOne ? "Learning rate" : it.name, stroke: () => colour(LINES[place]), dash: DASHES[place], width: 2, spanGaps: true, points: { show: false } }));
+    const series = drawn.map((it) => {
+      const place = this.sources.indexOf(it);
+      return { label: isOne ? "Learning rate" : it.name, stroke: () => colour(LINES[place]), dash: DASHES[place], width: 2, spanGaps: true, points: { show: false } };
+    });
     return { data: uPlot.join(tables), series: [{ label: "Step" }, ...series] };
   }
 

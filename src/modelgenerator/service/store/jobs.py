@@ -16,6 +16,10 @@ from sqlalchemy import (
     Connection,
     Text,
     and_,
+    case,
+    cast,
+    func,
+    insert,
     cast,
     func,
     insert,
@@ -108,6 +112,18 @@ class OrganizationJobs(Unchanging[Job]):
         rows = self._connection.execute(query.order_by(columns.sequence))
         return [EVENTS.read(row) for row in rows]
 
+    def unfinished(self, *, limit: int) -> list[Job]:
+        """What runs, then what waits, the oldest first."""
+        these = self._select().where(_JOB.status.in_((JobStatus.RUNNING, JobStatus.QUEUED)))
+        query = these.order_by(_JOB.status.desc(), _JOB.id).limit(limit)
+        return [JOBS.read(row) for row in self._connection.execute(query)]
+
+    def failed_since(self, moment: datetime, *, limit: int) -> list[Job]:
+        """What failed, the newest first."""
+        these = self._select(status=JobStatus.FAILED).where(_JOB.finished_at >= moment)
+        query = these.order_by(_JOB.id.desc()).limit(limit)
+        return [JOBS.read(row) for row in self._connection.execute(query)]
+
     def naming(self, kind: JobKind, words: str) -> list[Job]:
         """Jobs whose specs have `words` in them, an id or a key; the oldest first."""
         named = cast(_JOB.spec, Text).contains(words, autoescape=True)
@@ -153,6 +169,13 @@ class JobLedger:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def count_running(self) -> tuple[int, int]:
+        """How many jobs run, and how many of them on a GPU."""
+        on_gpu = func.coalesce(func.sum(case((_JOB.gpus > 0, 1), else_=0)), 0)
+        query = select(func.count(), on_gpu).where(_JOB.status == JobStatus.RUNNING)
+        running, on_gpus = self._connection.execute(query).one()
+        return running, int(on_gpus)
 
     def claim(self, offer: Offer, now: datetime, lease: timedelta) -> Job | None:
         """The job that `offer` runs next, with a lease; none: there is nothing for it to do."""

@@ -61,12 +61,12 @@ def test_a_training_is_watched_with_a_reload_in_the_middle_and_two_are_compared(
             person.open(f"/trainings/{first}")
             latest = page.locator("[data-fact='loss.latest']")
             page.wait_for_function(
-                "document.querySelector(\"[data-fact='loss.latest']\").textContent !== 'none yet'"
+                "document.querySelector(\"[data-fact='loss.latest']\").textContent !== 'none'"
             )
             person.look("training-running")
             before = latest.inner_text()
             page.reload()
-            assert latest.inner_text() != "none yet", before
+            assert latest.inner_text() != "none", before
             page.get_by_text("The model is ready.").wait_for()
             page.locator("#samples .samples img").nth(3).wait_for()
             page.get_by_role("link", name="Generate", exact=True).nth(1).wait_for()

@@ -83,7 +83,7 @@ class Curves {
       const steps = source.points.map((it) => it[0]), raw = source.points.map((it) => it[1]);
       tables.push([steps, raw, smoothed(raw, Number(this.smoothing.value))]);
       series.push(
-        { label: isOne ? "Loss" : `${source.name}, each step`, stroke: () => faint(line), width: 1, points: { show: false } },
+        { label: isOne ? "Loss" : `${source.name}, each step`, class: isOne ? null : "only-drawn", stroke: () => faint(line), width: 1, points: { show: false } },
         { label: isOne ? "Smoothed" : source.name, stroke: () => colour(line), width: 2, dash: DASHES[place], spanGaps: true, points: { show: false } },
       );
       if (source.validation.length) {

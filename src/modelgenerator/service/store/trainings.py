@@ -87,10 +87,17 @@ class Trainings(Records[Training]):
 
 
 class TrainedModels(Records[TrainedModel]):
-    """The trained models of an organization."""
+    """What an organization's trainings made."""
 
     def __init__(self, scope: OrganizationScope) -> None:
         super().__init__(scope, TRAINED_MODELS)
+
+    def expiring(self, now: datetime, before: datetime, *, limit: int) -> list[TrainedModel]:
+        """Those that can still be used, but not after `before`; what goes first is first."""
+        expiry = self._columns.expires_at
+        these = self._select(deleted_at=None).where(expiry > now, expiry <= before)
+        rows = self._connection.execute(these.order_by(expiry).limit(limit))
+        return [TRAINED_MODELS.read(row) for row in rows]
 
     def listed(self, cursor: str | None = None, *, limit: int = 50) -> Page[TrainedModel]:
         """As `page`, those whose training was not deleted: an expired model is still shown.
@@ -111,13 +118,6 @@ class TrainedModels(Records[TrainedModel]):
             .limit(limit)
         )
         return [self._kind.read(row) for row in self._connection.execute(query)]
-
-    def expiring(self, now: datetime, before: datetime, *, limit: int) -> list[TrainedModel]:
-        """Those that can still be used, but not after `before`; what goes first is first."""
-        expiry = self._columns.expires_at
-        these = self._select(deleted_at=None).where(expiry > now, expiry <= before)
-        rows = self._connection.execute(these.order_by(expiry).limit(limit))
-        return [TRAINED_MODELS.read(row) for row in rows]
 
 
 class TemplateVersions(Unchanging[TemplateVersion]):
@@ -177,7 +177,7 @@ class Snapshots(Unchanging[DatasetSnapshot]):
             .where(self._where(), dataset.in_(list(dataset_ids)), training.deleted_at.is_(None))
             .group_by(dataset)
         )
-        return dict(self._connection.execute(query).tuples().all())
+        return {row[0]: row[1] for row in self._connection.execute(query)}
 
 
 def stored_bytes(scope: OrganizationScope) -> int:

@@ -8,12 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 from tests.browsing import PHONE, Person, a_browser, a_person, administrator
 from tests.server import Server, server
 from tests.taught import photo_files
 
 PROMPTS = ["lvff creature in the snow", "lvff creature on a beach"]
-MINUTES = 240
+PATIENCE = 240_000
+"""Milliseconds."""
 
 
 def a_dataset(http: httpx.Client) -> str:
@@ -31,7 +33,7 @@ def begun(http: httpx.Client, dataset: str, name: str, **settings: object) -> st
 
 
 def until(http: httpx.Client, id: str, is_so: Callable[[dict[str, Any]], bool]) -> None:
-    give_up = time.monotonic() + MINUTES
+    give_up = time.monotonic() + PATIENCE / 1000
     while not is_so(seen := http.get(f"/v1/trainings/{id}").json()):
         assert time.monotonic() < give_up, seen
         time.sleep(0.2)
@@ -42,7 +44,7 @@ def step_of(seen: dict[str, Any]) -> int:
 
 
 def signed_in(person: Person, it: Server) -> Person:
-    person.page.set_default_timeout(MINUTES * 1000)
+    person.page.set_default_timeout(PATIENCE)
     person.sign_in(*administrator(it))
     return person
 
@@ -60,13 +62,12 @@ def test_a_training_is_watched_with_a_reload_in_the_middle_and_two_are_compared(
             page = signed_in(person, it).page
             person.open(f"/trainings/{first}")
             latest = page.locator("[data-fact='loss.latest']")
-            page.wait_for_function(
-                "document.querySelector(\"[data-fact='loss.latest']\").textContent !== 'none'"
-            )
+            expect(latest).not_to_have_text("none", timeout=PATIENCE)
             person.look("training-running")
             before = latest.inner_text()
             page.reload()
             assert latest.inner_text() != "none", before
+            expect(page.locator("canvas")).to_have_count(2)
             page.get_by_text("The model is ready.").wait_for()
             page.locator("#samples .samples img").nth(3).wait_for()
             page.get_by_role("link", name="Generate", exact=True).nth(1).wait_for()
@@ -109,7 +110,7 @@ def compare_and_draw(person: Person) -> None:
     assert page.get_by_role("row", name=re.compile("^epochs")).count() == 0
     page.get_by_label("Prompts, one a line").fill("\n".join(PROMPTS))
     page.get_by_role("button", name="Draw with 2 models").click()
-    page.wait_for_function("document.querySelectorAll('#drawn img').length === 4")
+    expect(page.locator("#drawn img")).to_have_count(4, timeout=PATIENCE)
     page.locator("#drawn:not([hx-trigger])").wait_for()
     person.look("compare")
 

@@ -72,8 +72,7 @@ class Curves {
     let chart = this.charts[kind];
     if (chart && !isNew && chart.shape === shape) { chart.plot.setData(data); return; }
     chart?.plot.destroy();
-    const isLog = kind === "loss" && this.scale.value === "log";
-    this.charts[kind] = { shape, plot: new uPlot(this.options(place, series, isLog), data, place) };
+    this.charts[kind] = { shape, plot: new uPlot(this.options(place, series, kind), data, place) };
   }
 
   losses(drawn) {
@@ -104,12 +103,12 @@ class Curves {
     return { data: uPlot.join(tables), series: [{ label: "Step" }, ...series] };
   }
 
-  options(place, series, isLog) {
+  options(place, series, kind) {
     const axis = { stroke: () => colour("--quiet"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { stroke: () => colour("--line"), width: 1 } };
     const value = (_, number) => (number == null ? "–" : inDigits(number, 4));
     return {
       ...this.sizeOf(place),
-      scales: { x: { time: false }, y: { distr: isLog ? 3 : 1 } },
+      scales: { x: { time: false }, y: kind === "rate" ? { range: (_, __, most) => [0, 1.05 * (most || 1)] } : { distr: this.scale.value === "log" ? 3 : 1 } },
       axes: [
         { ...axis, values: (_, marks) => marks.map((it) => (Number.isInteger(it) ? it.toLocaleString() : "")) },
         { ...axis, size: 70, values: (_, marks) => marks.map((it) => (it == null ? "" : inDigits(it, 3))) },

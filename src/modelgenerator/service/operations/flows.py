@@ -227,6 +227,17 @@ def read_flow(service: Service, caller: Caller, id: UUID) -> SavedFlow:
         return _saved(transaction.of(caller.organization_id), id)
 
 
+def flow_of_run(service: Service, caller: Caller, id: UUID) -> Flow:
+    """The flow that a run belongs to, also when it was deleted since.
+
+    Raises:
+        NotFound: there is no such flow.
+    """
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        return transaction.of(caller.organization_id).flows.get(id)
+
+
 def list_flows(
     service: Service, caller: Caller, cursor: str | None, limit: int, *, slug: str | None = None
 ) -> Page[Flow]:

@@ -9,10 +9,10 @@ from fastapi.testclient import TestClient
 from tests import uploaded
 from tests.household import FLOW, neighbours
 from tests.pages import signed_in
+from tests.carried import carried_on
 from tests.serving import serving
 
 from modelgenerator.service.dashboard.flow_examples import EXAMPLES
-from modelgenerator.service.records.jobs import JobKind
 from modelgenerator.service.records.organizations import Role
 
 SMALL = """{
@@ -198,9 +198,7 @@ def test_a_run_shows_its_steps_and_what_they_were_told_and_left(tmp_path: Path) 
             "location"
         ]
         assert "every 2s" in person.get(run).text
-        from modelgenerator.service.operations import carrying_on
-
-        carrying_on.carry_on(it.service)
+        carried_on(it)
         page = shown(person.get(run))
         assert "first" in page
         assert "packed" in page
@@ -211,7 +209,6 @@ def test_a_run_shows_its_steps_and_what_they_were_told_and_left(tmp_path: Path) 
         assert seen is not None
         again = person.get(f"{run}/status?seen={seen[1]}", headers={"hx-request": "true"})
         assert "hx-trigger" not in again.headers
-        uploaded.ended(it, uploaded.claimed(it, JobKind.ZIP), uploaded.JobStatus.CANCELLED)
 
 
 def test_a_viewer_reads_and_changes_nothing(tmp_path: Path) -> None:

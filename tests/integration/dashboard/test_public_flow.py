@@ -6,9 +6,9 @@ from pathlib import Path
 
 from fastapi.testclient import TestClient
 from tests import uploaded
+from tests.carried import carried_on
 from tests.serving import Serving, serving
 
-from modelgenerator.service.operations import carrying_on
 from modelgenerator.service.records.jobs import JobKind
 
 FLOW = """{
@@ -68,7 +68,7 @@ def test_a_visitor_runs_it_without_a_script(tmp_path: Path) -> None:
         assert sent.status_code == 303, sent.text
         address = sent.headers["location"]
         assert re.fullmatch(r"/f/portraits/runs/[0-9a-f]{32}\.[\w.-]+", address)
-        carrying_on.carry_on(it.service)
+        carried_on(it)
         page = visitor.get(address)
         assert page.status_code == 200
         assert "Hi Ann" in unescape(page.text)
@@ -85,9 +85,9 @@ def test_a_run_that_ended_says_so_and_is_not_asked_again(tmp_path: Path) -> None
         address = visitor.post("/f/portraits", files=[photo(1), photo(2), name("A")]).headers[
             "location"
         ]
-        carrying_on.carry_on(it.service)
+        carried_on(it)
         uploaded.trained(it, uploaded.claimed(it, JobKind.TRAIN))
-        carrying_on.carry_on(it.service)
+        carried_on(it)
         page = visitor.get(address)
         assert "Done." in page.text
         assert "every 2s" not in page.text

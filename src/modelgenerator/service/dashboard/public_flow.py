@@ -132,7 +132,7 @@ def _run_values(visitor: Visitor, slug: str, ticket: str) -> dict[str, Any]:
     return {
         "page": page,
         "ticket": ticket,
-        "status": run.seen.run.status.value,
+        "state": run.seen.run.status.value,
         "started": run.seen.run.created_at,
         "lines": lines,
         "part": part_done(lines),

@@ -8,8 +8,8 @@ from playwright.sync_api import expect
 from tests.browsing import PHONE, a_browser, a_person, administrator
 from tests.server import server
 
+from modelgenerator.cli import demo
 from modelgenerator.service.dashboard.flow_examples import example_named
-from tests.sent_photos import creature_photos
 
 QUICK = example_named("train").text.replace(
     "captionPrefix: 'lvff creature'", "captionPrefix: 'lvff creature', epochs: 2"
@@ -25,9 +25,11 @@ def write(person, text):
     )
 
 
+@pytest.mark.slow
 def test_a_flow_is_written_mended_run_and_published(tmp_path: Path) -> None:
     with server(tmp_path) as it, a_browser() as browser:
-        photos = creature_photos(tmp_path / "photos", 5)
+        demo.draw_photos(tmp_path / "photos")
+        photos = sorted((tmp_path / "photos").iterdir())[:5]
         with a_person(browser, it.url) as owner:
             owner.sign_in(*administrator(it))
             owner.open("/flows")
@@ -74,7 +76,9 @@ def visit(visitor, link, photos):
     expect(page.get_by_text("5 chosen")).to_be_visible()
     page.get_by_role("button", name="Remove").first.click()
     expect(page.locator(".chosen-pictures li")).to_have_count(4)
-    page.wait_for_function("[...document.querySelectorAll('.chosen-pictures img')].every(i => i.naturalWidth)")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.chosen-pictures img')].every(i => i.naturalWidth)"
+    )
     visitor.look("public-form-phone")
     page.get_by_role("button", name="Make the pictures").dblclick()
     page.wait_for_url(re.compile(r"/runs/"))
@@ -83,8 +87,3 @@ def visit(visitor, link, photos):
     expect(page.locator(".gallery img")).to_have_count(2)
     expect(page.get_by_role("link", name="Download pictures.zip")).to_be_visible()
     visitor.look("public-done-phone")
-
-
-test_a_flow_is_written_mended_run_and_published = pytest.mark.slow(
-    test_a_flow_is_written_mended_run_and_published
-)

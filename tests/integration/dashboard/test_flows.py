@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from tests import uploaded
+from tests.carried import carried_on
 from tests.household import FLOW, neighbours
 from tests.pages import signed_in
-from tests.carried import carried_on
 from tests.serving import serving
 
 from modelgenerator.service.dashboard.flow_examples import EXAMPLES

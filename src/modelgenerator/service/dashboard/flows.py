@@ -151,7 +151,7 @@ def flow_values(visit: Visit, saved: SavedFlow, cursor: str | None = None) -> di
     return {
         "saved": saved,
         "graph": graph_of(saved.definition),
-        "estimate": flows.estimate_of(service, saved),
+        "estimate": flows.estimate_of(service, saved, is_public=False),
         "runs": runs.list_runs(service, caller, cursor, _RUNS_SHOWN, flow_id=id),
         "subjects": subject_choices(visit, saved.definition),
         "calls": run_calls(saved),

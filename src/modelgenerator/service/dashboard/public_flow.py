@@ -20,7 +20,13 @@ from modelgenerator.service.dashboard.run_forms import (
     refused_form,
     stored,
 )
-from modelgenerator.service.dashboard.run_steps import is_over, mark_of, part_done, timeline
+from modelgenerator.service.dashboard.run_steps import (
+    filenames_of,
+    is_over,
+    mark_of,
+    part_done,
+    timeline,
+)
 from modelgenerator.service.dashboard.visits import Visitor, VisitorHere
 from modelgenerator.service.http.received_files import ReceivedForm, received_form
 from modelgenerator.service.operations import flows, public_runs
@@ -139,7 +145,7 @@ def _run_values(visitor: Visitor, slug: str, ticket: str) -> dict[str, Any]:
         "mark": mark_of(run.seen),
         "is_over": is_over(run.seen),
         "failure": _failure(run),
-        "widgets": widgets_of(run.seen.ui, run.results),
+        "widgets": widgets_of(run.seen.ui, run.results, filenames_of(run.seen)),
         "colours": colour_rules(page.ui),
     }
 

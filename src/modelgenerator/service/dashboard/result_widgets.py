@@ -43,15 +43,23 @@ class Widget:
     things: tuple[Thing, ...] = field(default_factory=tuple[Thing, ...])
 
 
-def widgets_of(ui: Mapping[str, object], results: Mapping[str, object]) -> list[Widget]:
-    """What the flow shows of what is there by now."""
-    made = (_widget(kind, sources, results) for kind, sources in wished(ui))
+def widgets_of(
+    ui: Mapping[str, object],
+    results: Mapping[str, object],
+    filenames: Mapping[str, str] | None = None,
+) -> list[Widget]:
+    """What the flow shows of what is there by now; `filenames` by the steps that wish one."""
+    made = (_widget(kind, sources, results, filenames) for kind, sources in wished(ui))
     return [each for each in made if each.pictures or each.things]
 
 
-def everything(results: Mapping[str, object]) -> list[Widget]:
+def everything(
+    results: Mapping[str, object], filenames: Mapping[str, str] | None = None
+) -> list[Widget]:
     """Every result in the way that fits it."""
-    return [_widget(_kind_of(value), [source], results) for source, value in results.items()]
+    return [
+        _widget(_kind_of(value), [source], results, filenames) for source, value in results.items()
+    ]
 
 
 def wished(ui: Mapping[str, object]) -> Iterator[tuple[str, list[str]]]:
@@ -68,16 +76,21 @@ def _kind_of(value: object) -> str:
     return "Download" if set(known) == {"url"} else "Objects"
 
 
-def _widget(kind: str, sources: list[str], results: Mapping[str, object]) -> Widget:
+def _widget(
+    kind: str,
+    sources: list[str],
+    results: Mapping[str, object],
+    filenames: Mapping[str, str] | None,
+) -> Widget:
     there = [(source, results[source]) for source in sources if source in results]
     if kind == "Images":
         pictures = [each for _, value in there for each in _images(value)]
         return Widget(kind, tuple(_picture(each, n) for n, each in enumerate(pictures, 1)))
     if kind == "Download":
         links = [(source, str(_member(value, "url") or "")) for source, value in there]
-        return Widget(
-            kind, things=tuple(Thing(it, url, _filename(url)) for it, url in links if url)
-        )
+        named = filenames or {}
+        things = (Thing(it, url, named.get(it) or _filename(url)) for it, url in links if url)
+        return Widget(kind, things=tuple(things))
     return Widget(kind, things=tuple(Thing(source, value) for source, value in there))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from modelgenerator.flows.definition import StepType, flow_of
+from modelgenerator.flows.parameters import DEFAULT_FILENAME
 from modelgenerator.service.operations.runs import SeenRun, SeenStep
 from modelgenerator.service.records.flows import RunStatus
 
@@ -56,6 +57,12 @@ def mark_of(run: SeenRun) -> str:
     """Changes with the status of the run or of a step."""
     steps = (f"{each.step.status[:1]}{each.step.attempt}" for each in run.steps)
     return f"{run.run.status}-{'-'.join(steps)}"
+
+
+def filenames_of(run: SeenRun) -> dict[str, str]:
+    """How the steps that pack files wish them to be called."""
+    packed = [each.step for each in run.steps if each.step.type == StepType.ZIPPER]
+    return {step.step_id: str(step.parameters.get("filename", DEFAULT_FILENAME)) for step in packed}
 
 
 def is_over(run: SeenRun) -> bool:

@@ -18,7 +18,13 @@ from modelgenerator.service.dashboard.run_forms import (
     members_counts,
     refused_form,
 )
-from modelgenerator.service.dashboard.run_steps import is_over, mark_of, part_done, timeline
+from modelgenerator.service.dashboard.run_steps import (
+    filenames_of,
+    is_over,
+    mark_of,
+    part_done,
+    timeline,
+)
 from modelgenerator.service.dashboard.visits import UploadingVisitHere, Visit, VisitHere
 from modelgenerator.service.http.received_files import ReceivedForm, received_form
 from modelgenerator.service.operations import flows, run_cancelling, runs
@@ -94,6 +100,7 @@ def _values(visit: Visit, id: UUID) -> dict[str, Any]:
     seen = runs.read_run(visit.service, visit.caller, id)
     lines = timeline(seen, visit.service.clock())
     results = {each.step.step_id: each.result for each in seen.steps if each.result is not None}
+    names = filenames_of(seen)
     return {
         "seen": seen,
         "flow": flows.flow_of_run(visit.service, visit.caller, seen.run.flow_id),
@@ -101,7 +108,7 @@ def _values(visit: Visit, id: UUID) -> dict[str, Any]:
         "part": part_done(lines),
         "mark": mark_of(seen),
         "is_over": is_over(seen),
-        "widgets": widgets_of(seen.ui, results) or everything(results),
+        "widgets": widgets_of(seen.ui, results, names) or everything(results, names),
         "calls": _calls(seen),
     }
 

@@ -33,5 +33,10 @@ def test_what_is_not_there_yet_is_left_out():
     assert widgets_of({}, RESULTS) == []
 
 
+def test_a_file_is_called_as_its_step_wishes():
+    (found,) = widgets_of(ui(("Download", "zip")), RESULTS, {"zip": "album.zip"})
+    assert found.things[0].filename == "album.zip"
+
+
 def test_without_widgets_everything_is_shown_as_fits_it():
     assert [each.kind for each in everything(RESULTS)] == ["Images", "Download", "Objects"]

@@ -75,7 +75,8 @@ function count(field, input, files) {
   const least = Number(field.dataset.least);
   const most = field.dataset.most ? Number(field.dataset.most) : Infinity;
   const isInstead = Boolean(field.querySelector("[data-instead]")?.value);
-  const total = Number(field.dataset.kept) + files.length;
+  // captions lie beside their photos as texts
+  const total = Number(field.dataset.kept) + files.filter((file) => !/\.txt$/i.test(file.name)).length;
   const hasArchive = files.some((file) => /\.zip$/i.test(file.name));
   const line = field.querySelector(".picture-count");
   let wrong = "";

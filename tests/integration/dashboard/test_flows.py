@@ -22,7 +22,9 @@ SMALL = """{
     name: {type: 'string', title: 'Name', maxLength: 5},
     photos: {type: 'string', title: 'Photos', dataset: true, min: 2, max: 3},
   }},
-  steps: [{id: 'first', type: 'ObjectTransformer', result: {text: '@Format("Hi {}", $.input.name)'}}],
+  steps: [
+    {id: 'first', type: 'ObjectTransformer', result: {text: '@Format("Hi {}", $.input.name)'}},
+  ],
 }"""
 
 
@@ -49,7 +51,7 @@ def test_every_example_is_saved_as_it_is(tmp_path: Path, example) -> None:
 
 
 def test_faults_are_told_where_the_browser_finds_them(tmp_path: Path) -> None:
-    text = "{\n  title: '🦊', description: 'x',\n  steps: [{id: 'a', type: 'Ziper', parameters: {}}],\n}"
+    text = "{title: '🦊', description: 'x', steps: [{id: 'a', type: 'Ziper', parameters: {}}]}"
     with serving(tmp_path) as it:
         answer = signed_in(it).post("/flows/check", data={"text": text})
     (fault,) = answer.json()["faults"]
@@ -60,8 +62,8 @@ def test_faults_are_told_where_the_browser_finds_them(tmp_path: Path) -> None:
     assert fault["pointer"] == "/steps/0/type"
 
 
-@pytest.mark.parametrize(("text", "mark"), [("{\n a: 1,\n b 2}", "2"), ("", ""), ("{a: [", "[")])
-def test_a_text_that_is_no_json5_is_marked_too(tmp_path: Path, text: str, mark: str) -> None:
+@pytest.mark.parametrize("text", ["{\n a: 1,\n b 2}", "", "{a: ["])
+def test_a_text_that_is_no_json5_is_marked_too(tmp_path: Path, text: str) -> None:
     with serving(tmp_path) as it:
         (fault,) = signed_in(it).post("/flows/check", data={"text": text}).json()["faults"]
     assert 0 <= fault["from"] <= fault["to"] <= len(text)
@@ -77,7 +79,7 @@ def test_a_faulty_flow_is_shown_again_with_lines_and_is_not_saved(tmp_path: Path
         assert answer.status_code == 422
         page = shown(answer)
         assert "1 thing to mend" in page
-        assert "Line 8, column" in page
+        assert "Line 9, column" in page
         assert "$.input.nam)" in page
         assert "No flows yet" in person.get("/flows").text
 

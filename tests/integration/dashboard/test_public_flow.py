@@ -22,7 +22,8 @@ FLOW = """{
     {id: 'greet', type: 'ObjectTransformer', result: {text: '@Format("Hi {}", $.input.name)'}},
     {id: 'hidden', type: 'ObjectTransformer', result: {secret: '$.store.secret'}},
     {id: 'train', type: 'ModelGenerator', parameters: {
-      datasetId: '$.input.photos', settings: {baseModel: 'creatures', captionPrefix: 'lvff', epochs: 2}}},
+      datasetId: '$.input.photos',
+      settings: {baseModel: 'creatures', captionPrefix: 'lvff', epochs: 2}}},
   ],
   ui: {
     submitLabel: 'Go <now>', instructions: ['Be <kind>'], deliverables: ['Joy'],

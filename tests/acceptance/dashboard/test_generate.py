@@ -71,7 +71,7 @@ def test_one_click_draws_and_what_was_drawn_is_drawn_again(taught: Taught, brows
             "lvff creature in the snow"
         )
         page.get_by_role("button", name="at night", exact=True).click()
-        page.get_by_label("Pictures", exact=True).fill("2")
+        page.get_by_label("How many").fill("2")
         expect(page.get_by_role("button", name="Draw 2 pictures for $0.04")).to_be_visible()
         person.look("generate-form")
         draw(person, 2)
@@ -103,7 +103,7 @@ def test_html_in_a_prompt_stays_text_on_every_page(taught: Taught, browser: Brow
         page, prompt = person.page, "<img src=x onerror=alert(1)> lvff"
         page.on("dialog", lambda _: pytest.fail("the prompt was run"))
         page.get_by_label("What the pictures show").fill(prompt)
-        page.get_by_label("Pictures", exact=True).fill("1")
+        page.get_by_label("How many").fill("1")
         draw(person, 1)
         expect(page.locator("#drawing h2")).to_have_text(prompt)
         page.locator("#drawing h2 a").click()
@@ -150,6 +150,6 @@ def test_too_small_a_balance_is_said_before_anything_is_asked(tmp_path: Path, br
         )
         assert any("402" in one for one in person.complaints)  # the browser's own remark
         person.complaints.clear()
-        page.get_by_label("Pictures", exact=True).fill("2")
+        page.get_by_label("How many").fill("2")
         expect(page.get_by_role("button", name="Draw 2 pictures for $0.04")).to_be_visible()
         person.assert_well()

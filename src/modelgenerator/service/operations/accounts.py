@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from modelgenerator.service.errors import StorageFull, StoreBusy, Unauthenticated
+from modelgenerator.service.errors import (
+    Forbidden,
+    InvalidValue,
+    StorageFull,
+    StoreBusy,
+    Unauthenticated,
+)
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.passwords import hash_password, is_outdated, is_password
 from modelgenerator.service.operations.service import Service
@@ -115,6 +121,35 @@ def sign_out(service: Service, token: str) -> None:
         session = transaction.identities.session(hash_of(token), service.clock())
         if session is not None:
             transaction.of(session.organization_id).sessions.delete(session.id)
+
+
+def change_password(service: Service, caller: Caller, current: str, new: str, *, token: str) -> int:
+    """Another password for the caller; all his browsers but that of `token` sign in again.
+
+    How many those were.
+
+    Raises:
+        Forbidden: the caller is an API key, which has none.
+        InvalidValue: the current password is wrong (field `current`), or the new one cannot be one.
+        RateLimited: it was tried too often.
+    """
+    user = _user_of(service, caller)
+    service.attempts_by_email.count(hash_of(user.email), service.clock())
+    if not is_password(current, user.password_hash):
+        raise InvalidValue("This is not your current password.", field="current")
+    service.attempts_by_email.forget(hash_of(user.email))
+    changed = replace(user, password_hash=hash_password(new))
+    with service.database.transaction() as transaction:
+        transaction.identities.replace_user(changed)
+        return transaction.identities.end_sessions(user.id, but=hash_of(token))
+
+
+def _user_of(service: Service, caller: Caller) -> User:
+    with service.database.reading() as transaction:
+        user = transaction.identities.user(caller.user_id) if caller.user_id else None
+    if user is None:
+        raise Forbidden("An API key has no password.", hint="Sign in.")
+    return user
 
 
 def _session_for(service: Service, user: User, now: datetime) -> SignedIn:

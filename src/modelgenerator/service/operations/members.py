@@ -3,6 +3,7 @@
 In: who asks, and who is meant.  Out: members with their names.  One owner always stays.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -73,7 +74,16 @@ def list_members(
     caller.require(Role.VIEWER)
     with service.database.reading() as transaction:
         page = transaction.of(caller.organization_id).members.page(cursor, limit=limit)
-        return Page(tuple(_seen(transaction, it) for it in page.items), page.next_cursor)
+        return Page(_all_seen(transaction, page.items), page.next_cursor)
+
+
+def list_administrators(service: Service, caller: Caller) -> tuple[MemberSeen, ...]:
+    """Whom a member asks who may not do something himself: administrators, then owners."""
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        members = transaction.of(caller.organization_id).members
+        able = [it for role in (Role.ADMIN, Role.OWNER) for it in members.all(role=role)]
+        return _all_seen(transaction, able)
 
 
 def change_role(service: Service, caller: Caller, id: UUID, role: Role) -> MemberSeen:
@@ -155,6 +165,11 @@ def _add(store: OrganizationStore, member: Member) -> None:
     if store.members.count(user_id=member.user_id):
         raise AlreadyExists("This person is a member already.", field="email")
     store.members.add(member)
+
+
+def _all_seen(transaction: Transaction, members: Sequence[Member]) -> tuple[MemberSeen, ...]:
+    users = transaction.identities.users(member.user_id for member in members)
+    return tuple(MemberSeen(member, users[member.user_id]) for member in members)
 
 
 def _seen(transaction: Transaction, member: Member) -> MemberSeen:

@@ -8,12 +8,14 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from modelgenerator.service.config import PriceList
 from modelgenerator.service.errors import InvalidValue, in_dollars
 from modelgenerator.service.operations.callers import Caller, earlier_answer, remember
 from modelgenerator.service.operations.paying import ledger_of
 from modelgenerator.service.operations.service import Service
+from modelgenerator.service.operations.works import Work, works_of_entries
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.money import Account, EntryKind, LedgerEntry
 from modelgenerator.service.records.organizations import Organization, Role
@@ -31,6 +33,15 @@ class ShownOrganization:
     account: Account
     prices: PriceList
     is_charging: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaidFor:
+    """An entry, and what it was for."""
+
+    entry: LedgerEntry
+    work: Work | None
+    """None: a credit, or something that was deleted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +83,30 @@ def list_entries(
         if kind is None:
             return entries.page(cursor, limit=limit)
         return entries.page(cursor, limit=limit, kind=kind)
+
+
+def list_paid(
+    service: Service,
+    caller: Caller,
+    cursor: str | None,
+    *,
+    limit: int,
+    kind: EntryKind | None = None,
+) -> Page[PaidFor]:
+    """The same, each with what it was for."""
+    page = list_entries(service, caller, cursor, limit=limit, kind=kind)
+    with service.database.reading() as transaction:
+        works = works_of_entries(transaction.of(caller.organization_id), page.items)
+    paid = tuple(PaidFor(entry=entry, work=works.get(entry.id)) for entry in page.items)
+    return Page(paid, page.next_cursor)
+
+
+def spent_lately(service: Service, caller: Caller, over: timedelta) -> int:
+    """Microdollars that were paid in the time before now, less what was given back."""
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        accounts = transaction.of(caller.organization_id).accounts
+        return accounts.spent_since(service.clock() - over)[0]
 
 
 def spending(service: Service, caller: Caller) -> list[Spent]:

@@ -162,6 +162,17 @@ def list_deliveries(
         return store.webhook_deliveries.page(cursor, limit=limit, endpoint_id=id)
 
 
+def read_delivery(service: Service, caller: Caller, id: UUID) -> WebhookDelivery:
+    """One message.
+
+    Raises:
+        NotFound: there is none.
+    """
+    caller.require(Role.ADMIN)
+    with service.database.reading() as transaction:
+        return transaction.of(caller.organization_id).webhook_deliveries.get(id)
+
+
 def replay_delivery(service: Service, caller: Caller, id: UUID) -> WebhookDelivery:
     """Send a message again, with its old id, as if it were new.
 

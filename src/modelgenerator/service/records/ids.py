@@ -27,3 +27,8 @@ def new_id(now: datetime) -> UUID:
         | variant << 62
         | secrets.randbits(62)
     )
+
+
+def oldest_id(at: datetime) -> UUID:
+    """No id that was made at `at` or later sorts before it."""
+    return UUID(int=(at - _EPOCH) // _MILLISECOND << 80)

@@ -3,9 +3,20 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, Index, UniqueConstraint, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Index,
+    UniqueConstraint,
+    case,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from modelgenerator.service.errors import NotFound
+from modelgenerator.service.records.ids import oldest_id
 from modelgenerator.service.records.money import Account, EntryKind, Hold, LedgerEntry
 from modelgenerator.service.store.columns import kind_of, refers_to
 from modelgenerator.service.store.scoped import OrganizationScope, Records, Unchanging
@@ -74,6 +85,20 @@ class Accounts:
         )
         rows = self._connection.execute(query).all()
         return [(month, kind, int(amount), count) for month, kind, amount, count in rows]
+
+    def spent_since(self, *moments: datetime) -> list[int]:
+        """What was paid, less what came back, since each of these moments."""
+        entry = ENTRIES.table.columns
+        sums = (
+            func.coalesce(func.sum(case((entry.created_at >= moment, -entry.amount), else_=0)), 0)
+            for moment in moments
+        )
+        query = select(*sums).where(
+            entry.organization_id == self._organization_id,
+            entry.id >= oldest_id(min(moments)),
+            entry.kind != EntryKind.CREDIT,
+        )
+        return [int(total) for total in self._connection.execute(query).one()]
 
     def _month(self, instant: Column[datetime]) -> ColumnElement[str]:
         if self._connection.dialect.name == "sqlite":

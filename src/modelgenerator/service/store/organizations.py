@@ -4,6 +4,7 @@
 shown.  Everything after that goes through a scope.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -77,6 +78,12 @@ class Identities:
         """The person with this id."""
         return self._one(USERS, id=id)
 
+    def users(self, ids: Iterable[UUID]) -> dict[UUID, User]:
+        """The people with these ids, as far as they are there."""
+        table = USERS.table
+        query = select(table).where(table.columns.id.in_(list(ids)))
+        return {row.id: USERS.read(row) for row in self._connection.execute(query)}
+
     def user_by_email(self, email: str) -> User | None:
         """The person with this address, however it is written."""
         return self._one(USERS, email=email.strip().lower())
@@ -107,6 +114,12 @@ class Identities:
         """The session with this token, unless it has expired."""
         found = self._one(SESSIONS, token_hash=token_hash)
         return found if found is not None and now < found.expires_at else None
+
+    def end_sessions(self, user_id: UUID, *, but: str) -> int:
+        """A person's browsers are let in no more, but the one with this token's hash; how many."""
+        columns = SESSIONS.table.columns
+        others = (columns.user_id == user_id, columns.token_hash != but)
+        return self._connection.execute(delete(SESSIONS.table).where(*others)).rowcount
 
     def forget_sessions(self, now: datetime) -> int:
         """Delete those that have expired; how many."""

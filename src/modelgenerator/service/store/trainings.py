@@ -86,6 +86,20 @@ class Trainings(Records[Training]):
         return self._page(query, cursor, limit)
 
 
+class TrainedModels(Records[TrainedModel]):
+    """The models of an organization."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        super().__init__(scope, TRAINED_MODELS)
+
+    def expiring(self, now: datetime, before: datetime, *, limit: int) -> list[TrainedModel]:
+        """Those that can still be used, but not after `before`; what goes first is first."""
+        expiry = self._columns.expires_at
+        these = self._select(deleted_at=None).where(expiry > now, expiry <= before)
+        rows = self._connection.execute(these.order_by(expiry).limit(limit))
+        return [TRAINED_MODELS.read(row) for row in rows]
+
+
 class TemplateVersions(Unchanging[TemplateVersion]):
     """What an organization's templates say, and said."""
 
@@ -111,6 +125,23 @@ class TemplateVersions(Unchanging[TemplateVersion]):
         return self._connection.execute(query).scalar_one()
 
 
+class TrainedModels(Records[TrainedModel]):
+    """The trained models of an organization."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        super().__init__(scope, TRAINED_MODELS)
+
+    def listed(self, cursor: str | None = None, *, limit: int = 50) -> Page[TrainedModel]:
+        """As `page`, those whose training was not deleted: an expired model is still shown.
+
+        Raises:
+            InvalidValue: see `page`.
+        """
+        training = TRAININGS.table.columns
+        query = self._select().join(TRAININGS.table, training.id == self._columns.training_id)
+        return self._page(query.where(training.deleted_at.is_(None)), cursor, limit)
+
+
 class Snapshots(Unchanging[DatasetSnapshot]):
     """Datasets as trainings were given them."""
 
@@ -132,13 +163,18 @@ class Snapshots(Unchanging[DatasetSnapshot]):
         rows = self._connection.execute(query.order_by(training.id))
         return [TRAININGS.read(row) for row in rows]
 
-    def times_trained(self, dataset_id: UUID) -> int:
-        """How many of them were not deleted."""
-        trained = TRAININGS.table.join(SNAPSHOTS.table)
-        kept = TRAININGS.table.columns.deleted_at.is_(None)
-        mine = self._where(dataset_id=dataset_id)
-        query = select(func.count()).select_from(trained).where(mine, kept)
-        return self._connection.execute(query).scalar_one()
+    def times_trained(self, dataset_ids: Iterable[UUID]) -> dict[UUID, int]:
+        """How many trainings of each of these datasets were not deleted; without any: left out."""
+        dataset, training = self._columns.dataset_id, TRAININGS.table.columns
+        # an expression, so that SQLite goes from snapshots to trainings and not through all of them
+        snapshot_id = func.coalesce(self._columns.id, self._columns.id)
+        query = (
+            select(dataset, func.count())
+            .join(TRAININGS.table, training.snapshot_id == snapshot_id)
+            .where(self._where(), dataset.in_(list(dataset_ids)), training.deleted_at.is_(None))
+            .group_by(dataset)
+        )
+        return dict(self._connection.execute(query).tuples().all())
 
 
 class TrainedModels(Records[TrainedModel]):

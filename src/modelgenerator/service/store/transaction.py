@@ -4,6 +4,7 @@
 name, because it finds out whose request it is or works for all, is named one by one.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -28,9 +29,12 @@ from modelgenerator.service.store import (
 )
 from modelgenerator.service.store.accounts import Accounts
 from modelgenerator.service.store.counts import LedgerCounts, ledger_counts
+from modelgenerator.service.store.history import Place, Source, moments_before
 from modelgenerator.service.store.jobs import JobLedger, OrganizationJobs
 from modelgenerator.service.store.rates import Rates
 from modelgenerator.service.store.scoped import OrganizationScope, Records
+from modelgenerator.service.store.scoped import OrganizationScope, Records, Unchanging
+from modelgenerator.service.store.stored import StoredByKind, stored_by_kind
 
 
 class OrganizationStore:
@@ -71,6 +75,16 @@ class OrganizationStore:
         self.deletion_receipts: Records[DeletionReceipt] = Records(scope, deletions.RECEIPTS)
         self.idempotency_keys = requests.IdempotencyKeys(scope)
         self._scope = scope
+
+    def stored(self) -> StoredByKind:
+        """How much is kept, by kind."""
+        return stored_by_kind(self._scope)
+
+    def moments(
+        self, before: Place | None, sources: Sequence[Source], *, limit: int
+    ) -> list[Place]:
+        """When what happened, the newest first, from before `before`."""
+        return moments_before(self._scope, before, sources, limit)
 
     def stored_bytes(self) -> int:
         """Of all pictures and weights that are kept."""

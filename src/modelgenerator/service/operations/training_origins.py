@@ -36,5 +36,5 @@ def read_origin(service: Service, caller: Caller, id: UUID) -> TrainingOrigin:
         return TrainingOrigin(
             template=None if version is None else store.templates.find(version.template_id),
             version=version,
-            photo=store.pictures.cover(dataset_id),
+            photo=store.pictures.covers([dataset_id]).get(dataset_id),
         )

@@ -87,7 +87,7 @@ class Trainings(Records[Training]):
 
 
 class TrainedModels(Records[TrainedModel]):
-    """The models of an organization."""
+    """The trained models of an organization."""
 
     def __init__(self, scope: OrganizationScope) -> None:
         super().__init__(scope, TRAINED_MODELS)
@@ -98,6 +98,26 @@ class TrainedModels(Records[TrainedModel]):
         these = self._select(deleted_at=None).where(expiry > now, expiry <= before)
         rows = self._connection.execute(these.order_by(expiry).limit(limit))
         return [TRAINED_MODELS.read(row) for row in rows]
+
+    def listed(self, cursor: str | None = None, *, limit: int = 50) -> Page[TrainedModel]:
+        """As `page`, those whose training was not deleted: an expired model is still shown.
+
+        Raises:
+            InvalidValue: see `page`.
+        """
+        training = TRAININGS.table.columns
+        query = self._select().join(TRAININGS.table, training.id == self._columns.training_id)
+        return self._page(query.where(training.deleted_at.is_(None)), cursor, limit)
+
+    def usable(self, now: datetime, *, limit: int) -> list[TrainedModel]:
+        """Those whose weights are there, the newest first."""
+        query = (
+            self._select(deleted_at=None)
+            .where(self._columns.expires_at > now)
+            .order_by(self._columns.id.desc())
+            .limit(limit)
+        )
+        return [self._kind.read(row) for row in self._connection.execute(query)]
 
 
 class TemplateVersions(Unchanging[TemplateVersion]):
@@ -123,23 +143,6 @@ class TemplateVersions(Unchanging[TemplateVersion]):
             )
         )
         return self._connection.execute(query).scalar_one()
-
-
-class TrainedModels(Records[TrainedModel]):
-    """The trained models of an organization."""
-
-    def __init__(self, scope: OrganizationScope) -> None:
-        super().__init__(scope, TRAINED_MODELS)
-
-    def listed(self, cursor: str | None = None, *, limit: int = 50) -> Page[TrainedModel]:
-        """As `page`, those whose training was not deleted: an expired model is still shown.
-
-        Raises:
-            InvalidValue: see `page`.
-        """
-        training = TRAININGS.table.columns
-        query = self._select().join(TRAININGS.table, training.id == self._columns.training_id)
-        return self._page(query.where(training.deleted_at.is_(None)), cursor, limit)
 
 
 class Snapshots(Unchanging[DatasetSnapshot]):
@@ -175,23 +178,6 @@ class Snapshots(Unchanging[DatasetSnapshot]):
             .group_by(dataset)
         )
         return dict(self._connection.execute(query).tuples().all())
-
-
-class TrainedModels(Records[TrainedModel]):
-    """What an organization's trainings made."""
-
-    def __init__(self, scope: OrganizationScope) -> None:
-        super().__init__(scope, TRAINED_MODELS)
-
-    def usable(self, now: datetime, *, limit: int) -> list[TrainedModel]:
-        """Those whose weights are there, the newest first."""
-        query = (
-            self._select(deleted_at=None)
-            .where(self._columns.expires_at > now)
-            .order_by(self._columns.id.desc())
-            .limit(limit)
-        )
-        return [self._kind.read(row) for row in self._connection.execute(query)]
 
 
 def stored_bytes(scope: OrganizationScope) -> int:

@@ -33,7 +33,6 @@ from modelgenerator.service.store.history import Place, Source, moments_before
 from modelgenerator.service.store.jobs import JobLedger, OrganizationJobs
 from modelgenerator.service.store.rates import Rates
 from modelgenerator.service.store.scoped import OrganizationScope, Records
-from modelgenerator.service.store.scoped import OrganizationScope, Records, Unchanging
 from modelgenerator.service.store.stored import StoredByKind, stored_by_kind
 
 

@@ -20,7 +20,7 @@ SETTINGS = {
     "epochs": 2,
     "networkDim": 4,
 }
-DRAWN = 60_000
+DRAWN = 180_000
 """Milliseconds that a picture may take where four people share two cores."""
 
 

@@ -65,7 +65,7 @@ class Pictures(Records[DatasetPicture]):
         dataset = self._columns.dataset_id
         query = select(dataset, func.count()).where(self._one_of("dataset_id", dataset_ids))
         rows = self._connection.execute(query.group_by(dataset))
-        return dict(rows.tuples().all())
+        return {row[0]: row[1] for row in rows}
 
     def covers(self, dataset_ids: Iterable[UUID]) -> dict[UUID, DatasetPicture]:
         """The first picture of each of these datasets."""

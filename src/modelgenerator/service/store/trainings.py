@@ -87,7 +87,7 @@ class Trainings(Records[Training]):
 
 
 class TrainedModels(Records[TrainedModel]):
-    """The trained models of an organization."""
+    """What an organization's trainings made."""
 
     def __init__(self, scope: OrganizationScope) -> None:
         super().__init__(scope, TRAINED_MODELS)
@@ -177,7 +177,7 @@ class Snapshots(Unchanging[DatasetSnapshot]):
             .where(self._where(), dataset.in_(list(dataset_ids)), training.deleted_at.is_(None))
             .group_by(dataset)
         )
-        return dict(self._connection.execute(query).tuples().all())
+        return {row[0]: row[1] for row in self._connection.execute(query)}
 
 
 def stored_bytes(scope: OrganizationScope) -> int:

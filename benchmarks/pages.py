@@ -47,6 +47,10 @@ _LOADED = """() => {
 }"""
 
 
+class Broken(Exception):
+    """A page that is not shown, with the status that it has instead."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """One opening of a page; milliseconds since the address was asked for."""
@@ -120,7 +124,12 @@ def _addresses(filled: Filled) -> list[str]:
 
 def _line(browser: Browser, server: Served, signed_in: Any, address: str) -> bool:
     """Opens a page, prints its line; whether it keeps the goal."""
-    _opened(browser, server, signed_in, address)  # the first one warms the server
+    shown = re.sub(r"[0-9a-f-]{36}", "...", address)
+    try:
+        _opened(browser, server, signed_in, address)  # the first one warms the server
+    except Broken as broken:
+        print(f"| `{shown}` | | | | | | answers {broken} |", flush=True)
+        return False
     fresh: list[Seen] = []
     again: list[Seen] = []
     for _ in range(TURNS):
@@ -136,7 +145,6 @@ def _line(browser: Browser, server: Served, signed_in: Any, address: str) -> boo
         f"{median(it.loaded for it in fresh):.0f}",
         f"{fresh[0].kilobytes:.0f}",
     ]
-    shown = re.sub(r"[0-9a-f-]{36}", "...", address)
     is_kept = painted <= GOAL_MS
     print(f"| `{shown}` | {' | '.join(cells)} | {'' if is_kept else 'slow'} |", flush=True)
     return is_kept
@@ -155,7 +163,8 @@ def _opened(browser: Browser, server: Served, signed_in: Any, address: str) -> t
 def _seen(page: Page, url: str) -> Seen:
     answer: Response | None = page.goto(url)
     assert answer is not None
-    assert answer.status == 200, (url, answer.status)
+    if answer.status != 200:
+        raise Broken(answer.status)
     painted = float(page.evaluate(_PAINT))
     first_byte, loaded, size = page.evaluate(_LOADED)
     return Seen(first_byte, painted, loaded, size / 1e3)

@@ -30,7 +30,6 @@ from modelgenerator.service.operations.service import opened
 
 FULL = Size(trainings=1_000, inferences=2_500, dataset_pictures=500)
 QUICK = Size(trainings=100, inferences=250, dataset_pictures=100)
-TURNS = 5
 GOAL_MS = 1_000
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -66,14 +65,15 @@ class Seen:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    parser.add_argument("--turns", type=int, default=5, help="how often each page is opened")
     parser.add_argument("--only", nargs="+", help="addresses that begin like this")
     arguments = parser.parse_args()
     size = QUICK if arguments.quick else FULL
     with tempfile.TemporaryDirectory() as scratch:
-        _measure(Path(scratch) / "data", size, arguments.only or ("",))
+        _measure(Path(scratch) / "data", size, arguments.turns, arguments.only or ("",))
 
 
-def _measure(data_dir: Path, size: Size, only: Sequence[str]) -> None:
+def _measure(data_dir: Path, size: Size, turns: int, only: Sequence[str]) -> None:
     with opened(ServiceConfig(data_dir=data_dir)) as service:
         first = first_start(service)
         assert first is not None
@@ -88,7 +88,7 @@ def _measure(data_dir: Path, size: Size, only: Sequence[str]) -> None:
         signed_in = _signed_in(browser, server, first.email, first.password)
         print("| page | first byte, ms | first paint | seen again | loaded | HTML, kB | |")
         print("|---|---|---|---|---|---|---|")
-        slow = [it for it in addresses if not _line(browser, server, signed_in, it)]
+        slow = [it for it in addresses if not _line(browser, server, signed_in, it, turns)]
         browser.close()
     print(f"\n{len(addresses) - len(slow)} of {len(addresses)} pages within {GOAL_MS} ms")
 
@@ -122,7 +122,7 @@ def _addresses(filled: Filled) -> list[str]:
     ]
 
 
-def _line(browser: Browser, server: Served, signed_in: Any, address: str) -> bool:
+def _line(browser: Browser, server: Served, signed_in: Any, address: str, turns: int) -> bool:
     """Opens a page, prints its line; whether it keeps the goal."""
     shown = re.sub(r"[0-9a-f-]{36}", "...", address)
     try:
@@ -132,7 +132,7 @@ def _line(browser: Browser, server: Served, signed_in: Any, address: str) -> boo
         return False
     fresh: list[Seen] = []
     again: list[Seen] = []
-    for _ in range(TURNS):
+    for _ in range(turns):
         first, second = _opened(browser, server, signed_in, address)
         fresh.append(first)
         again.append(second)

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
 from uuid import UUID
 
 from modelgenerator.service.records.jobs import Job, JobKind
@@ -69,7 +68,7 @@ def works_of_entries(
     by_job = works_of_jobs(store, jobs.values())
     run_ids = {entry.id: id for entry in entries if (id := _run_paid_for(entry)) is not None}
     runs = works_of_runs(store, set(run_ids.values()))
-    of_jobs = {it.id: by_job[it.job_id] for it in entries if it.job_id in by_job}
+    of_jobs = {it.id: by_job[it.job_id] for it in entries if it.job_id and it.job_id in by_job}
     return of_jobs | {id: runs[run_id] for id, run_id in run_ids.items() if run_id in runs}
 
 
@@ -90,7 +89,7 @@ def _pictures(store: OrganizationStore, ids: set[UUID]) -> dict[UUID, Work]:
 
 
 def _first_prompt(images: Iterable[Mapping[str, object]]) -> str:
-    asked = [str(cast(object, image.get("prompt", ""))) for image in images]
+    asked = [str(image.get("prompt", "")) for image in images]
     more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
     return f"{asked[0][:80]}{more}" if asked else "pictures"
 

@@ -97,7 +97,9 @@ def moments_before(
     return [Place(row.at, _SOURCES[row.rank], row.id) for row in rows]
 
 
-def _of(scope: OrganizationScope, source: Source, before: Place | None) -> Select[tuple[object]]:
+def _of(
+    scope: OrganizationScope, source: Source, before: Place | None
+) -> Select[datetime, int, UUID]:
     table, field = _FIELDS[source]
     at: Column[datetime] = table.columns[field]
     id: Column[UUID] = table.columns.id

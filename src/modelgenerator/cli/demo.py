@@ -7,17 +7,13 @@ that a person would.
 
 from pathlib import Path
 
-from PIL import Image
-
 from modelgenerator.cli import train
 from modelgenerator.cli.photos import PhotoOptions
 from modelgenerator.cli.progress import reporter
 from modelgenerator.diffusion.aliases import BUILTIN
+from modelgenerator.diffusion.builtin.sample import TRIGGER_WORD, sample_photos
 
-SUBJECT = "lvff"
-SCENES = ("beach", "beach", "forest", "forest", "city", "meadow", "plain", "plain")
 SEED = 7
-ENLARGED = 8  # times, so that a person who opens a picture sees something
 
 
 def run(output: Path) -> None:
@@ -26,11 +22,11 @@ def run(output: Path) -> None:
     draw_photos(photos)
     with reporter(as_json=False) as report:
         report.phase("the demo runs this command for you")
-        command = f"modelgenerator train {photos} --prefix {SUBJECT} --template recommended"
+        command = f"modelgenerator train {photos} --prefix {TRIGGER_WORD} --template recommended"
         report.result("command", f"{command} --set seed={SEED} --output {output}")
     train.run(
         photos,
-        prefix=SUBJECT,
+        prefix=TRIGGER_WORD,
         base_model=BUILTIN,
         settings_file=None,
         assignments=[f"seed={SEED}"],
@@ -46,12 +42,7 @@ def run(output: Path) -> None:
 
 def draw_photos(folder: Path) -> None:
     """What a person would have: picture files, and a caption beside each."""
-    from modelgenerator.diffusion.builtin import world
-
     folder.mkdir(parents=True, exist_ok=True)
-    for number, scene in enumerate(SCENES, start=1):
-        picture = world.subject_picture(SUBJECT, scene, number)
-        size = (picture.pixels_HW3.shape[1] * ENLARGED, picture.pixels_HW3.shape[0] * ENLARGED)
-        image = Image.fromarray(picture.pixels_HW3).resize(size, Image.Resampling.NEAREST)
-        image.save(folder / f"{number}-{scene}.png")
-        (folder / f"{number}-{scene}.txt").write_text(f"{picture.caption}\n", encoding="utf-8")
+    for photo in sample_photos():
+        (folder / f"{photo.stem}.png").write_bytes(photo.png)
+        (folder / f"{photo.stem}.txt").write_text(f"{photo.caption}\n", encoding="utf-8")

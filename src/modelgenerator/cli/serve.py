@@ -21,17 +21,16 @@ def run(*, host: str | None, port: int | None, data_dir: Path | None) -> None:
 
 def _say(listening: Listening) -> None:
     url, first = listening.url, listening.first
-    lines = [f"ModelGenerator serves at {url} (API documentation: {url}/docs)"]
+    lines = [f"ModelGenerator serves at {url} (open it in a browser; its API: {url}/docs)"]
     if first is not None:
         lines += [
             "",
             f"First start: the organization {first.organization.name} was made, and somebody who",
-            "may do everything in it. Both secrets are shown this once:",
+            "may do everything in it. Both secrets are shown this once. In the browser:",
             f"  e-mail    {first.email}",
             f"  password  {first.password}",
+            "In a program:",
             f"  API key   {first.key}",
-            "",
-            "Try it:",
             f'  curl -H "Authorization: Bearer {first.key}" {url}/v1/organization',
         ]
     lines.append("Ctrl-C ends it: what is being trained goes on at the next start.")

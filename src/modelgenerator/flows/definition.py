@@ -4,6 +4,7 @@ Comes in: JSON5 text, or the values in it.  Goes out: a `Document`, which knows 
 stands, or a frozen `Flow`.  Whether a flow can work is not known here: that is `check`.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,7 @@ from modelgenerator.settings_files import place_of
 SALE_FIELDS = ("runPrice", "runPriceCurrency", "payoutMethod")
 """What the hosted product sells runs by: kept, and without effect here."""
 
+_LOOK_THERE = "Look there for a missing comma, quote or bracket."
 _ORDINARY = "small letters, digits and single hyphens"
 _FIELDS = {
     "title": Field(fields.text(most=200), required=True),
@@ -94,7 +96,7 @@ def read_document(text: str) -> Document:
     """What a JSON5 (or JSON) text holds, with the place of everything in it.
 
     Raises:
-        InvalidFlow: it is too large, nested too deeply, or not JSON5.
+        InvalidFlow: it is too large, nested too deeply, or not JSON5; then with line and column.
     """
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_DEFINITION:
@@ -103,13 +105,20 @@ def read_document(text: str) -> Document:
         values: object = pyjson5.decode(text, MAX_DEPTH)
     except pyjson5.Json5NestingTooDeep as error:
         where = place_of(str(error.args[0]), text).partition(": ")[0]
-        raise InvalidFlow(f"A flow nests at most {MAX_DEPTH} deep: {where} is deeper.") from None
+        message = f"A flow nests at most {MAX_DEPTH} deep: {where} is deeper."
+        raise _unreadable(message, where) from None
     except (pyjson5.Json5DecoderException, ValueError) as error:
-        raise InvalidFlow(
-            f"The flow is not JSON5, {place_of(str(error.args[0]), text)}. "
-            "Look there for a missing comma, quote or bracket."
-        ) from None
+        where = place_of(str(error.args[0]), text)
+        message = f"The flow is not JSON5, {where}. {_LOOK_THERE}"
+        raise _unreadable(message, where) from None
     return Document(values, find_places(text))
+
+
+def _unreadable(message: str, where: str) -> InvalidFlow:
+    """`where` begins with `line 3, column 9`."""
+    line, column = (int(number) for number in re.findall(r"\d+", where)[:2])
+    fault = Fault("", "unreadable", message).as_json()
+    return InvalidFlow(message, [{**fault, "line": line, "column": column}])
 
 
 def duplicate_faults(document: Document) -> Iterator[Fault]:

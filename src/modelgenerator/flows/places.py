@@ -1,8 +1,8 @@
 """Where in a JSON5 text each value stands.
 
-Comes in: a text that a JSON5 parser has accepted.  Goes out: line and column of every value, by
-JSON pointer, and the names that one object has twice.  Parsers keep neither: of two members with
-one name they silently take the last.
+Comes in: a text that a JSON5 parser has accepted.  Goes out: line, column and extent of every
+value, by JSON pointer, and the names that one object has twice.  Parsers keep none of it: of two
+members with one name they silently take the last.
 """
 
 import re
@@ -21,11 +21,20 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a text: characters from `start` up to but not including `end`, from 0."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
-    """Of a character in a text; both count from 1."""
+    """Of a word or sign in a text; line and column count from 1."""
 
     line: int
     column: int
+    span: Span
 
     def __str__(self) -> str:
         return f"{self.line}:{self.column}"
@@ -36,14 +45,32 @@ class Places:
     """Where everything stands: members at their name, items of lists at their value."""
 
     of: dict[str, Place] = field(default_factory=dict[str, Place])
+    values: dict[str, Span] = field(default_factory=dict[str, Span])
+    """How far every value reaches, without the name before it."""
+    plain: set[str] = field(default_factory=set[str])
+    """Pointers of values that are neither objects nor lists."""
     twice: list[str] = field(default_factory=list[str])
     """Pointers of members whose name stood in the same object before."""
 
     def nearest(self, pointer: str) -> Place | None:
         """The place of `pointer`, or of the nearest thing around it that was written."""
+        return self.of.get(self._written(pointer))
+
+    def marked(self, pointer: str) -> Span | None:
+        """What to underline for `pointer`: a plain value, else the name or bracket it begins with.
+
+        Of something that was not written, the name or bracket of what is around it.
+        """
+        written = self._written(pointer)
+        if written == pointer and written in self.plain:
+            return self.values[written]
+        place = self.of.get(written)
+        return place.span if place else None
+
+    def _written(self, pointer: str) -> str:
         while pointer not in self.of and pointer:
             pointer = pointer.rpartition("/")[0]
-        return self.of.get(pointer)
+        return pointer
 
 
 @dataclass
@@ -66,7 +93,9 @@ def find_places(text: str) -> Places:
     for token, place in _tokens(text):
         here = open_now[-1] if open_now else None
         if token in "]}":
-            open_now.pop()
+            closed = open_now.pop()
+            begun = found.values[closed.pointer]
+            found.values[closed.pointer] = Span(begun.start, place.span.end)
         elif token == ",":
             assert here is not None
             here.count, here.name = here.count + 1, None
@@ -80,7 +109,11 @@ def find_places(text: str) -> Places:
             pointer = _pointer(here)
             if here is None or here.is_list:
                 found.of[pointer] = place
-            if token in "[{":
+            found.values[pointer] = place.span
+            found.plain.discard(pointer)
+            if token not in "[{":
+                found.plain.add(pointer)
+            else:
                 is_again = here is not None and (here.is_again or pointer in found.twice)
                 open_now.append(_Open(pointer, is_list=token == "[", is_again=is_again))
     return found
@@ -108,4 +141,5 @@ def _tokens(text: str) -> Iterator[tuple[str, Place]]:
         if breaks:
             line, line_start = line + breaks, text.rindex("\n", counted, start) + 1
         counted = start
-        yield match["token"], Place(line, start - line_start + 1)
+        span = Span(start, match.end("token"))
+        yield match["token"], Place(line, start - line_start + 1, span)

@@ -90,7 +90,7 @@ def test_pictures_are_put_in_any_order(
         assert [it.id for it in store.pictures.in_order(dataset.id)] == ids
         assert store.pictures.next_position(dataset.id) == 4
         assert sorted(store.pictures.labels(dataset.id)) == [f"{n}.jpg" for n in range(4)]
-        cover = store.pictures.cover(dataset.id)
+        cover = store.pictures.covers([dataset.id])[dataset.id]
         assert cover is not None
         assert cover.id == ids[0]
 
@@ -115,7 +115,7 @@ def test_trainings_are_found_by_the_dataset_and_counted_by_the_template(
         store = transaction.of(dataset.organization_id)
         trained = [_trained(store, dataset, clock) for _ in range(2)]
         assert store.snapshots.trainings_of(dataset.id) == trained
-        assert store.snapshots.times_trained(dataset.id) == 2
+        assert store.snapshots.times_trained([dataset.id]) == {dataset.id: 2}
         version = trained[0].template_version_id
         assert version is not None
         template_id = store.template_versions.get(version).template_id

@@ -43,6 +43,35 @@ def test_what_was_not_written_has_the_place_of_what_is_around_it():
     assert str(find_places(TEXT).nearest("/b c/7")) == "4:12"
 
 
+@pytest.mark.parametrize(
+    ("pointer", "written"),
+    [
+        ("/id", "'a'"),
+        ("/b c/1/d", "-.5e3"),
+        ("/b c", '"b c"'),
+        ("/b c/1", "{"),
+        ("/az", "null"),
+        ("/b c/1/d/deeper", "d"),
+        ("/nothing", "{"),
+    ],
+)
+def test_a_plain_value_is_marked_whole_and_anything_else_where_it_begins(pointer, written):
+    span = find_places(TEXT).marked(pointer)
+    assert span is not None
+    assert TEXT[span.start : span.end] == written
+
+
+def test_a_value_reaches_from_its_first_to_its_last_sign():
+    found = find_places(TEXT)
+    assert pyjson5.decode(TEXT[found.values["/b c"].start : found.values["/b c"].end]) == [
+        1,
+        {"d": -0.5e3, "e'~/": "x: {y"},
+        [],
+    ]
+    whole = found.values[""]
+    assert TEXT[whole.start : whole.end] == TEXT.removeprefix("// a flow\n")
+
+
 def test_a_name_that_stands_twice_is_told():
     assert find_places("{a: 1, b: {c: 1, 'c': 2}, \"a\": 3}").twice == ["/b/c", "/a"]
     assert find_places("[{a: 1}, {a: 1}]").twice == []
@@ -55,6 +84,13 @@ def pointers(value, pointer=""):
     pairs = enumerate(value) if isinstance(value, list) else pairs
     for name, inner in pairs:
         yield from pointers(inner, at(pointer, name))
+
+
+def at_pointer(value, pointer):
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        value = value[int(name)] if isinstance(value, list) else value[name]
+    return value
 
 
 values = st.recursive(
@@ -71,8 +107,11 @@ values = st.recursive(
 def test_every_value_of_any_json_is_found_where_it_stands(value, indented):
     text = json.dumps(value, indent=2 if indented else None, ensure_ascii=False)
     found = find_places(text)
-    assert set(found.of) == set(pointers(value))
+    assert set(found.of) == set(found.values) == set(pointers(value))
     assert found.twice == []
+    for pointer, span in found.values.items():
+        written = text[span.start : span.end]
+        assert pointer == "" or json.loads(written) == at_pointer(value, pointer)
     lines = text.split("\n")
     for place in found.of.values():
         assert lines[place.line - 1][place.column - 1] not in " \t:,]}"

@@ -17,7 +17,8 @@ from modelgenerator.service.api.receipts import Receipt
 from modelgenerator.service.api.shapes import Body, Shape
 from modelgenerator.service.errors import InvalidValue
 from modelgenerator.service.http.received_files import FORM, received_files
-from modelgenerator.service.operations import datasets, deletions, previews, reports, uploads
+from modelgenerator.service.http.shown_pictures import shown_picture
+from modelgenerator.service.operations import datasets, deletions, reports, uploads
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.datasets import DatasetSeen
 from modelgenerator.service.operations.file_results import FileResult, FileStatus
@@ -302,7 +303,7 @@ def read_thumbnail(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A small picture of an image, its longer side 320 pixels, as webp."""
-    return _shown(service, caller, id, image_id, THUMBNAIL, if_none_match)
+    return shown_picture(service, caller, id, image_id, THUMBNAIL, if_none_match)
 
 
 @router.get("/{id}/images/{image_id}/preview", responses=_PICTURE, response_class=Response)
@@ -323,7 +324,7 @@ def read_preview(
     """What a training would see of an image, as webp; its longer side has `size` pixels."""
     shades = MaskShades(head, body, bounding, background) if mask else None
     shown = Shown(side=size, normalize=normalize, shades=shades)
-    return _shown(service, caller, id, image_id, shown, if_none_match)
+    return shown_picture(service, caller, id, image_id, shown, if_none_match)
 
 
 def _image(service: Service, caller: Caller, id: UUID, image_id: UUID) -> Image:
@@ -331,24 +332,3 @@ def _image(service: Service, caller: Caller, id: UUID, image_id: UUID) -> Image:
     datasets.read_picture(service, caller, id, image_id)
     images = Dataset.of(service, datasets.read_dataset(service, caller, id)).images
     return next(image for image in images if image.id == image_id)
-
-
-def _shown(
-    service: Service,
-    caller: Caller,
-    id: UUID,
-    image_id: UUID,
-    shown: Shown,
-    if_none_match: str | None,
-) -> Response:
-    preview = previews.find_preview(service, caller, id, image_id, shown)
-    etag = f'"{preview.etag}"'
-    headers = {
-        "ETag": etag,
-        # asked for again each time, and answered without drawing while nothing changed
-        "Cache-Control": "private, no-cache",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-    }
-    if if_none_match is not None and etag in if_none_match:
-        return Response(status_code=304, headers=headers)
-    return Response(previews.draw(service, preview), media_type="image/webp", headers=headers)

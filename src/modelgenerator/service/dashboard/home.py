@@ -1,14 +1,100 @@
 """Home: what there is to see and to do first."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from fastapi import APIRouter, Response
 
 from modelgenerator.service.dashboard.page_errors import PageRoute
-from modelgenerator.service.dashboard.visits import VisitHere
+from modelgenerator.service.dashboard.visits import Visit, VisitHere
+from modelgenerator.service.operations.overview import Overview, Work, read_overview
+from modelgenerator.service.records.jobs import JobKind
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A job as a person reads of it."""
+
+    work: Work
+    name: str
+    address: str
+    done: float | None
+    """From 0 to 1, as far as the job has told of it."""
+    doing: str
 
 
 @router.get("/")
 def home(visit: VisitHere) -> Response:
     """The first page."""
-    return visit.page("home.html")
+    return visit.page("home/home.html", **_shown(visit))
+
+
+@router.get("/now")
+def now(visit: VisitHere) -> Response:
+    """The part of it that changes by itself."""
+    if not visit.is_partial:
+        return visit.go("/")
+    return visit.page("home/now.html", **_shown(visit))
+
+
+def _shown(visit: Visit) -> dict[str, Any]:
+    seen = read_overview(visit.service, visit.caller)
+    return {
+        "seen": seen,
+        "work": [row_of(work) for work in seen.work],
+        "failed": [row_of(work) for work in seen.failed],
+        "machine": machine_words(seen),
+    }
+
+
+def row_of(work: Work) -> Row:
+    """Its name, where it leads, and how far it is."""
+    name, address = _place(work)
+    return Row(work=work, name=name, address=address, done=_done(work), doing=_doing(work))
+
+
+def machine_words(seen: Overview) -> list[tuple[str, str, bool]]:
+    """Each kind of device: its name, what it does, and whether it is busy."""
+    machine = seen.machine
+    if not machine.gpus:
+        jobs = "1 job" if machine.busy == 1 else f"{machine.busy} jobs"
+        return [("This machine's processor", jobs if machine.busy else "free", machine.busy > 0)]
+    busy, count = machine.busy, len(machine.gpus)
+    words = "busy" if busy >= count else f"{count - busy} of {count} free" if busy else "free"
+    names = dict.fromkeys(machine.gpus)
+    name = ", ".join(f"{machine.gpus.count(one)} × {one}" for one in names)  # noqa: RUF001
+    return [(name, words, busy > 0)]
+
+
+def _place(work: Work) -> tuple[str, str]:
+    target = work.job.target_id
+    if work.job.kind is JobKind.TRAIN:
+        return work.name, f"/trainings/{target}"
+    if work.job.kind is JobKind.GENERATE:
+        return "Pictures", f"/generate/{target}"
+    return "Step of a flow", f"/runs/{work.run_id}" if work.run_id else "/flows"
+
+
+def _done(work: Work) -> float | None:
+    """From 0 to 1; none where the job has not told of it."""
+    counted = _counted(work)
+    return counted and min(1.0, counted[0] / counted[1])
+
+
+def _doing(work: Work) -> str:
+    counted = _counted(work)
+    return f"{counted[2]} {counted[0]:,} of {counted[1]:,}" if counted else work.job.phase or ""
+
+
+_COUNTED = (("step", "totalSteps", "step"), ("pictures", "totalPictures", "picture"))
+
+
+def _counted(work: Work) -> tuple[int, int, str] | None:
+    told = work.job.progress or {}
+    for name, total_name, word in _COUNTED:
+        done, total = told.get(name), told.get(total_name)
+        if isinstance(done, int) and isinstance(total, int) and total > 0:
+            return done, total, word
+    return None

@@ -97,6 +97,11 @@ def problem_page(request: Request, error: Exception) -> Response:
     return answer
 
 
+def trouble_of(error: ModelGeneratorError) -> Trouble:
+    """The same for a page that shows it above the form that it is about."""
+    return _trouble(error, status_of(error))
+
+
 def _to_sign_in(request: Request) -> Response:
     visitor = Visitor(request.app.state.service, request)
     query = f"?{request.url.query}" if request.url.query else ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Response
@@ -223,7 +223,7 @@ def _one(
     return answer
 
 
-def _deliveries(visit: Visit, endpoint: WebhookEndpoint, cursor: str | None) -> dict[str, object]:
+def _deliveries(visit: Visit, endpoint: WebhookEndpoint, cursor: str | None) -> dict[str, Any]:
     page = webhooks.list_deliveries(
         visit.service, visit.caller, endpoint.id, cursor, limit=_ON_A_PAGE
     )

@@ -1,12 +1,14 @@
 """The files of a form, written to disk as they arrive.
 
 In: a request whose body may be larger than the memory.  Out: one file for each that was sent, in a
-folder that goes when the answer has been given.  What is in them is not known here.
+folder that goes when the answer has been given, and the texts of the form where those are expected.
+What is in them is not known here.
 """
 
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
 from uuid import uuid4
@@ -29,6 +31,8 @@ from modelgenerator.service.operations.service import Service
 _AT_ONCE = 1 << 18
 """Bytes for which a thread is taken."""
 _LONGEST_HEADER = 8_000
+_MOST_TEXT = 2_000_000
+"""Bytes of all the texts in a form."""
 FORM = {
     "requestBody": {
         "required": True,
@@ -50,6 +54,36 @@ FORM = {
 """How OpenAPI shows such a body."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedForm:
+    """What a form brought."""
+
+    values: list[tuple[str, str]]
+    """Names and texts of its fields."""
+    files: list[tuple[str, FolderFile]]
+    """Each with the name of the field that it was chosen in."""
+    folder: Path
+    """In which they lie, and which has room for more."""
+
+    def value(self, name: str) -> str | None:
+        """The first text with this name."""
+        return next((text for field, text in self.values if field == name), None)
+
+
+@asynccontextmanager
+async def received_form(request: Request, service: Service) -> AsyncGenerator[ReceivedForm, None]:
+    """A form with texts and with files, of which there may be none.
+
+    Raises:
+        UnsupportedFile: it is no form.
+        InvalidValue: it breaks off, or its texts are not UTF-8.
+        TooLarge: too many files, or too much text.
+        StorageFull: they do not fit onto the disk.
+    """
+    async with _received(request, service, takes_values=True) as (form, folder):
+        yield ReceivedForm(form.values, list(zip(form.fields, form.files, strict=True)), folder)
+
+
 @asynccontextmanager
 async def received_files(
     request: Request, service: Service
@@ -62,14 +96,22 @@ async def received_files(
         TooLarge: too many files.
         StorageFull: they do not fit onto the disk.
     """
-    boundary = _boundary_of(request)
-    folder = service.spool_folder()
-    form = _Form(boundary, folder, service.config.upload_files)
-    try:
-        await _receive(request, form)
+    async with _received(request, service, takes_values=False) as (form, folder):
         if not form.files:
             raise InvalidValue("There is no file in this form.", field="files")
         yield form.files, folder
+
+
+@asynccontextmanager
+async def _received(
+    request: Request, service: Service, *, takes_values: bool
+) -> AsyncGenerator[tuple["_Form", Path], None]:
+    boundary = _boundary_of(request)
+    folder = service.spool_folder()
+    form = _Form(boundary, folder, service.config.upload_files, takes_values=takes_values)
+    try:
+        await _receive(request, form)
+        yield form, folder
     finally:
         form.close()
         await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
@@ -98,10 +140,17 @@ def _boundary_of(request: Request) -> bytes:
 
 
 class _Form:
-    """Writes each file of a form as its pieces come."""
+    """Writes each file of a form as its pieces come, and keeps its texts."""
 
-    def __init__(self, boundary: bytes, folder: Path, most: int) -> None:
+    def __init__(self, boundary: bytes, folder: Path, most: int, *, takes_values: bool) -> None:
         self.files: list[FolderFile] = []
+        self.fields: list[str] = []
+        """Of each file, the one that it was chosen in."""
+        self.values: list[tuple[str, str]] = []
+        self._takes_values, self._text_left = takes_values, _MOST_TEXT
+        self._text = bytearray()
+        self._part = ""
+        """The name of the field that comes."""
         self._folder, self._most = folder, most
         self._headers: dict[bytes, bytes] = {}
         self._field, self._value = b"", b""
@@ -115,9 +164,9 @@ class _Form:
                 "on_header_field": self._on_field,
                 "on_header_value": self._on_value,
                 "on_header_end": self._end_header,
-                "on_headers_finished": self._begin_file,
+                "on_headers_finished": self._begin_content,
                 "on_part_data": self._on_data,
-                "on_part_end": self._end_file,
+                "on_part_end": self._end_part,
                 "on_end": self._end,
             },
         )
@@ -154,12 +203,16 @@ class _Form:
         self._headers[self._field.lower()] = self._value
         self._field, self._value = b"", b""
 
-    def _begin_file(self) -> None:
+    def _begin_content(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         name = options.get(b"filename")
-        if name is None:
-            field = _text(options.get(b"name", b""))[:100]
-            raise InvalidValue("Only files are expected in this form.", field=field)
+        self._part = _text(options.get(b"name", b""))
+        if name is not None:
+            self._begin_file(name)
+        elif not self._takes_values:
+            raise InvalidValue("Only files are expected in this form.", field=self._part[:100])
+
+    def _begin_file(self, name: bytes) -> None:
         if len(self.files) >= self._most:
             raise TooLarge(f"An upload has at most {self._most:,} files. Send them in several.")
         self._name = _text(name)
@@ -167,17 +220,34 @@ class _Form:
         self._file = self._path.open("xb")
 
     def _on_data(self, data: bytes, start: int, end: int) -> None:
-        assert self._file is not None
-        self._file.write(memoryview(data)[start:end])
+        if self._file is not None:
+            self._file.write(memoryview(data)[start:end])
+            return
+        self._text_left -= end - start
+        if self._text_left < 0:
+            raise TooLarge(f"The texts of a form have at most {_MOST_TEXT:,} bytes.")
+        self._text += data[start:end]
 
-    def _end_file(self) -> None:
-        assert self._file is not None
-        self._file.close()
+    def _end_part(self) -> None:
+        if self._file is not None:
+            self._end_file(self._file)
+            return
+        try:
+            self.values.append((self._part, self._text.decode()))
+        except UnicodeDecodeError:
+            raise InvalidValue(
+                "A text in this form is not UTF-8.", field=self._part[:100]
+            ) from None
+        self._text.clear()
+
+    def _end_file(self, file: BufferedWriter) -> None:
+        file.close()
         self._file = None
         size = self._path.stat().st_size
         # a browser sends a file without a name where nothing was chosen
         if self._name or size:
             self.files.append(FolderFile(self._name, self._path, size))
+            self.fields.append(self._part)
 
     def _end(self) -> None:
         self._is_complete = True

@@ -17,12 +17,14 @@ from modelgenerator.flows import definition
 from modelgenerator.flows.check import Capabilities, check
 from modelgenerator.flows.definition import Document, flow_of, read_document
 from modelgenerator.flows.faults import Fault, in_words
+from modelgenerator.flows.places import Span
+from modelgenerator.flows.writing import with_switch
 from modelgenerator.service.errors import AlreadyExists, NotFound
 from modelgenerator.service.operations.callers import Caller, earlier_answer, remember
 from modelgenerator.service.operations.flow_estimates import RunEstimate, estimate_run
 from modelgenerator.service.operations.flow_references import reference_faults
 from modelgenerator.service.operations.service import Service
-from modelgenerator.service.records.flows import Flow, FlowVersion
+from modelgenerator.service.records.flows import Flow, FlowRun, FlowVersion
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import JsonObject
@@ -53,6 +55,16 @@ class SavedFlow:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedFlow:
+    """A flow in a list."""
+
+    flow: Flow
+    version: int
+    """Its newest."""
+    last_run: FlowRun | None
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedFlow:
     """All that is to be said about a definition, for programs."""
 
@@ -60,6 +72,29 @@ class CheckedFlow:
     remarks: tuple[Mapping[str, object], ...]
     estimate: RunEstimate | None
     """What a run costs; none if there is a fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A fault or a remark where it stands in the text."""
+
+    fault: Fault
+    line: int
+    column: int
+    """Both from 1."""
+    span: Span
+    """What to underline."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedText:
+    """All that is to be said about a definition, for whoever writes it."""
+
+    faults: tuple[Marked, ...]
+    remarks: tuple[Marked, ...]
+    flow: definition.Flow | None
+    """What would run; none if there is a fault."""
+    estimate: RunEstimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +141,23 @@ def check_flow(service: Service, caller: Caller, written: Written) -> CheckedFlo
         flow = flow_of(read.values)
         estimate = estimate_run(flow, service.config.prices, is_public=flow.public)
     return CheckedFlow(read.as_json(read.faults), read.as_json(read.remarks), estimate)
+
+
+def check_text(service: Service, caller: Caller, text: str) -> CheckedText:
+    """The same as `check_flow` about a text, with the place of everything in it."""
+    caller.require(Role.VIEWER)
+    try:
+        read = _read(service, caller, text)
+    except InvalidFlow as error:
+        return CheckedText((_unreadable(error, text),), (), None, None)
+    flow = None if read.faults else flow_of(read.values)
+    estimate = flow and estimate_run(flow, service.config.prices, is_public=flow.public)
+    assert read.document is not None, "it was a text"
+    faults, remarks = (
+        tuple(_marked(each, read.document) for each in definition.in_order(some, read.document))
+        for some in (read.faults, read.remarks)
+    )
+    return CheckedText(faults, remarks, flow, estimate)
 
 
 def create_flow(service: Service, caller: Caller, written: Written) -> SavedFlow:
@@ -186,6 +238,24 @@ def list_flows(
         return flows.page(cursor, limit=limit, deleted_at=None, **wanted)
 
 
+def list_with_runs(
+    service: Service, caller: Caller, cursor: str | None, limit: int
+) -> Page[ListedFlow]:
+    """The organization's flows, the newest first, each with its newest version and run."""
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        page = store.flows.page(cursor, limit=limit, deleted_at=None)
+        runs = store.flow_runs.last_of(flow.id for flow in page.items)
+        ids = [flow.version_id for flow in page.items if flow.version_id is not None]
+        numbers = store.flow_versions.numbers(ids)
+    listed = (
+        ListedFlow(flow, numbers[flow.version_id] if flow.version_id else 0, runs.get(flow.id))
+        for flow in page.items
+    )
+    return Page(tuple(listed), page.next_cursor)
+
+
 def list_versions(
     service: Service, caller: Caller, id: UUID, cursor: str | None, limit: int
 ) -> Page[FlowVersion]:
@@ -195,6 +265,34 @@ def list_versions(
         store = transaction.of(caller.organization_id)
         _there(store.flows.get(id))
         return store.flow_versions.page(cursor, limit=limit, flow_id=id)
+
+
+def read_version(service: Service, caller: Caller, id: UUID, number: int) -> FlowVersion:
+    """The flow as it was saved at the `number`th time.
+
+    Raises:
+        NotFound: there is no such flow, or no such version.
+    """
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        _there(store.flows.get(id))
+        version = store.flow_versions.first(flow_id=id, number=number)
+    if version is None:
+        raise NotFound("version", number)
+    return version
+
+
+def publish_flow(service: Service, caller: Caller, id: UUID, *, is_public: bool) -> SavedFlow:
+    """Let anybody with the link run the flow, or nobody: a next version with `public` set.
+
+    Raises:
+        NotFound: there is no such flow.
+    """
+    caller.require(Role.MEMBER)
+    saved = read_flow(service, caller, id)
+    text = with_switch(saved.version.source, "public", is_on=is_public)
+    return update_flow(service, caller, id, text)
 
 
 def delete_flow(service: Service, caller: Caller, id: UUID) -> None:
@@ -248,6 +346,24 @@ def _read(service: Service, caller: Caller, written: Written) -> _Read:
         source = json.dumps(written, ensure_ascii=False, indent=2)
         read_document(source)  # as a text it must not be too large either
     return _Read(values, source, document, faults, checked.remarks)
+
+
+def _unreadable(error: InvalidFlow, text: str) -> Marked:
+    """Why a text is no definition at all, at the place where it ceases to be one."""
+    told = error.faults_as_json[0] if error.faults_as_json else {}
+    line, column = (int(str(told.get(name, 1))) for name in ("line", "column"))
+    before = sum(len(one) for one in text.split("\n")[: line - 1]) + line - 1
+    start = min(before + column - 1, len(text))
+    span = Span(start, min(start + 1, len(text)))
+    return Marked(Fault("", "unreadable", str(error)), line, column, span)
+
+
+def _marked(fault: Fault, document: Document) -> Marked:
+    place = document.places.nearest(fault.pointer)
+    span = document.places.marked(fault.pointer)
+    assert place is not None, "there is a value"
+    assert span is not None, "which begins somewhere"
+    return Marked(fault, place.line, place.column, span)
 
 
 def _references(service: Service, caller: Caller, flow: definition.Flow) -> Iterator[Fault]:

@@ -136,7 +136,7 @@ def read_inference(service: Service, caller: Caller, id: UUID) -> ShownInference
     caller.require(Role.VIEWER)
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
-        (shown,) = _shown(service, store, [store.inferences.get(id)])
+        (shown,) = shown_inferences(service, store, [store.inferences.get(id)])
     return shown
 
 
@@ -148,7 +148,7 @@ def list_inferences(
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
         page = store.inferences.page(cursor, limit=limit)
-        shown = tuple(_shown(service, store, page.items))
+        shown = tuple(shown_inferences(service, store, page.items))
     return Page(shown, page.next_cursor)
 
 
@@ -270,7 +270,7 @@ def _inference(
     )
 
 
-def _shown(
+def shown_inferences(
     service: Service, store: OrganizationStore, inferences: Sequence[Inference]
 ) -> Iterator[ShownInference]:
     """With as many statements for a page as for one."""
@@ -282,7 +282,9 @@ def _shown(
     )
     for inference in inferences:
         job = jobs[inference.job_id]
-        mine = tuple(_picture(service, one) for one in pictures if one.inference_id == inference.id)
+        mine = tuple(
+            shown_picture(service, one) for one in pictures if one.inference_id == inference.id
+        )
         cost = -paid[job.id].amount if job.id in paid else 0
         is_over = job.status.is_final
         yield ShownInference(
@@ -294,7 +296,8 @@ def _shown(
         )
 
 
-def _picture(service: Service, picture: GeneratedPicture) -> ShownPicture:
+def shown_picture(service: Service, picture: GeneratedPicture) -> ShownPicture:
+    """With a link."""
     url = service.files.link("GET", picture.storage_key, expires_in=LINK_TIME)
     return ShownPicture(picture=picture, url=url)
 

@@ -79,6 +79,28 @@ def start_public_upload(service: Service, slug: str, address: str) -> PublicUplo
     return PublicUpload(caller, dataset.id, ticket)
 
 
+def admit_public_form(service: Service, slug: str, address: str) -> None:
+    """Before a form with pictures is received: whether one more is.
+
+    Raises:
+        NotFound: there is no such public flow.
+        RateLimited: too many came from this address.
+    """
+    flow, _ = _public(service, slug)
+    service.public_uploads.count(f"{flow.id} {address}", service.clock())
+
+
+def count_public_upload(service: Service, slug: str, ticket: str) -> int:
+    """How many pictures an upload has; none if the ticket opens nothing."""
+    flow, caller = _public(service, slug)
+    try:
+        dataset_id = _opened(service, "upload", flow, ticket)
+    except NotFound:
+        return 0
+    with service.database.reading() as transaction:
+        return transaction.of(caller.organization_id).pictures.count(dataset_id=dataset_id)
+
+
 def open_public_upload(service: Service, slug: str, ticket: str, address: str) -> PublicUpload:
     """The dataset that a ticket opens, for more pictures.
 

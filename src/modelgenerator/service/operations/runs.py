@@ -43,6 +43,8 @@ class SeenStep:
     job: Job | None
     result: object
     """With links in the place of addresses; none before it has succeeded."""
+    cost: int
+    """Microdollars that were taken for its last attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +132,11 @@ def read_run(service: Service, caller: Caller, id: UUID) -> SeenRun:
         steps = store.step_results.in_order(id)
         jobs = [store.jobs.get(step.job_id) if step.job_id else None for step in steps]
         cost = _cost(store, run, steps)
+        costs = [_step_cost(store, *each) for each in zip(steps, jobs, strict=True)]
     links = links_to(steps, service.files)
     seen = tuple(
-        SeenStep(step, job, with_addresses(step.result, links))
-        for step, job in zip(steps, jobs, strict=True)
+        SeenStep(step, job, with_addresses(step.result, links), paid)
+        for step, job, paid in zip(steps, jobs, costs, strict=True)
     )
     return SeenRun(run, version, seen, cost)
 
@@ -204,6 +207,14 @@ def _take_datasets(store: OrganizationStore, ids: tuple[UUID, ...], now: datetim
             if dataset.expires_at <= now:
                 raise NotFound("dataset", id)
             store.datasets.replace(replace(dataset, expires_at=None))
+
+
+def _step_cost(store: OrganizationStore, step: StepResult, job: Job | None) -> int:
+    if job is not None:
+        entry = paid_for(store, job)
+    else:
+        entry = store.accounts.entries.first(key=transformer_key(step.run_id, step.step_id))
+    return -entry.amount if entry is not None else 0
 
 
 def _cost(store: OrganizationStore, run: FlowRun, steps: list[StepResult]) -> int:

@@ -4,6 +4,7 @@ In: who asks, and what the subject is called.  Out: subjects with what there is 
 one is in `deletions`.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -68,7 +69,7 @@ def list_subjects(
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
         page = store.subjects.page(cursor, limit=limit)
-        return Page(tuple(_seen(store, subject) for subject in page.items), page.next_cursor)
+        return Page(tuple(_all_seen(store, page.items)), page.next_cursor)
 
 
 def read_subject(service: Service, caller: Caller, id: UUID) -> SubjectSeen:
@@ -77,6 +78,15 @@ def read_subject(service: Service, caller: Caller, id: UUID) -> SubjectSeen:
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
         return _seen(store, store.subjects.get(id))
+
+
+def subject_of_dataset(service: Service, caller: Caller, dataset_id: UUID) -> SubjectSeen | None:
+    """Whose pictures a dataset has; none: it was made without a subject, or is not there."""
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        subject = store.subjects.first(dataset_id=dataset_id)
+        return None if subject is None else _seen(store, subject)
 
 
 def change_subject(
@@ -113,9 +123,19 @@ def _checked_class_name(text: str) -> str:
 
 
 def _seen(store: OrganizationStore, subject: Subject) -> SubjectSeen:
-    return SubjectSeen(
-        subject=subject,
-        picture_count=store.pictures.count(dataset_id=subject.dataset_id),
-        cover=store.pictures.cover(subject.dataset_id),
-        training_count=store.snapshots.times_trained(subject.dataset_id),
-    )
+    [seen] = _all_seen(store, [subject])
+    return seen
+
+
+def _all_seen(store: OrganizationStore, subjects: Sequence[Subject]) -> Iterator[SubjectSeen]:
+    """With as many statements for a page as for one."""
+    ids = [subject.dataset_id for subject in subjects]
+    counts, covers = store.pictures.counts(ids), store.pictures.covers(ids)
+    trained = store.snapshots.times_trained(ids)
+    for subject in subjects:
+        yield SubjectSeen(
+            subject=subject,
+            picture_count=counts.get(subject.dataset_id, 0),
+            cover=covers.get(subject.dataset_id),
+            training_count=trained.get(subject.dataset_id, 0),
+        )

@@ -15,6 +15,7 @@ from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.paying import is_our_fault, paid_for_each
 from modelgenerator.service.operations.readable_events import LINK_TIME, SAMPLE, without_insides
 from modelgenerator.service.operations.service import Service
+from modelgenerator.service.records.datasets import Subject
 from modelgenerator.service.records.jobs import Job, JobAttempt, JobEvent, JobStatus
 from modelgenerator.service.records.money import LedgerEntry
 from modelgenerator.service.records.organizations import Role
@@ -32,6 +33,8 @@ class ShownTraining:
     training: Training
     job: Job
     dataset_id: UUID
+    subject: Subject | None
+    """Whose pictures they are; none: a dataset that has no subject."""
     model: TrainedModel | None
     cost_so_far: int
     """Microdollars, of all its jobs."""
@@ -97,6 +100,12 @@ def read_training(service: Service, caller: Caller, id: UUID) -> ShownTraining:
         store = transaction.of(caller.organization_id)
         (shown,) = _shown(store, [store.trainings.there(id)])
     return shown
+
+
+def place_in_queue(service: Service, job: Job) -> int:
+    """How many jobs, of whoever, go before one that waits, as far as their order is known."""
+    with service.database.reading() as transaction:
+        return transaction.jobs.waiting_before(job)
 
 
 def read_attempts(service: Service, caller: Caller, id: UUID) -> list[JobAttempt]:
@@ -187,6 +196,9 @@ def _shown(store: OrganizationStore, trainings: Iterable[Training]) -> Iterator[
     jobs = store.jobs.among("target_id", ids)
     paid = paid_for_each(store, jobs)
     dataset_ids = store.snapshots.dataset_ids(training.snapshot_id for training in trainings)
+    subjects = {
+        it.dataset_id: it for it in store.subjects.among("dataset_id", dataset_ids.values())
+    }
     models = {it.training_id: it for it in store.trained_models.among("training_id", ids)}
     for training in trainings:
         mine = [job for job in jobs if job.target_id == training.id]
@@ -196,6 +208,7 @@ def _shown(store: OrganizationStore, trainings: Iterable[Training]) -> Iterator[
             training=training,
             job=newest,
             dataset_id=dataset_ids[training.snapshot_id],
+            subject=subjects.get(dataset_ids[training.snapshot_id]),
             model=models.get(training.id),
             cost_so_far=cost,
             final_cost=cost if newest.status.is_final else None,

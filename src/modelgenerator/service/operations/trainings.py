@@ -65,31 +65,48 @@ def create_training(service: Service, caller: Caller, request: TrainingRequest) 
     now = service.clock()
     with service.database.transaction() as transaction:
         store = transaction.of(caller.organization_id)
-        if (earlier := earlier_answer(store, caller, now)) is not None:
-            return earlier
-        if request.flow_run_id is None:  # a run that was let in goes on to its end
-            require_room(service, store)
-        snapshot = _same_snapshot(store, request.dataset_id, planned, now)
-        training_id = new_id(now)
-        job = _first_job(service, caller, training_id, request, planned)
-        training = Training(
-            id=training_id,
-            organization_id=caller.organization_id,
-            name=name or _usual_name(store, request.dataset_id, planned),
-            origin=caller.origin,
-            snapshot_id=snapshot.id,
-            template_version_id=planned.template_version_id,
-            settings=planned.settings,
-            plan=plan_as_json(planned.plan),
-            notices=tuple(asdict(notice) for notice in planned.notices),
-            estimate={**planned.estimate.as_json(), "shape": planned.shape.as_json()},
-            job_id=job.id,
-            flow_run_id=request.flow_run_id,
-            created_at=now,
-        )
-        _add(service, store, training, job, request.webhook_url)
-        remember(store, caller, training.id)
+        id = add_training(service, store, caller, replace(request, name=name), planned, now)
     service.news.work_came()
+    return id
+
+
+def add_training(
+    service: Service,
+    store: OrganizationStore,
+    caller: Caller,
+    request: TrainingRequest,
+    planned: PlannedTraining,
+    now: datetime,
+) -> UUID:
+    """The part of `create_training` that is decided in one transaction; who calls tells the news.
+
+    Raises:
+        InsufficientFunds, QueueFull, Conflict: see `create_training`.
+    """
+    if (earlier := earlier_answer(store, caller, now)) is not None:
+        return earlier
+    if request.flow_run_id is None:  # a run that was let in goes on to its end
+        require_room(service, store)
+    snapshot = _same_snapshot(store, request.dataset_id, planned, now)
+    training_id = new_id(now)
+    job = _first_job(service, caller, training_id, request, planned)
+    training = Training(
+        id=training_id,
+        organization_id=caller.organization_id,
+        name=request.name or _usual_name(store, request.dataset_id, planned),
+        origin=caller.origin,
+        snapshot_id=snapshot.id,
+        template_version_id=planned.template_version_id,
+        settings=planned.settings,
+        plan=plan_as_json(planned.plan),
+        notices=tuple(asdict(notice) for notice in planned.notices),
+        estimate={**planned.estimate.as_json(), "shape": planned.shape.as_json()},
+        job_id=job.id,
+        flow_run_id=request.flow_run_id,
+        created_at=now,
+    )
+    _add(service, store, training, job, request.webhook_url)
+    remember(store, caller, training.id)
     return training.id
 
 

@@ -1,10 +1,10 @@
 """Subjects, datasets, their pictures, and the snapshots that trainings work on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Index, UniqueConstraint, func, select, update
+from sqlalchemy import Connection, Index, UniqueConstraint, and_, func, select, update
 
 from modelgenerator.service.records.datasets import (
     Dataset,
@@ -60,11 +60,23 @@ class Pictures(Records[DatasetPicture]):
         position = self._connection.execute(last).scalar_one()
         return 0 if position is None else position + 1
 
-    def cover(self, dataset_id: UUID) -> DatasetPicture | None:
-        """The first of a dataset's pictures."""
-        query = self._select(dataset_id=dataset_id).order_by(self._columns.position).limit(1)
-        row = self._connection.execute(query).first()
-        return None if row is None else PICTURES.read(row)
+    def counts(self, dataset_ids: Iterable[UUID]) -> dict[UUID, int]:
+        """How many pictures each of these datasets has; those without any are left out."""
+        dataset = self._columns.dataset_id
+        query = select(dataset, func.count()).where(self._one_of("dataset_id", dataset_ids))
+        rows = self._connection.execute(query.group_by(dataset))
+        return {row[0]: row[1] for row in rows}
+
+    def covers(self, dataset_ids: Iterable[UUID]) -> dict[UUID, DatasetPicture]:
+        """The first picture of each of these datasets."""
+        dataset, position = self._columns.dataset_id, self._columns.position
+        these = self._one_of("dataset_id", dataset_ids)
+        firsts = select(dataset, func.min(position).label("first")).where(these).group_by(dataset)
+        first = firsts.subquery()
+        is_first = and_(dataset == first.c.dataset_id, position == first.c.first)
+        query = select(PICTURES.table).join(first, is_first)
+        pictures = (PICTURES.read(row) for row in self._connection.execute(query))
+        return {picture.dataset_id: picture for picture in pictures}
 
     def labels(self, dataset_id: UUID) -> list[str]:
         """What a dataset's pictures are called."""

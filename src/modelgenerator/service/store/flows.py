@@ -1,5 +1,6 @@
 """Flows, their versions, runs, and the results of steps."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -76,6 +77,11 @@ class FlowVersions(Unchanging[FlowVersion]):
     def __init__(self, scope: OrganizationScope) -> None:
         super().__init__(scope, FLOW_VERSIONS)
 
+    def numbers(self, ids: Iterable[UUID]) -> dict[UUID, int]:
+        """The numbers of these versions, without what they say."""
+        query = select(self._columns.id, self._columns.number).where(self._one_of("id", ids))
+        return {row.id: row.number for row in self._connection.execute(query)}
+
     def newest(self, flow_id: UUID) -> FlowVersion | None:
         """The version that was saved last."""
         number = select(func.max(self._columns.number)).where(self._where(flow_id=flow_id))
@@ -87,6 +93,18 @@ class FlowRuns(Records[FlowRun]):
 
     def __init__(self, scope: OrganizationScope) -> None:
         super().__init__(scope, FLOW_RUNS)
+
+    def last_of(self, flow_ids: Iterable[UUID]) -> dict[UUID, FlowRun]:
+        """The newest run of each of these flows, by the flow's id."""
+        newest = func.row_number().over(
+            partition_by=self._columns.flow_id, order_by=self._columns.id.desc()
+        )
+        numbered = select(self._columns.id, newest.label("place"))
+        numbered = numbered.where(self._one_of("flow_id", flow_ids)).subquery()
+        first = select(numbered.c.id).where(numbered.c.place == 1)
+        query = self._select().where(self._columns.id.in_(first))
+        runs = [FLOW_RUNS.read(row) for row in self._connection.execute(query)]
+        return {run.flow_id: run for run in runs}
 
     def given(self, dataset_id: UUID) -> list[FlowRun]:
         """Those in whose form a dataset was chosen, or uploaded."""

@@ -1,10 +1,13 @@
 """Requests for pictures, the pictures, and packs of prompts."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from sqlalchemy import Index, UniqueConstraint, func, select
 
 from modelgenerator.service.records.generations import GeneratedPicture, Inference, InferencePack
 from modelgenerator.service.store.columns import belongs_to, kind_of, refers_to
-from modelgenerator.service.store.scoped import OrganizationScope
+from modelgenerator.service.store.scoped import OrganizationScope, Page, Unchanging
 
 INFERENCES = kind_of(
     Inference,
@@ -24,6 +27,38 @@ GENERATED_PICTURES = kind_of(
     inference_id=belongs_to("inferences.id"),
 )
 INFERENCE_PACKS = kind_of(InferencePack, "inference_packs", called="inference pack")
+
+
+class GeneratedPictures(Unchanging[GeneratedPicture]):
+    """What an organization has drawn."""
+
+    def __init__(self, scope: OrganizationScope) -> None:
+        super().__init__(scope, GENERATED_PICTURES)
+
+    def listed(
+        self,
+        cursor: str | None = None,
+        *,
+        limit: int = 50,
+        trained_model_id: UUID | None = None,
+        but_of: Sequence[UUID] = (),
+    ) -> Page[GeneratedPicture]:
+        """As `page`: those of one model, and none of the inferences `but_of`.
+
+        Raises:
+            InvalidValue: see `page`.
+        """
+        query = self._select()
+        if trained_model_id is not None:
+            inference = INFERENCES.table.columns
+            query = query.join(INFERENCES.table, inference.id == self._columns.inference_id)
+            query = query.where(
+                inference.organization_id == self._scope.organization_id,
+                inference.trained_model_id == trained_model_id,
+            )
+        if but_of:
+            query = query.where(self._columns.inference_id.not_in(but_of))
+        return self._page(query, cursor, limit)
 
 
 def stored_bytes(scope: OrganizationScope) -> int:

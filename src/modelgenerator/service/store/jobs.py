@@ -11,7 +11,19 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Text, and_, cast, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from modelgenerator.service.errors import AlreadyFinished, LeaseLost, StillInUse
 from modelgenerator.service.records.jobs import (
@@ -88,13 +100,26 @@ class OrganizationJobs(Unchanging[Job]):
         )
         return [EVENTS.read(row) for row in self._connection.execute(query)]
 
-    def events_named(self, id: UUID, names: Sequence[str]) -> list[JobEvent]:
-        """All that a job told under one of `names`, in its order: for names that come seldom."""
+    def events_named(self, id: UUID, names: Sequence[str], *, after: int = 0) -> list[JobEvent]:
+        """What a job told under one of `names` after event number `after`, in its order."""
         columns = EVENTS.table.columns
         mine = columns.organization_id == self._scope.organization_id
         query = select(EVENTS.table).where(mine, columns.job_id == id, columns.name.in_(names))
+        query = query.where(columns.sequence > after)
         rows = self._connection.execute(query.order_by(columns.sequence))
         return [EVENTS.read(row) for row in rows]
+
+    def unfinished(self, *, limit: int) -> list[Job]:
+        """What runs, then what waits, the oldest first."""
+        these = self._select().where(_JOB.status.in_((JobStatus.RUNNING, JobStatus.QUEUED)))
+        query = these.order_by(_JOB.status.desc(), _JOB.id).limit(limit)
+        return [JOBS.read(row) for row in self._connection.execute(query)]
+
+    def failed_since(self, moment: datetime, *, limit: int) -> list[Job]:
+        """What failed, the newest first."""
+        these = self._select(status=JobStatus.FAILED).where(_JOB.finished_at >= moment)
+        query = these.order_by(_JOB.id.desc()).limit(limit)
+        return [JOBS.read(row) for row in self._connection.execute(query)]
 
     def naming(self, kind: JobKind, words: str) -> list[Job]:
         """Jobs whose specs have `words` in them, an id or a key; the oldest first."""
@@ -142,6 +167,13 @@ class JobLedger:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    def count_running(self) -> tuple[int, int]:
+        """How many jobs run, and how many of them on a GPU."""
+        on_gpu = func.coalesce(func.sum(case((_JOB.gpus > 0, 1), else_=0)), 0)
+        query = select(func.count(), on_gpu).where(_JOB.status == JobStatus.RUNNING)
+        running, on_gpus = self._connection.execute(query).one()
+        return running, int(on_gpus)
+
     def claim(self, offer: Offer, now: datetime, lease: timedelta) -> Job | None:
         """The job that `offer` runs next, with a lease; none: there is nothing for it to do."""
         job = claim(self._connection, offer, now, lease)
@@ -160,6 +192,13 @@ class JobLedger:
         if row is None:
             raise LeaseLost
         return JOBS.read(row)
+
+    def waiting_before(self, job: Job) -> int:
+        """How many jobs of all organizations wait and are older than `job` or more urgent."""
+        is_earlier = and_(_JOB.priority == job.priority, _JOB.id < job.id)
+        comes_first = or_(_JOB.priority > job.priority, is_earlier)
+        query = select(func.count()).where(_JOB.status == JobStatus.QUEUED, comes_first)
+        return self._connection.execute(query).scalar_one()
 
     def heartbeat(self, lease: Lease, now: datetime, length: timedelta) -> bool:
         """Hold the job for `length` more; whether it is to be cancelled.

@@ -87,7 +87,7 @@ class Trainings(Records[Training]):
 
 
 class TrainedModels(Records[TrainedModel]):
-    """The models of an organization."""
+    """What an organization's trainings made."""
 
     def __init__(self, scope: OrganizationScope) -> None:
         super().__init__(scope, TRAINED_MODELS)
@@ -98,6 +98,26 @@ class TrainedModels(Records[TrainedModel]):
         these = self._select(deleted_at=None).where(expiry > now, expiry <= before)
         rows = self._connection.execute(these.order_by(expiry).limit(limit))
         return [TRAINED_MODELS.read(row) for row in rows]
+
+    def listed(self, cursor: str | None = None, *, limit: int = 50) -> Page[TrainedModel]:
+        """As `page`, those whose training was not deleted: an expired model is still shown.
+
+        Raises:
+            InvalidValue: see `page`.
+        """
+        training = TRAININGS.table.columns
+        query = self._select().join(TRAININGS.table, training.id == self._columns.training_id)
+        return self._page(query.where(training.deleted_at.is_(None)), cursor, limit)
+
+    def usable(self, now: datetime, *, limit: int) -> list[TrainedModel]:
+        """Those whose weights are there, the newest first."""
+        query = (
+            self._select(deleted_at=None)
+            .where(self._columns.expires_at > now)
+            .order_by(self._columns.id.desc())
+            .limit(limit)
+        )
+        return [self._kind.read(row) for row in self._connection.execute(query)]
 
 
 class TemplateVersions(Unchanging[TemplateVersion]):
@@ -146,13 +166,18 @@ class Snapshots(Unchanging[DatasetSnapshot]):
         rows = self._connection.execute(query.order_by(training.id))
         return [TRAININGS.read(row) for row in rows]
 
-    def times_trained(self, dataset_id: UUID) -> int:
-        """How many of them were not deleted."""
-        trained = TRAININGS.table.join(SNAPSHOTS.table)
-        kept = TRAININGS.table.columns.deleted_at.is_(None)
-        mine = self._where(dataset_id=dataset_id)
-        query = select(func.count()).select_from(trained).where(mine, kept)
-        return self._connection.execute(query).scalar_one()
+    def times_trained(self, dataset_ids: Iterable[UUID]) -> dict[UUID, int]:
+        """How many trainings of each of these datasets were not deleted; without any: left out."""
+        dataset, training = self._columns.dataset_id, TRAININGS.table.columns
+        # an expression, so that SQLite goes from snapshots to trainings and not through all of them
+        snapshot_id = func.coalesce(self._columns.id, self._columns.id)
+        query = (
+            select(dataset, func.count())
+            .join(TRAININGS.table, training.snapshot_id == snapshot_id)
+            .where(self._where(), dataset.in_(list(dataset_ids)), training.deleted_at.is_(None))
+            .group_by(dataset)
+        )
+        return {row[0]: row[1] for row in self._connection.execute(query)}
 
 
 def stored_bytes(scope: OrganizationScope) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from modelgenerator.service.records.datasets import Dataset, Subject
 from modelgenerator.service.records.deletions import DeletionReceipt
 from modelgenerator.service.records.flows import Flow, FlowRun
-from modelgenerator.service.records.generations import GeneratedPicture, Inference, InferencePack
+from modelgenerator.service.records.generations import Inference, InferencePack
 from modelgenerator.service.records.organizations import ApiKey, Member, Session
 from modelgenerator.service.records.trainings import Template, TrainedModel
 from modelgenerator.service.records.webhooks import WebhookEndpoint
@@ -32,7 +32,7 @@ from modelgenerator.service.store.counts import LedgerCounts, ledger_counts
 from modelgenerator.service.store.history import Place, Source, moments_before
 from modelgenerator.service.store.jobs import JobLedger, OrganizationJobs
 from modelgenerator.service.store.rates import Rates
-from modelgenerator.service.store.scoped import OrganizationScope, Records, Unchanging
+from modelgenerator.service.store.scoped import OrganizationScope, Records
 from modelgenerator.service.store.stored import StoredByKind, stored_by_kind
 
 
@@ -57,9 +57,7 @@ class OrganizationStore:
         self.trained_models = trainings.TrainedModels(scope)
 
         self.inferences: Records[Inference] = Records(scope, generations.INFERENCES)
-        self.generated_pictures: Unchanging[GeneratedPicture] = Unchanging(
-            scope, generations.GENERATED_PICTURES
-        )
+        self.generated_pictures = generations.GeneratedPictures(scope)
         self.inference_packs: Records[InferencePack] = Records(scope, generations.INFERENCE_PACKS)
 
         self.flows: Records[Flow] = Records(scope, flows.FLOWS)

@@ -1,0 +1,140 @@
+"""What there is to know at a glance: money, work, machines, what ends soon and what went wrong.
+
+In: who asks.  Out: one look at the organization, read with a fixed number of statements.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from modelgenerator.service.operations.callers import Caller
+from modelgenerator.service.operations.inferences import LINK_TIME, ShownPicture
+from modelgenerator.service.operations.service import Service
+from modelgenerator.service.records.datasets import Subject
+from modelgenerator.service.records.jobs import Job, JobKind, JobStatus
+from modelgenerator.service.records.money import Account
+from modelgenerator.service.records.organizations import Role
+from modelgenerator.service.records.trainings import TrainedModel
+from modelgenerator.service.store.transaction import OrganizationStore, Transaction
+
+SOON = timedelta(days=7)
+LATELY = timedelta(hours=24)
+_MOST_WORK, _MOST_FAILED, _MOST_EXPIRING, _MOST_PICTURES = 20, 10, 10, 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A job, and what it is for."""
+
+    job: Job
+    name: str
+    """The training's; empty for what has none."""
+    run_id: UUID | None
+    """The run of a flow that it is a part of, where it is no training and no inference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expiring:
+    """A trained model whose weights are deleted soon."""
+
+    model: TrainedModel
+    name: str
+    """The training's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What jobs run on, and how much of it is taken, whoever took it."""
+
+    gpus: tuple[str, ...]
+    """Names; none: jobs run on the processor."""
+    busy: int
+    """Jobs on it; each takes a GPU."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """One look at an organization."""
+
+    account: Account
+    is_charging: bool
+    spent_week: int
+    """Microdollars in the last seven days."""
+    spent_month: int
+    """The same since the first of this month, in UTC."""
+    work: tuple[Work, ...]
+    """What runs and what waits, some of it."""
+    queued_count: int
+    machine: Machine
+    expiring: tuple[Expiring, ...]
+    failed: tuple[Work, ...]
+    """In the last day."""
+    pictures: tuple[ShownPicture, ...]
+    """The newest."""
+    newest_subject: Subject | None
+    has_trained: bool
+
+
+def read_overview(service: Service, caller: Caller) -> Overview:
+    """Everything that a person wants to know first."""
+    caller.require(Role.VIEWER)
+    now = service.clock()
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        this_month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        week, month = store.accounts.spent_since(now - SOON, this_month)
+        unfinished = store.jobs.unfinished(limit=_MOST_WORK)
+        failed = store.jobs.failed_since(now - LATELY, limit=_MOST_FAILED)
+        works = {work.job.id: work for work in _works(store, [*unfinished, *failed])}
+        subjects = store.subjects.page(limit=1).items
+        return Overview(
+            account=store.accounts.read(),
+            is_charging=service.config.billing,
+            spent_week=week,
+            spent_month=month,
+            work=_of(works, unfinished),
+            queued_count=store.jobs.count(status=JobStatus.QUEUED),
+            machine=_machine(service, transaction),
+            expiring=tuple(_expiring(store, now)),
+            failed=_of(works, failed),
+            pictures=tuple(_newest_pictures(service, store)),
+            newest_subject=subjects[0] if subjects else None,
+            has_trained=bool(store.trainings.listed(limit=1).items),
+        )
+
+
+def _works(store: OrganizationStore, jobs: Sequence[Job]) -> Iterator[Work]:
+    """Without those whose training was deleted."""
+    targets = [job.target_id for job in jobs]
+    trainings = store.trainings.some(targets)
+    steps = store.step_results.some(targets)
+    for job in jobs:
+        training, step = trainings.get(job.target_id), steps.get(job.target_id)
+        is_deleted = job.kind is JobKind.TRAIN and (training is None or training.deleted_at)
+        if not is_deleted:
+            name = training.name if training else ""
+            yield Work(job=job, name=name, run_id=step.run_id if step else None)
+
+
+def _of(works: dict[UUID, Work], jobs: Iterable[Job]) -> tuple[Work, ...]:
+    return tuple(works[job.id] for job in jobs if job.id in works)
+
+
+def _machine(service: Service, transaction: Transaction) -> Machine:
+    running, on_gpus = transaction.jobs.count_running()
+    names = tuple(gpu.name for gpu in service.gpus)
+    return Machine(gpus=names, busy=on_gpus if names else running)
+
+
+def _expiring(store: OrganizationStore, now: datetime) -> Iterator[Expiring]:
+    models = store.trained_models.expiring(now, now + SOON, limit=_MOST_EXPIRING)
+    trainings = store.trainings.some(model.training_id for model in models)
+    for model in models:
+        yield Expiring(model=model, name=trainings[model.training_id].name)
+
+
+def _newest_pictures(service: Service, store: OrganizationStore) -> Iterator[ShownPicture]:
+    for picture in store.generated_pictures.page(limit=_MOST_PICTURES).items:
+        url = service.files.link("GET", picture.storage_key, expires_in=LINK_TIME)
+        yield ShownPicture(picture=picture, url=url)

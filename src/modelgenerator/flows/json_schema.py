@@ -40,7 +40,7 @@ def flow_schema() -> Schema:
                     "type": "object",
                     "description": 'The form, as JSON Schema with `"type": "object"`.',
                 },
-                "steps": {"type": "array", "minItems": 1, "items": {"oneOf": _steps()}},
+                "steps": {"type": "array", "minItems": 1, "items": _step()},
                 "store": {"type": "object", "description": "Static data: $.store.name."},
                 "ui": _ui(),
                 "runPrice": {"type": "number", "minimum": 4, "maximum": 200},
@@ -55,6 +55,14 @@ def flow_schema() -> Schema:
             for name, definition in owner.model_json_schema(by_alias=True).get("$defs", {}).items()
         },
     }
+
+
+def _step() -> Schema:
+    """Any step; its names stand outside the kinds too, where editors look for what to complete."""
+    kinds = {"enum": [kind.value for kind in StepType], "description": "What the step does."}
+    name = {"type": "string", "description": "Its result is found at $.results.<id>."}
+    members: Schema = {"id": name, "type": kinds}
+    return {"type": "object", "properties": members, "oneOf": _steps()}
 
 
 def _steps() -> list[Schema]:
@@ -112,7 +120,13 @@ def _ui() -> Schema:
     )
 
 
-_IMAGE = {"anyOf": [_settings(FlowImage), {"type": "array", "description": "A @Map pair."}]}
+_ONE_IMAGE = _settings(FlowImage)
+_MAP_PAIR: Schema = {
+    "type": "array",
+    "description": "One for each item of a list: ['@Map($.input.scenes, i)', {prompt: '$$'}].",
+    "items": {"anyOf": [_ONE_IMAGE, _LANGUAGE]},
+}
+_IMAGE = {"anyOf": [_ONE_IMAGE, _MAP_PAIR]}
 _TEMPLATES: Mapping[StepType, Schema] = {
     StepType.MODEL_GENERATOR: _object(
         {

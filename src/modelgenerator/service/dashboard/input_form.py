@@ -254,7 +254,8 @@ def _several(control: Control, schema: Schema, root: Schema, *_: object) -> Cont
 
 
 def _lines(control: Control, schema: Schema, root: Schema, *_: object) -> Control:
-    hint = f"One on each line. {_count_hint(schema, 'Write')}".strip()
+    count = _count_hint(schema, ",")
+    hint = f"One on each line{count}" if count else "One on each line."
     items = _type(_resolved(schema.get("items"), root))
     return replace(control, hint=hint, is_of_numbers=items != "string")
 
@@ -312,9 +313,9 @@ def _length_hint(schema: Schema) -> str:
     return f"At most {most:,} characters." if most is not None else ""
 
 
-def _count_hint(schema: Schema, verb: str) -> str:
+def _count_hint(schema: Schema, before: str) -> str:
     told = _range(_bound(schema, "minItems"), _bound(schema, "maxItems"))
-    return f"{verb} {told[0].lower()}{told[1:]}" if told else ""
+    return f"{before} {told[0].lower()}{told[1:]}" if told else ""
 
 
 def _as_words(name: str) -> str:

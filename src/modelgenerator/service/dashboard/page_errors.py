@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from modelgenerator.errors import ModelGeneratorError
 from modelgenerator.service.dashboard.visits import SignInFirst, Visit, Visitor, signed_in
 from modelgenerator.service.errors import (
+    FlowStopped,
     Forbidden,
     InsufficientFunds,
     ModelExpired,
@@ -160,6 +161,7 @@ def _button(error: ModelGeneratorError) -> Button | None:
 
 _TITLES: dict[type[Exception], str] = {
     InsufficientFunds: "The balance is too small",
+    FlowStopped: "This page cannot run now",
     Forbidden: "You may not do this",
     RateLimited: "Too much at once",
     ModelExpired: "This model has expired",

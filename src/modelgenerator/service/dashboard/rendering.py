@@ -29,6 +29,11 @@ def money(microdollars: int) -> str:
     return in_dollars(microdollars)
 
 
+def cents(microdollars: int) -> str:
+    """`$112.46`: rounded down, so that nobody reads more than there is."""
+    return f"${microdollars // 10_000 / 100:,.2f}"
+
+
 def duration(seconds: float) -> str:
     """`24 min`, `1 h 5 min`, `8 s`."""
     whole = round(seconds)
@@ -93,12 +98,14 @@ def once() -> str:
 _environment = Environment(
     loader=PackageLoader("modelgenerator.service.dashboard"),
     autoescape=True,
+    auto_reload=False,  # a file of the package does not change while it runs
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
     extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
 )
 _environment.filters.update(
+    cents=cents,
     money=money,
     duration=duration,
     size=size,

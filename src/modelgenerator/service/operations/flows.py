@@ -227,6 +227,17 @@ def read_flow(service: Service, caller: Caller, id: UUID) -> SavedFlow:
         return _saved(transaction.of(caller.organization_id), id)
 
 
+def flow_of_run(service: Service, caller: Caller, id: UUID) -> Flow:
+    """The flow that a run belongs to, also when it was deleted since.
+
+    Raises:
+        NotFound: there is no such flow.
+    """
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        return transaction.of(caller.organization_id).flows.get(id)
+
+
 def list_flows(
     service: Service, caller: Caller, cursor: str | None, limit: int, *, slug: str | None = None
 ) -> Page[Flow]:
@@ -327,10 +338,13 @@ def public_page(service: Service, slug: str) -> PublicPage:
     )
 
 
-def estimate_of(service: Service, saved: SavedFlow) -> RunEstimate:
-    """What a run of this flow costs."""
+def estimate_of(
+    service: Service, saved: SavedFlow, *, is_public: bool | None = None
+) -> RunEstimate:
+    """What a run of this flow costs: a visitor's if it is public, unless something else is said."""
     flow = saved.definition
-    return estimate_run(flow, service.config.prices, is_public=flow.public)
+    by_visitor = flow.public if is_public is None else is_public
+    return estimate_run(flow, service.config.prices, is_public=by_visitor)
 
 
 def _read(service: Service, caller: Caller, written: Written) -> _Read:

@@ -184,12 +184,12 @@ class Snapshots(Unchanging[DatasetSnapshot]):
         # an expression, so that SQLite goes from snapshots to trainings and not through all of them
         snapshot_id = func.coalesce(self._columns.id, self._columns.id)
         query = (
-            select(dataset, func.count())
+            select(dataset, func.count().label("trainings"))
             .join(TRAININGS.table, training.snapshot_id == snapshot_id)
             .where(self._where(), dataset.in_(list(dataset_ids)), training.deleted_at.is_(None))
             .group_by(dataset)
         )
-        return {row[0]: row[1] for row in self._connection.execute(query)}
+        return {row.dataset_id: row.trainings for row in self._connection.execute(query)}
 
 
 def stored_bytes(scope: OrganizationScope) -> int:

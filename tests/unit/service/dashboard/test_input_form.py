@@ -73,7 +73,7 @@ def test_labels_hints_and_defaults_come_from_the_schema():
     assert found["/photos"].hint == "From 4 to 20 photos."
     assert found["/age"].hint == "From 0 to 120."
     assert found["/name"].hint == "At most 40 characters."
-    assert found["/scenes"].hint == "One on each line. Write from 1 to 3."
+    assert found["/scenes"].hint == "One on each line, from 1 to 3."
     assert found["/weight"].text == "1.5"
     assert found["/person/hair"].label == "Hair colour"
     assert found["/person/hair"].is_required

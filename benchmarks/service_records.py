@@ -44,6 +44,7 @@ COST = 1_000
 PIECE = 1_000
 SAMPLE_EVERY = 5
 HASH = "0" * 64
+_STEP = {"losses": [0.1], "learningRates": [0.001], "d": [1.0]}
 
 
 @dataclass
@@ -206,7 +207,7 @@ def _job(made: Written, kind: JobKind, target_id: UUID, status: JobStatus) -> Jo
 def _tell(made: Written, job: Job) -> None:
     for sequence in range(1, job.event_count + 1):
         is_last = job.status.is_final and sequence == job.event_count
-        name, data = "steps", {"steps": [sequence], "losses": [0.1], "learningRates": [0.001]}
+        name, data = "steps", dict(_STEP, steps=[sequence])
         if sequence % SAMPLE_EVERY == 0:
             key = f"organizations/{job.organization_id.hex}/samples/{job.id.hex}-{sequence}.png"
             name, data = "sample", {"epoch": sequence, "prompt": "lvff", "storageKey": key}

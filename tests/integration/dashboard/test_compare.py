@@ -54,6 +54,8 @@ def test_the_same_prompts_are_asked_of_each_once_and_shown_as_they_come(tmp_path
         ids = [a_training(it, name) for name in "AB"]
         for _ in ids:
             trained(it, claimed(it))
+        chosen = "&".join(f"id={id}" for id in ids)
+        assert "$0.04 for each prompt" in person.get(f"/trainings/compare?{chosen}").text
         form = {"id": ids, "prompts": "lvff <b>\n\nlvff at sea", "seed": "7", "requestKey": "once"}
         answer = person.post("/trainings/compare/draw", data=form)
         assert answer.status_code == 303, answer.text

@@ -36,7 +36,7 @@ def training(it: Serving) -> str:
 
 def a_trained_one(it: Serving) -> str:
     dataset = uploaded.a_dataset(it)
-    body = {"datasetId": str(dataset), "settings": dict(uploaded.SETTINGS), "name": "Fuchsi 1"}
+    body = {"datasetId": str(dataset), "settings": dict(uploaded.SETTINGS), "name": "first"}
     id = it.http.post("/v1/trainings", json=body).json()["id"]
     uploaded.trained(it, uploaded.claimed(it), used_ms=0)
     return id
@@ -85,7 +85,7 @@ def test_one_click_draws_what_was_taught(it: Serving, training: str) -> None:
     page = signed_in(it).get(f"/generate?training={training}").text
     assert ">lvff creature in the snow</textarea>" in page
     assert "Draw 4 pictures for $0.08" in page
-    assert "Fuchsi: Fuchsi 1" in page
+    assert re.search(r'value="[^"]*" selected>Fuchsi: first</option>', page)
     for words in ("lvff", "creature", "at night", "on the beach"):
         assert f'data-insert="{words}"' in page
     assert 'data-width="32" data-height="32"' in page

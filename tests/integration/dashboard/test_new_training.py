@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -198,6 +199,16 @@ def test_json_becomes_the_form(before: Before) -> None:
     assert re.search(r'name="epochs"[^>]* value="7"', page.text)
 
 
+def test_json_changes_only_what_the_preset_does_not_say(before: Before) -> None:
+    text = before.send("/estimate", part=True, preset="portrait").text
+    written = re.search(r'<textarea id="json"[^>]*>(.*?)</textarea>', text, re.DOTALL)
+    assert written is not None
+    changed = unescape(written[1]).replace('"epochs": 80', '"epochs": 81')
+    part = before.send("/json", part=True, preset="portrait", json=changed).text
+    assert re.search(r'name="epochs"[^>]* value="81"', part)
+    assert re.search(r'name="repeats"[^>]* value=""', part)
+
+
 @pytest.mark.parametrize(
     ("written", "says"), [("{", "Not JSON"), ('{"lerningRate": 1}', "did you mean learningRate?")]
 )
@@ -215,7 +226,7 @@ def test_the_form_becomes_json(before: Before) -> None:
     part = before.send("/estimate", part=True, preset="plain", epochs="7", maskedLoss="true")
     text = re.search(r'<textarea id="json"[^>]*>(.*?)</textarea>', part.text, re.DOTALL)
     assert text is not None
-    assert json.loads(text[1].replace("&#34;", '"')) == {
+    assert json.loads(unescape(text[1])) == {
         "baseModel": "modelgenerator/creatures",
         "captionPrefix": "lvff",
         "epochs": 7,
@@ -249,6 +260,14 @@ def test_a_training_is_cloned_with_all_that_it_was_told(before: Before) -> None:
     assert re.search(r'name="epochs"[^>]* value="9"', page.text)
     assert re.search(r'name="seed"[^>]* value="77"', page.text)
     assert f'name="subject" value="{before.subject}"' in page.text
+
+
+def test_the_sample_subject_is_trained_by_one_click(person: TestClient) -> None:
+    where = person.post("/subjects/sample").headers["location"]
+    subject = where.removeprefix("/subjects/")
+    page = person.get("/trainings/new", params={"subject": subject}).text
+    assert 'name="captionPrefix" value="lvff"' in page
+    assert "Recommended for modelgenerator/creatures" in page
 
 
 def test_without_a_subject_one_is_chosen(before: Before) -> None:

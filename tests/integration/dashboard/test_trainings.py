@@ -158,6 +158,7 @@ def test_the_log_is_searched_and_kept(tmp_path: Path) -> None:
         assert "Waits for a worker." in page(person, f"/trainings/{id}/log")
         assert "Waits" not in page(person, f"/trainings/{id}/log?search=loss")
         assert "No line has" in page(person, f"/trainings/{id}/log?search=zebra")
+        assert "No line has" in page(person, f"/trainings/{id}?search=zebra")
         whole = person.get(f"/trainings/{id}/log.txt")
         assert "Step 2: loss 0.5." in whole.text
         assert "attachment" in whole.headers["content-disposition"]

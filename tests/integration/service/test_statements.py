@@ -2,11 +2,12 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.remembered import SetClock, a_job, an_organization
+from tests.remembered import SetClock, a_job, an_organization, queued
 
 from modelgenerator.service.errors import AlreadyExists, InvalidValue, NotFound, StillInUse
 from modelgenerator.service.records.datasets import (
@@ -17,7 +18,8 @@ from modelgenerator.service.records.datasets import (
 )
 from modelgenerator.service.records.generations import GeneratedPicture, Inference
 from modelgenerator.service.records.ids import new_id
-from modelgenerator.service.records.jobs import Job, JobKind, JobStatus
+from modelgenerator.service.records.jobs import Fault, Job, JobError, JobKind, JobStatus
+from modelgenerator.service.records.money import EntryKind, LedgerEntry
 from modelgenerator.service.records.trainings import (
     Template,
     TemplateVersion,
@@ -25,6 +27,8 @@ from modelgenerator.service.records.trainings import (
     Training,
 )
 from modelgenerator.service.store.database import Database
+from modelgenerator.service.store.job_queue import Offer
+from modelgenerator.service.store.transaction import Transaction
 
 
 @pytest.fixture
@@ -93,6 +97,82 @@ def test_pictures_are_put_in_any_order(
         cover = store.pictures.covers([dataset.id])[dataset.id]
         assert cover is not None
         assert cover.id == ids[0]
+
+
+def test_datasets_are_counted_and_covered_together(
+    database: Database, dataset: Dataset, pictures: list[DatasetPicture], clock: SetClock
+) -> None:
+    empty, other = replace(dataset, id=new_id(clock())), an_organization(database, clock)
+    with database.transaction() as transaction:
+        store = transaction.of(dataset.organization_id)
+        store.datasets.add(empty)
+        ids = [dataset.id, empty.id]
+        assert store.pictures.counts(ids) == {dataset.id: 4}
+        assert store.pictures.covers(ids) == {dataset.id: pictures[0]}
+        assert transaction.of(other).pictures.counts(ids) == {}
+        assert transaction.of(other).pictures.covers(ids) == {}
+
+
+def test_what_was_spent_leaves_out_what_came_in(
+    database: Database, organization_id: UUID, clock: SetClock
+) -> None:
+    moments = []
+    with database.transaction() as transaction:
+        accounts = transaction.of(organization_id).accounts
+        for key, kind, amount in (
+            ("a", EntryKind.CREDIT, 10_000),
+            ("b", EntryKind.TRAINING, -700),
+            ("c", EntryKind.PICTURES, -50),
+            ("d", EntryKind.REFUND, 20),
+        ):
+            clock.advance(60)
+            moments.append(clock())
+            entry = LedgerEntry(
+                id=new_id(clock()),
+                organization_id=organization_id,
+                key=key,
+                kind=kind,
+                amount=amount,
+                balance_after=0,
+                job_id=None,
+                memo="",
+                created_at=clock(),
+            )
+            accounts.entries.add(entry)
+        assert accounts.spent_since(moments[0], moments[2], moments[3]) == [730, 30, -20]
+        assert accounts.spent_since(moments[3] + timedelta(seconds=1)) == [0]
+
+
+def test_work_is_listed_by_how_it_stands(
+    database: Database, organization_id: UUID, clock: SetClock
+) -> None:
+    waits, runs, fails = (queued(database, organization_id, clock) for _ in range(3))
+    error = JobError(code="x", message="It broke.", fault=Fault.OURS)
+    with database.transaction() as transaction:
+        store = transaction.of(organization_id)
+        store.jobs.cancel(queued_at_last(transaction, organization_id, clock), clock())
+        offer = Offer(owner="worker", kinds=[JobKind.TRAIN], gpus=0)
+        first = transaction.jobs.claim(offer, clock(), timedelta(minutes=1))
+        second = transaction.jobs.claim(offer, clock(), timedelta(minutes=1))
+        assert first is not None
+        assert second is not None
+        now = clock()
+        transaction.jobs.finish(first.lease, JobStatus.FAILED, now, error=error)
+        unfinished = store.jobs.unfinished(limit=5)
+        assert [job.status for job in unfinished] == [JobStatus.RUNNING, JobStatus.QUEUED]
+        assert {first.id, *(job.id for job in unfinished)} == {waits.id, runs.id, fails.id}
+        assert len(store.jobs.unfinished(limit=1)) == 1
+        assert [job.id for job in store.jobs.failed_since(now, limit=5)] == [first.id]
+        later = now + timedelta(seconds=1)
+        assert store.jobs.failed_since(later, limit=5) == []
+        assert transaction.jobs.count_running() == (1, 0)
+
+
+def queued_at_last(transaction: Transaction, organization_id: UUID, clock: SetClock) -> UUID:
+    clock.advance(1)
+    job = a_job(organization_id, clock)
+    transaction.of(organization_id).jobs.add(job)
+    return job.id
 
 
 def test_bytes_are_counted_for_each_organization(

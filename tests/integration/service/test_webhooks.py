@@ -10,13 +10,15 @@ from uuid import uuid4
 import pytest
 from tests.serving import serving
 from tests.told import listening
-from tests.uploaded import SETTINGS, a_dataset, claimed, trained
+from tests.uploaded import SETTINGS, a_dataset, claimed, ended, trained
 
 from modelgenerator.service.operations import sending
+from modelgenerator.service.operations.carrying_on import carry_on
 from modelgenerator.service.operations.planning import TrainingRequest
 from modelgenerator.service.operations.sending import WAITS, send_due
 from modelgenerator.service.operations.trainings import create_training
 from modelgenerator.service.operations.webhook_messages import EVENT_TYPES, tell, tell_of_start
+from modelgenerator.service.records.jobs import Fault, JobError, JobKind, JobStatus
 from modelgenerator.service.records.organizations import Role
 
 
@@ -90,6 +92,52 @@ def test_the_beginning_and_the_end_of_a_training_are_told(it, server):
     types = {json.loads(told.body)["type"] for told in server.told}
     assert types == {"training.started", "training.succeeded"}
     assert all(json.loads(told.body)["data"]["id"] == str(id) for told in server.told)
+
+
+def a_run(it, *steps):
+    """A run whose steps are done at once, and the webhook that was told of it."""
+    webhook = hook(it, "http://127.0.0.1:9/nobody")
+    definition = {"title": "F", "description": "F.", "steps": list(steps)}
+    flow = it.http.post("/v1/flows", json={"definition": definition}).json()["id"]
+    run = it.http.post(f"/v1/flows/{flow}/runs", json={"input": {}}).json()["id"]
+    return run, webhook
+
+
+STEP = {"id": "first", "type": "ObjectTransformer", "result": {"number": 7}}
+
+
+def test_the_beginning_and_the_end_of_a_run_are_told(it):
+    run, webhook = a_run(it, STEP)
+    while carry_on(it.service):
+        pass
+    told = [one["payload"] for one in deliveries(it, webhook)]
+    assert [one["type"] for one in told] == ["run.succeeded", "run.started"]
+    assert {one["data"]["id"] for one in told} == {run}
+
+
+def test_a_run_that_was_cancelled_before_it_began_is_told_once(it):
+    run, webhook = a_run(it, STEP)
+    it.http.post(f"/v1/runs/{run}/cancel")
+    (one,) = deliveries(it, webhook)
+    assert one["payload"]["type"] == "run.cancelled"
+    assert one["payload"]["data"] == {"id": run, "status": "cancelled"}
+
+
+def test_a_run_that_failed_is_told_with_its_reason(it):
+    run, webhook = a_run(
+        it, STEP, {"id": "packed", "type": "Zipper", "parameters": {"sources": ["first"]}}
+    )
+    while carry_on(it.service):
+        pass
+    error = JobError(code="x", message="No.", fault=Fault.OURS)
+    ended(it, claimed(it, JobKind.ZIP), JobStatus.FAILED, error=error)
+    last = deliveries(it, webhook)[0]["payload"]
+    assert last["type"] == "run.failed"
+    assert last["data"] == {
+        "id": run,
+        "status": "failed",
+        "error": {"code": "x", "message": "No."},
+    }
 
 
 def test_only_what_is_wanted_is_told(it, server):

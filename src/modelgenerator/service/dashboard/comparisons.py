@@ -6,6 +6,7 @@ rows for templates, with a cell for each training.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 from modelgenerator.service.dashboard.training_views import in_words
@@ -61,6 +62,7 @@ def differences(trainings: Sequence[ShownTraining]) -> list[DifferentRow]:
     subjects = tuple(it.subject.name if it.subject else "none" for it in trainings)
     rows.insert(0, DifferentRow("subject", subjects))
     rows.insert(1, DifferentRow("pictures", tuple(_pictures(it) for it in trainings)))
+    rows.insert(2, DifferentRow("picture set", tuple(_picture_set(it) for it in trainings)))
     return [row for row in rows if len(set(row.values)) > 1]
 
 
@@ -106,7 +108,10 @@ def _wishes(shown: ShownInference) -> list[tuple[str, int]]:
 
 
 def _pictures(shown: ShownTraining) -> str:
-    """How many, and which: another choice of as many is another one."""
     pictures = shown.training.plan.get("pictures")
-    count = len(pictures) if isinstance(pictures, list) else 0
-    return f"{count} ({str(shown.training.plan.get('datasetFingerprint'))[:8]})"
+    return str(len(cast(list[object], pictures)) if isinstance(pictures, list) else 0)
+
+
+def _picture_set(shown: ShownTraining) -> str:
+    """The beginning of what tells sets of pictures and captions apart."""
+    return str(shown.training.plan.get("datasetFingerprint"))[:8]

@@ -7,17 +7,25 @@ from fastapi import APIRouter, Response
 
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
-from modelgenerator.service.operations.overview import Overview, Work, read_overview
-from modelgenerator.service.records.jobs import JobKind
+from modelgenerator.service.operations.overview import Overview, WorkingJob, read_overview
+from modelgenerator.service.operations.works import WorkKind
+from modelgenerator.service.records.jobs import Job
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+_PLACES = {
+    WorkKind.TRAINING: "/trainings",
+    WorkKind.PICTURES: "/generate",
+    WorkKind.RUN: "/runs",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A job as a person reads of it."""
 
-    work: Work
+    job: Job
     name: str
     address: str
     done: float | None
@@ -43,16 +51,23 @@ def _shown(visit: Visit) -> dict[str, Any]:
     seen = read_overview(visit.service, visit.caller)
     return {
         "seen": seen,
-        "work": [row_of(work) for work in seen.work],
-        "failed": [row_of(work) for work in seen.failed],
+        "work": [row_of(one) for one in seen.work],
+        "failed": [row_of(one) for one in seen.failed],
         "machine": machine_words(seen),
     }
 
 
-def row_of(work: Work) -> Row:
+def row_of(one: WorkingJob) -> Row:
     """Its name, where it leads, and how far it is."""
-    name, address = _place(work)
-    return Row(work=work, name=name, address=address, done=_done(work), doing=_doing(work))
+    job, work, counted = one.job, one.work, _counted(one.job)
+    words = f"{counted[2]} {counted[0]:,} of {counted[1]:,}" if counted else job.phase or ""
+    return Row(
+        job=job,
+        name=work.name,
+        address=f"{_PLACES[work.kind]}/{work.id}",
+        done=counted and min(1.0, counted[0] / counted[1]),
+        doing=words,
+    )
 
 
 def machine_words(seen: Overview) -> list[tuple[str, str, bool]]:
@@ -68,31 +83,11 @@ def machine_words(seen: Overview) -> list[tuple[str, str, bool]]:
     return [(name, words, busy > 0)]
 
 
-def _place(work: Work) -> tuple[str, str]:
-    target = work.job.target_id
-    if work.job.kind is JobKind.TRAIN:
-        return work.name, f"/trainings/{target}"
-    if work.job.kind is JobKind.GENERATE:
-        return "Pictures", f"/generate/{target}"
-    return "Step of a flow", f"/runs/{work.run_id}" if work.run_id else "/flows"
-
-
-def _done(work: Work) -> float | None:
-    """From 0 to 1; none where the job has not told of it."""
-    counted = _counted(work)
-    return counted and min(1.0, counted[0] / counted[1])
-
-
-def _doing(work: Work) -> str:
-    counted = _counted(work)
-    return f"{counted[2]} {counted[0]:,} of {counted[1]:,}" if counted else work.job.phase or ""
-
-
 _COUNTED = (("step", "totalSteps", "step"), ("pictures", "totalPictures", "picture"))
 
 
-def _counted(work: Work) -> tuple[int, int, str] | None:
-    told = work.job.progress or {}
+def _counted(job: Job) -> tuple[int, int, str] | None:
+    told = job.progress or {}
     for name, total_name, word in _COUNTED:
         done, total = told.get(name), told.get(total_name)
         if isinstance(done, int) and isinstance(total, int) and total > 0:

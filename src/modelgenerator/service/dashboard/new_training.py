@@ -25,13 +25,11 @@ from modelgenerator.service.dashboard.training_form import (
 )
 from modelgenerator.service.dashboard.training_forms import (
     MOST_OFFERED,
-    TRIGGER,
     asked_once,
     begun,
-    form_of,
+    prefilled,
     sent_form,
     told_of,
-    usual_trigger,
 )
 from modelgenerator.service.dashboard.training_presets import BASE_MODELS, PLAIN, RECOMMENDED
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
@@ -55,10 +53,7 @@ def new_training(visit: VisitHere, texts: TextsHere) -> Response:
     settings |= read_form(texts)
     usual = PLAIN if "from" in texts else RECOMMENDED
     key = text_of(texts, "template") or text_of(texts, "preset") or usual
-    form = form_of(visit, subject, key, settings, texts)
-    if TRIGGER not in form.settings:
-        changes = {TRIGGER: usual_trigger(visit, subject), **form.changes}
-        form = replace(form, changes=changes)
+    form = prefilled(visit, subject, settings, key, texts)
     return _page(visit, form)
 
 
@@ -106,7 +101,7 @@ def from_json(visit: VisitHere, texts: TextsHere) -> Response:
         settings = read_json(text_of(texts, "json"))
     except InvalidSettings as error:
         return _json_fault(visit, texts, str(error))
-    form = sent_form(visit, texts, settings)
+    form = sent_form(visit, texts, settings).without_what_is_preset()
     unknown = [fault for name, fault in form.value_faults.items() if name not in controls()]
     if unknown:
         return _json_fault(visit, texts, "; ".join(unknown))

@@ -35,6 +35,8 @@ COMMON = (
     "flipAug",
 )
 """What somebody changes first, in the order in which he thinks of it."""
+_LABELS = {"captionPrefix": "Trigger word", "flipAug": "Mirrored pictures"}
+"""Where the name alone says nothing to whoever sees it first."""
 _WHOLE = re.compile(r"[+-]?\d{1,30}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _Schema = Mapping[str, object]
@@ -73,6 +75,8 @@ class Control:
     @property
     def label(self) -> str:
         """`Learning rate` for `learningRate`."""
+        if self.name in _LABELS:
+            return _LABELS[self.name]
         plain = re.sub(r"(?<=[a-z])([A-Z])", lambda found: f" {found[1].lower()}", self.name)
         return plain[0].upper() + plain[1:]
 

@@ -33,11 +33,10 @@ from modelgenerator.service.dashboard.training_form import (
     told_of_error,
 )
 from modelgenerator.service.dashboard.training_forms import (
-    TRIGGER,
     asked_once,
     begun,
     form_of,
-    usual_trigger,
+    prefilled,
 )
 from modelgenerator.service.dashboard.training_presets import QUICK
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
@@ -131,9 +130,7 @@ def sweep_page(visit: VisitHere, texts: TextsHere) -> Response:
         query = visit.request.url.query
         return visit.page("trainings/choose_subject.html", subjects=offered.items, query=query)
     settings |= read_form(texts)
-    base = form_of(visit, subject, _preset(texts), settings, texts)
-    if TRIGGER not in base.settings:
-        base = replace(base, changes={TRIGGER: usual_trigger(visit, subject), **settings})
+    base = prefilled(visit, subject, settings, _preset(texts), texts)
     form = SweepForm(
         base=base,
         control=_control(text_of(texts, "setting") or FIRST),

@@ -76,8 +76,10 @@ def _smaller(shown: ShownTraining) -> Help:
 
 
 def _gentler(shown: ShownTraining) -> Help:
-    now = shown.training.plan.get("learningRate")
-    gentler = f"{now / 10:.3g}" if isinstance(now, int | float) else "0.0001"
+    """A tenth of what it was, or what is usual where that is less."""
+    plan = shown.training.plan
+    now, usual = plan.get("learningRate"), _USUAL_RATE.get(str(plan.get("optimizer")), 1.0)
+    gentler = f"{min(now / 10, usual):.3g}" if isinstance(now, int | float) else f"{usual:g}"
     address = f"/trainings/new?from={shown.training.id}&learningRate={gentler}"
     return Help(f"Try again with a learning rate of {gentler}", address)
 
@@ -95,6 +97,8 @@ def _base_model(shown: ShownTraining) -> Help:
     return Help("Choose another base model", f"/trainings/new?from={shown.training.id}")
 
 
+_USUAL_RATE = {"AdamW": 1e-4, "AdamW8bit": 1e-4, "AdaFactor": 1e-4}
+"""Of optimizers that do not find their own step size."""
 _BY_CODE: dict[str, tuple[str, Callable[[ShownTraining], Help]]] = {
     "insufficientFunds": ("The balance ran out", _credit),
     "trainingDiverged": ("The training did not hold together", _gentler),

@@ -6,9 +6,9 @@ it would be: plan and cost, or faults at their settings.  How it looks is in `tr
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Annotated, cast
+from typing import Annotated, Self, cast
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -91,6 +91,12 @@ class TrainingForm:
         """As it is shown."""
         below = {BASE_MODEL: self.preset.base_model, **self.preset.settings}
         return settings_form(self.changes, below, {**self.faults, **self.value_faults})
+
+    def without_what_is_preset(self) -> Self:
+        """The same with fewer changes: what the preset says as well is none."""
+        below = {BASE_MODEL: self.preset.base_model, **self.preset.settings}
+        changes = {name: it for name, it in self.changes.items() if below.get(name) != it}
+        return replace(self, changes=changes)
 
     def request(self) -> TrainingRequest:
         """What it asks for; a template's settings go by its id, so that it is known as used."""

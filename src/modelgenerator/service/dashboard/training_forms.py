@@ -26,16 +26,24 @@ from modelgenerator.service.dashboard.trigger_words import suggested_trigger
 from modelgenerator.service.dashboard.visits import Visit
 from modelgenerator.service.errors import NotFound
 from modelgenerator.service.http.statuses import status_of
-from modelgenerator.service.operations import planning, subjects, templates, training_status
+from modelgenerator.service.operations import (
+    datasets,
+    planning,
+    subjects,
+    templates,
+    training_status,
+)
 from modelgenerator.service.operations.accounts import hash_of
 from modelgenerator.service.operations.base_model_facts import read_base_model
 from modelgenerator.service.operations.callers import Caller
+from modelgenerator.service.operations.likely_settings import likely_settings
 from modelgenerator.service.operations.subjects import SubjectSeen
 from modelgenerator.service.records.organizations import Role
 
 MOST_OFFERED = 50
 """Templates and subjects in a choice; the newest."""
 TRIGGER = "captionPrefix"
+Settings = Mapping[str, object]
 
 
 def begun(visit: Visit, texts: Texts) -> tuple[SubjectSeen | None, dict[str, object]]:
@@ -85,14 +93,22 @@ def form_of(
     )
 
 
-def usual_trigger(visit: Visit, subject: SubjectSeen) -> str:
-    """The word of the subject's last training, or one that suits its name."""
-    dataset_id = subject.subject.dataset_id
-    earlier = training_status.list_trainings(
-        visit.service, visit.caller, None, limit=1, dataset_id=dataset_id
-    )
-    words = [str(shown.training.plan.get(TRIGGER, "")) for shown in earlier.items]
-    return next(filter(None, words), suggested_trigger(subject.subject.name))
+def prefilled(
+    visit: Visit, subject: SubjectSeen, given: Settings, key: str, texts: Texts
+) -> TrainingForm:
+    """The form with what was `given`, and what is likely where neither that nor a template says it.
+
+    A trigger word is always set: without one nobody could call the subject.
+    """
+    seen = datasets.read_dataset(visit.service, visit.caller, subject.subject.dataset_id)
+    likely: Settings = likely_settings(visit.service, visit.caller, seen)
+    usual = {TRIGGER: suggested_trigger(subject.subject.name), **likely}
+    form = form_of(visit, subject, key, {**usual, **given}, texts)
+    if form.preset.template_id is not None:
+        said = form.preset.settings
+        changes = {name: it for name, it in usual.items() if name not in said} | dict(given)
+        form = replace(form, changes=changes)
+    return form.without_what_is_preset()
 
 
 def asked_once(caller: Caller, asked: object) -> Caller:

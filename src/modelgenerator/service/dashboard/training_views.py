@@ -246,7 +246,7 @@ def _phase_of(job: Job) -> str:
 
 def _plan_row(name: str, training: Training, template: JsonObject) -> PlanRow:
     said = TrainingSettings.written_name(name)
-    usual = TrainingSettings.model_fields[name].get_default()
+    field = TrainingSettings.model_fields[name]
     given = training.settings.get(said)
     is_from_template = said in template and given == template[said]
     is_written = said in training.settings and not is_from_template
@@ -255,7 +255,7 @@ def _plan_row(name: str, training: Training, template: JsonObject) -> PlanRow:
         name=said,
         written=in_words(given) if is_written else None,
         template=in_words(template[said]) if said in template else None,
-        default=in_words(usual),
+        default="must be given" if field.is_required() else in_words(field.get_default()),
         resolved=None if resolved is None else in_words(resolved),
         differs=is_written or said in template,
     )

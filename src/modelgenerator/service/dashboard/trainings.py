@@ -72,8 +72,8 @@ def list_trainings(
 
 
 @router.get("/trainings/{id}")
-def read_training(visit: VisitHere, id: UUID) -> Response:
-    """One of them, whole."""
+def read_training(visit: VisitHere, id: UUID, search: str = "") -> Response:
+    """One of them, whole; of its log the lines that contain `search`."""
     shown = training_status.read_training(visit.service, visit.caller, id)
     origin = training_origins.read_origin(visit.service, visit.caller, id)
     curves = training_curves.read_curves(visit.service, visit.caller, id)
@@ -86,8 +86,8 @@ def read_training(visit: VisitHere, id: UUID) -> Response:
         rows=training_views.plan_rows(shown.training, origin),
         loss=training_views.loss_facts(curves.points, plan),
         rate=training_views.rate_facts(curves.points, plan),
-        log=_tail(visit, shown),
-        search="",
+        log=_tail(visit, shown, search),
+        search=search,
         attempts=training_status.read_attempts(visit.service, visit.caller, id),
         calls=training_views.calls_of(shown, visit.service.clock()),
     )

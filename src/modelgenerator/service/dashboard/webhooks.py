@@ -88,7 +88,8 @@ def one_page(visit: VisitHere, id: UUID, cursor: str | None = None) -> Response:
         return ask_an_administrator(visit, "Webhooks", "make or see webhooks")
     endpoint = webhooks.read_webhook(visit.service, visit.caller, id)
     if visit.is_partial:
-        return visit.page("webhooks/deliveries.html", **_deliveries(visit, endpoint, cursor))
+        values = _deliveries(visit, endpoint, cursor)
+        return visit.page("webhooks/deliveries.html", status=200, **values)
     return _one(visit, endpoint, cursor)
 
 

@@ -32,6 +32,7 @@ from modelgenerator.service.operations.step_starts import (
     objects_job,
     zip_job,
 )
+from modelgenerator.service.operations.webhook_messages import tell_of_run
 from modelgenerator.service.records.flows import (
     FlowRun,
     FlowVersion,
@@ -183,8 +184,10 @@ def _record(
 def _running(store: OrganizationStore, run: FlowRun, service: Service) -> FlowRun:
     if run.status is RunStatus.RUNNING:
         return run
-    run = run.moved_to(RunStatus.RUNNING, service.clock())
+    now = service.clock()
+    run = run.moved_to(RunStatus.RUNNING, now)
     store.flow_runs.replace(run)
+    tell_of_run(store, run, now)
     return run
 
 

@@ -50,6 +50,14 @@ class ChoosableModel:
     """None: its pictures came with a flow."""
 
     @property
+    def name(self) -> str:
+        """Whom it shows and which training it is from."""
+        named = self.training.name
+        if self.subject is None or named.startswith(self.subject.name):
+            return named
+        return f"{self.subject.name}: {named}"
+
+    @property
     def trigger(self) -> str:
         """The words that every caption began with; empty if there were none."""
         return str(self.training.settings.get("captionPrefix") or "")

@@ -21,6 +21,7 @@ from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.works import Work, works_of_jobs, works_of_runs
 from modelgenerator.service.records.flows import FlowRun
 from modelgenerator.service.records.jobs import Job
+from modelgenerator.service.records.money import EntryKind
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import JsonObject
 from modelgenerator.service.store.history import Place, Source
@@ -58,6 +59,7 @@ _SOURCES: Mapping[Subject, tuple[Source, ...]] = {
     Subject.WEBHOOKS: (Source.WEBHOOK_MADE, Source.WEBHOOK_OFF),
 }
 _ABOUT = {source: subject for subject, sources in _SOURCES.items() for source in sources}
+_PAID = {EntryKind.CREDIT: "credit", EntryKind.REFUND: "refund"}
 _FOR_ADMINISTRATORS = (Subject.KEYS, Subject.WEBHOOKS)
 
 
@@ -202,7 +204,7 @@ def _entries(
     _: Transaction, store: OrganizationStore, __: Source, ids: Sequence[UUID]
 ) -> dict[UUID, Told]:
     return {
-        id: Told(f"{in_dollars(entry.amount)}: {entry.memo}", entry.kind.value, id)
+        id: Told(f"{in_dollars(entry.amount)}: {entry.memo}", _PAID.get(entry.kind, "paid"), id)
         for id, entry in store.accounts.entries.some(ids).items()
     }
 

@@ -3,7 +3,7 @@
 In: who asks.  Out: one look at the organization, read with a fixed number of statements.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,8 +11,9 @@ from uuid import UUID
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.inferences import LINK_TIME, ShownPicture
 from modelgenerator.service.operations.service import Service
+from modelgenerator.service.operations.works import Work, works_of_jobs
 from modelgenerator.service.records.datasets import Subject
-from modelgenerator.service.records.jobs import Job, JobKind, JobStatus
+from modelgenerator.service.records.jobs import Job, JobStatus
 from modelgenerator.service.records.money import Account
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import TrainedModel
@@ -24,14 +25,11 @@ _MOST_WORK, _MOST_FAILED, _MOST_EXPIRING, _MOST_PICTURES = 20, 10, 10, 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class WorkingJob:
     """A job, and what it is for."""
 
     job: Job
-    name: str
-    """The training's; empty for what has none."""
-    run_id: UUID | None
-    """The run of a flow that it is a part of, where it is no training and no inference."""
+    work: Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +61,12 @@ class Overview:
     """Microdollars in the last seven days."""
     spent_month: int
     """The same since the first of this month, in UTC."""
-    work: tuple[Work, ...]
+    work: tuple[WorkingJob, ...]
     """What runs and what waits, some of it."""
     queued_count: int
     machine: Machine
     expiring: tuple[Expiring, ...]
-    failed: tuple[Work, ...]
+    failed: tuple[WorkingJob, ...]
     """In the last day."""
     pictures: tuple[ShownPicture, ...]
     """The newest."""
@@ -86,7 +84,7 @@ def read_overview(service: Service, caller: Caller) -> Overview:
         week, month = store.accounts.spent_since(now - SOON, this_month)
         unfinished = store.jobs.unfinished(limit=_MOST_WORK)
         failed = store.jobs.failed_since(now - LATELY, limit=_MOST_FAILED)
-        works = {work.job.id: work for work in _works(store, [*unfinished, *failed])}
+        works = works_of_jobs(store, [*unfinished, *failed])
         subjects = store.subjects.page(limit=1).items
         return Overview(
             account=store.accounts.read(),
@@ -104,21 +102,9 @@ def read_overview(service: Service, caller: Caller) -> Overview:
         )
 
 
-def _works(store: OrganizationStore, jobs: Sequence[Job]) -> Iterator[Work]:
+def _of(works: Mapping[UUID, Work], jobs: Iterable[Job]) -> tuple[WorkingJob, ...]:
     """Without those whose training was deleted."""
-    targets = [job.target_id for job in jobs]
-    trainings = store.trainings.some(targets)
-    steps = store.step_results.some(targets)
-    for job in jobs:
-        training, step = trainings.get(job.target_id), steps.get(job.target_id)
-        is_deleted = job.kind is JobKind.TRAIN and (training is None or training.deleted_at)
-        if not is_deleted:
-            name = training.name if training else ""
-            yield Work(job=job, name=name, run_id=step.run_id if step else None)
-
-
-def _of(works: dict[UUID, Work], jobs: Iterable[Job]) -> tuple[Work, ...]:
-    return tuple(works[job.id] for job in jobs if job.id in works)
+    return tuple(WorkingJob(job=job, work=works[job.id]) for job in jobs if job.id in works)
 
 
 def _machine(service: Service, transaction: Transaction) -> Machine:

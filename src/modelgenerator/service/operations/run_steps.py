@@ -15,6 +15,7 @@ from modelgenerator.service.billing.prices import object_generator_charge, zippe
 from modelgenerator.service.operations.paying import ledger_of, payment_key, settle
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.stored_addresses import address_of
+from modelgenerator.service.operations.webhook_messages import tell_of_run
 from modelgenerator.service.records.flows import FlowRun, RunEventName, RunStatus, StepResult
 from modelgenerator.service.records.generations import GeneratedPicture
 from modelgenerator.service.records.job_specs import GenerateObjectsResult, ZipResult
@@ -119,7 +120,9 @@ def end_run(
     now = service.clock()
     # read again: events were counted in its row
     run = store.flow_runs.get_locked(run.id)
-    store.flow_runs.replace(replace(run.moved_to(status, now), error=error))
+    ended = replace(run.moved_to(status, now), error=error)
+    store.flow_runs.replace(ended)
+    tell_of_run(store, ended, now, error)
     data: dict[str, object] = {"status": status.value}
     store.run_events.tell(
         run.id, RunEventName.FINISHED, data if error is None else {**data, "error": error}, now

@@ -21,7 +21,8 @@ from modelgenerator.service.operations.trainings import add_training
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.store.transaction import OrganizationStore
 
-MOST_VALUES = 12
+MOST_VALUES = 8
+"""As many as are looked at side by side."""
 SEED = "seed"
 
 

@@ -16,7 +16,7 @@ from modelgenerator.service.operations.names import checked_name
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.organizations import Role
-from modelgenerator.service.records.trainings import JsonObject, Template, TemplateVersion
+from modelgenerator.service.records.trainings import JsonObject, Template, TemplateVersion, Training
 from modelgenerator.service.store.scoped import Page
 from modelgenerator.service.store.transaction import OrganizationStore
 from modelgenerator.settings import TrainingSettings
@@ -30,6 +30,15 @@ class TemplateSeen:
     newest: TemplateVersion
     times_used: int
     """By trainings, in all its versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateUse:
+    """A training that was made from a template."""
+
+    training: Training
+    version: int
+    """The number of the one that it took."""
 
 
 def create_template(
@@ -92,6 +101,29 @@ def list_versions(
         store = transaction.of(caller.organization_id)
         _there(store.templates.get(id))
         return store.template_versions.page(cursor, limit=limit, template_id=id)
+
+
+def list_uses(
+    service: Service, caller: Caller, id: UUID, cursor: str | None, *, limit: int
+) -> Page[TemplateUse]:
+    """The trainings that were made from it and not deleted, the newest first.
+
+    Raises:
+        NotFound: there is no such template, or it was deleted.
+    """
+    caller.require(Role.VIEWER)
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        _there(store.templates.get(id))
+        page = store.trainings.of_template(id, cursor, limit=limit)
+        taken = (it.template_version_id for it in page.items if it.template_version_id)
+        numbers = {it.id: it.number for it in store.template_versions.some(taken).values()}
+    uses = (
+        TemplateUse(training, numbers[training.template_version_id])
+        for training in page.items
+        if training.template_version_id is not None
+    )
+    return Page(tuple(uses), page.next_cursor)
 
 
 def add_version(

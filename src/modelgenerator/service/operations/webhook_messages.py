@@ -8,6 +8,7 @@ more asks for the thing.
 from datetime import datetime
 from uuid import UUID
 
+from modelgenerator.service.records.flows import FlowRun, RunStatus
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.jobs import Job, JobKind
 from modelgenerator.service.records.trainings import JsonObject
@@ -38,6 +39,17 @@ def tell_of_end(store: OrganizationStore, job: Job, now: datetime) -> None:
     assert job.status.is_final, "it has ended"
     if job.kind in _TOLD_OF:
         _tell_of_job(store, job, job.status.value, now)
+
+
+def tell_of_run(
+    store: OrganizationStore, run: FlowRun, now: datetime, error: JsonObject | None = None
+) -> None:
+    """That `run` began, or how it ended."""
+    happened = "started" if run.status is RunStatus.RUNNING else run.status.value
+    data: dict[str, object] = {"id": str(run.id), "status": run.status.value}
+    if error is not None:
+        data["error"] = {"code": error["code"], "message": str(error["message"])[:1_000]}
+    tell(store, f"run.{happened}", data, now, job_id=None)
 
 
 def tell(

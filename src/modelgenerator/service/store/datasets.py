@@ -63,9 +63,9 @@ class Pictures(Records[DatasetPicture]):
     def counts(self, dataset_ids: Iterable[UUID]) -> dict[UUID, int]:
         """How many pictures each of these datasets has; those without any are left out."""
         dataset = self._columns.dataset_id
-        query = select(dataset, func.count()).where(self._one_of("dataset_id", dataset_ids))
-        rows = self._connection.execute(query.group_by(dataset))
-        return {row[0]: row[1] for row in rows}
+        counted = select(dataset, func.count().label("pictures")).group_by(dataset)
+        query = counted.where(self._one_of("dataset_id", dataset_ids))
+        return {row.dataset_id: row.pictures for row in self._connection.execute(query)}
 
     def covers(self, dataset_ids: Iterable[UUID]) -> dict[UUID, DatasetPicture]:
         """The first picture of each of these datasets."""

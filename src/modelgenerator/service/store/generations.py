@@ -1,9 +1,10 @@
 """Requests for pictures, the pictures, and packs of prompts."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, UniqueConstraint, func, select
+from sqlalchemy import Index, Select, UniqueConstraint, func, select
 
 from modelgenerator.service.records.generations import GeneratedPicture, Inference, InferencePack
 from modelgenerator.service.store.columns import belongs_to, kind_of, refers_to
@@ -48,17 +49,19 @@ class GeneratedPictures(Unchanging[GeneratedPicture]):
         Raises:
             InvalidValue: see `page`.
         """
-        query = self._select()
-        if trained_model_id is not None:
-            inference = INFERENCES.table.columns
-            query = query.join(INFERENCES.table, inference.id == self._columns.inference_id)
-            query = query.where(
-                inference.organization_id == self._scope.organization_id,
-                inference.trained_model_id == trained_model_id,
-            )
+        query = self._select() if trained_model_id is None else self._drawn_by(trained_model_id)
         if but_of:
             query = query.where(self._columns.inference_id.not_in(but_of))
         return self._page(query, cursor, limit)
+
+    def _drawn_by(self, trained_model_id: UUID) -> Select[Any]:
+        """By way of the inferences, which are fewer than all pictures of the organization."""
+        inference = INFERENCES.table.columns
+        theirs = select(inference.id).where(
+            inference.organization_id == self._scope.organization_id,
+            inference.trained_model_id == trained_model_id,
+        )
+        return select(GENERATED_PICTURES.table).where(self._one_of("inference_id", theirs))
 
 
 def stored_bytes(scope: OrganizationScope) -> int:

@@ -116,9 +116,9 @@ class OrganizationJobs(Unchanging[Job]):
         return [JOBS.read(row) for row in self._connection.execute(query)]
 
     def failed_since(self, moment: datetime, *, limit: int) -> list[Job]:
-        """What failed, the newest first."""
+        """What failed, the last first."""
         these = self._select(status=JobStatus.FAILED).where(_JOB.finished_at >= moment)
-        query = these.order_by(_JOB.id.desc()).limit(limit)
+        query = these.order_by(_JOB.finished_at.desc()).limit(limit)
         return [JOBS.read(row) for row in self._connection.execute(query)]
 
     def naming(self, kind: JobKind, words: str) -> list[Job]:

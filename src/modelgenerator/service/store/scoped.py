@@ -145,7 +145,7 @@ class Unchanging(Generic[R]):
         asked = (self._columns[name] == value for name, value in equal.items())
         return and_(self._columns.organization_id == self._scope.organization_id, *asked)
 
-    def _one_of(self, name: str, values: Iterable[object]) -> ColumnElement[bool]:
+    def _one_of(self, name: str, values: Iterable[object] | Select[Any]) -> ColumnElement[bool]:
         """This organization's, and the field `name` is one of `values`.
 
         SQLite believes that an organization has ten records, and would rather read all of them than
@@ -153,7 +153,8 @@ class Unchanging(Generic[R]):
         """
         owner = func.coalesce(self._columns.organization_id, self._columns.organization_id)
         mine = owner == self._scope.organization_id
-        return and_(mine, self._columns[name].in_(list(values)))
+        chosen = values if isinstance(values, Select) else list(values)
+        return and_(mine, self._columns[name].in_(chosen))
 
     def _there(self, found: Any, id: UUID) -> Any:
         if found is None:

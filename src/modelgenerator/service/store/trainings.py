@@ -85,6 +85,18 @@ class Trainings(Records[Training]):
             query = query.where(snapshot.dataset_id == dataset_id)
         return self._page(query, cursor, limit)
 
+    def of_template(
+        self, template_id: UUID, cursor: str | None = None, *, limit: int = 50
+    ) -> Page[Training]:
+        """As `page`, those that were not deleted and were made from any version of a template.
+
+        Raises:
+            InvalidValue: see `page`.
+        """
+        version = TEMPLATE_VERSIONS.table.columns
+        query = self._select(deleted_at=None).join(TEMPLATE_VERSIONS.table)
+        return self._page(query.where(version.template_id == template_id), cursor, limit)
+
 
 class TrainedModels(Records[TrainedModel]):
     """What an organization's trainings made."""
@@ -172,12 +184,12 @@ class Snapshots(Unchanging[DatasetSnapshot]):
         # an expression, so that SQLite goes from snapshots to trainings and not through all of them
         snapshot_id = func.coalesce(self._columns.id, self._columns.id)
         query = (
-            select(dataset, func.count())
+            select(dataset, func.count().label("trainings"))
             .join(TRAININGS.table, training.snapshot_id == snapshot_id)
             .where(self._where(), dataset.in_(list(dataset_ids)), training.deleted_at.is_(None))
             .group_by(dataset)
         )
-        return {row[0]: row[1] for row in self._connection.execute(query)}
+        return {row.dataset_id: row.trainings for row in self._connection.execute(query)}
 
 
 def stored_bytes(scope: OrganizationScope) -> int:

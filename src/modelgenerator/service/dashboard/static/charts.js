@@ -12,6 +12,12 @@ const MOST_POINTS = 4000;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const faint = (name) => `color-mix(in srgb, ${colour(name)} 35%, transparent)`;
 
+/** As people read it: small numbers with an exponent. */
+function inDigits(number, digits) {
+  const isSmall = number !== 0 && Math.abs(number) < 1e-3;
+  return isSmall ? Number(number).toExponential(digits - 1).replace(/\.?0+e/, "e") : Number(number.toPrecision(digits)).toString();
+}
+
 class Curves {
   constructor(root) {
     this.root = root;
@@ -51,28 +57,32 @@ class Curves {
   draw(isNew) {
     for (const place of this.root.querySelectorAll("[data-chart]")) this.drawOne(place, isNew);
     if (this.sources.length === 1) this.tell(this.sources[0]);
+    const isEmpty = this.sources.every((it) => !it.points.length);
     const every = Math.max(...this.sources.map((it) => it.every));
-    document.querySelector("#chart-note").textContent = every > 1 ? `Each point is the mean of ${every} steps.` : "";
+    document.querySelector("#chart-note").textContent = isEmpty ? "No step is done yet." : every > 1 ? `Each point is the mean of ${every} steps.` : "";
   }
 
   drawOne(place, isNew) {
     const kind = place.dataset.chart;
-    const { data, series } = kind === "loss" ? this.losses() : this.rates();
+    const drawn = this.sources.filter((it) => it.points.some((point) => point[1] != null));
+    place.hidden = !drawn.length;
+    if (!drawn.length) return;
+    const { data, series } = kind === "loss" ? this.losses(drawn) : this.rates(drawn);
     const shape = series.map((it) => it.label).join("|");
     let chart = this.charts[kind];
     if (chart && !isNew && chart.shape === shape) { chart.plot.setData(data); return; }
     chart?.plot.destroy();
-    const isLog = kind === "loss" && this.scale.value === "log";
-    this.charts[kind] = { shape, plot: new uPlot(this.options(place, series, isLog), data, place) };
+    this.charts[kind] = { shape, plot: new uPlot(this.options(place, series, kind), data, place) };
   }
 
-  losses() {
+  losses(drawn) {
     const tables = [], series = [{ label: "Step" }], isOne = this.sources.length === 1;
-    this.sources.forEach((source, place) => {
-      const steps = source.points.map((it) => it[0]), raw = source.points.map((it) => it[1]), line = LINES[place];
+    drawn.forEach((source) => {
+      const place = this.sources.indexOf(source), line = LINES[place];
+      const steps = source.points.map((it) => it[0]), raw = source.points.map((it) => it[1]);
       tables.push([steps, raw, smoothed(raw, Number(this.smoothing.value))]);
       series.push(
-        { label: isOne ? "Loss" : `${source.name}, each step`, stroke: () => faint(line), width: 1, points: { show: false } },
+        { label: isOne ? "Loss" : `${source.name}, each step`, class: isOne ? null : "only-drawn", stroke: () => faint(line), width: 1, points: { show: false } },
         { label: isOne ? "Smoothed" : source.name, stroke: () => colour(line), width: 2, dash: DASHES[place], spanGaps: true, points: { show: false } },
       );
       if (source.validation.length) {
@@ -83,22 +93,25 @@ class Curves {
     return { data: uPlot.join(tables), series };
   }
 
-  rates() {
-    const tables = this.sources.map((it) => [it.points.map((point) => point[0]), it.points.map((point) => point[2])]);
+  rates(drawn) {
+    const tables = drawn.map((it) => [it.points.map((point) => point[0]), it.points.map((point) => point[2])]);
     const isOne = this.sources.length === 1;
-    const series = this.sources.map((it, place) => ({ label: isOne ? "Learning rate" : it.name, stroke: () => colour(LINES[place]), dash: DASHES[place], width: 2, spanGaps: true, points: { show: false } }));
+    const series = drawn.map((it) => {
+      const place = this.sources.indexOf(it);
+      return { label: isOne ? "Learning rate" : it.name, stroke: () => colour(LINES[place]), dash: DASHES[place], width: 2, spanGaps: true, points: { show: false } };
+    });
     return { data: uPlot.join(tables), series: [{ label: "Step" }, ...series] };
   }
 
-  options(place, series, isLog) {
+  options(place, series, kind) {
     const axis = { stroke: () => colour("--quiet"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { stroke: () => colour("--line"), width: 1 } };
-    const value = (_, number) => (number == null ? "–" : Number(number.toPrecision(4)).toString());
+    const value = (_, number) => (number == null ? "–" : inDigits(number, 4));
     return {
       ...this.sizeOf(place),
-      scales: { x: { time: false }, y: { distr: isLog ? 3 : 1 } },
+      scales: { x: { time: false }, y: kind === "rate" ? { range: (_, __, most) => [0, 1.05 * (most || 1)] } : { distr: this.scale.value === "log" ? 3 : 1 } },
       axes: [
         { ...axis, values: (_, marks) => marks.map((it) => (Number.isInteger(it) ? it.toLocaleString() : "")) },
-        { ...axis, size: 70, values: (_, marks) => marks.map((it) => (it == null ? "" : Number(it.toPrecision(3)).toString())) },
+        { ...axis, size: 70, values: (_, marks) => marks.map((it) => (it == null ? "" : inDigits(it, 3))) },
       ],
       series: series.map((it, number) => (number ? { ...it, value } : it)),
       cursor: { drag: { x: true, y: false } },
@@ -123,7 +136,7 @@ class Curves {
       const facts = { latest: known.at(-1)[at], lowest: known.reduce((low, it) => Math.min(low, it[at]), Infinity), lastEpoch: last.reduce((sum, it) => sum + it, 0) / last.length };
       for (const [fact, number] of Object.entries(facts)) {
         const cell = document.querySelector(`[data-fact="${name}.${fact}"]`);
-        if (cell) cell.textContent = Number(number.toPrecision(6)).toString();
+        if (cell) cell.textContent = inDigits(number, 4);
       }
     }
   }

@@ -63,13 +63,18 @@ async function copy(button) {
   setTimeout(() => { button.textContent = words; }, 1500);
 }
 
-/** Puts a word into the text field that `data-into` names, at its cursor. */
+// a field that nobody was in has its cursor at the beginning, where nobody wants the word
+const visited = new WeakSet();
+document.addEventListener("focusin", (event) => visited.add(event.target));
+
+/** Puts a word into the text field that `data-into` names: at its cursor, or at its end. */
 function insert(button) {
   const field = document.querySelector(button.dataset.into);
-  const word = button.dataset.insert;
-  const { selectionStart: from, selectionEnd: to, value } = field;
+  const { selectionStart, selectionEnd, value } = field;
+  const [from, to] = visited.has(field) ? [selectionStart, selectionEnd] : [value.length, value.length];
   const before = from > 0 && !/\s$/.test(value.slice(0, from)) ? " " : "";
-  field.setRangeText(before + word, from, to, "end");
+  const after = to < value.length && !/^[\s,.]/.test(value.slice(to)) ? " " : "";
+  field.setRangeText(before + button.dataset.insert + after, from, to, "end");
   field.dispatchEvent(new Event("input", { bubbles: true }));
   field.focus();
 }

@@ -3,6 +3,9 @@
 
 "use strict";
 
+// what somebody types while the server answers stays
+Idiomorph.defaults.ignoreActiveValue = true;
+
 /** Puts the faults that the server told of to their fields, and takes away those that are over. */
 function placeFaults() {
   const told = new Map();

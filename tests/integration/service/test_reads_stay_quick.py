@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import event
-from tests.remembered import START
 from tests import uploaded
+from tests.remembered import START
 from tests.serving import Serving, serving
 from tests.uploaded import SETTINGS, a_dataset, claimed
 

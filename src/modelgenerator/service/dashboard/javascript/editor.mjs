@@ -54,7 +54,8 @@ async function replace(textarea) {
     keymap.of([{ key: "Escape", run: leave }]),
     EditorView.cspNonce.of(nonce),
     EditorView.lineWrapping,
-    EditorView.contentAttributes.of({ "aria-label": textarea.dataset.label ?? "JSON" }),
+    // editable text takes the focus anyway; said in words, what scrolls it is known to be reachable
+    EditorView.contentAttributes.of({ "aria-label": textarea.dataset.label ?? "JSON", tabindex: "0" }),
     EditorState.tabSize.of(2),
     EditorView.updateListener.of((update) => {
       if (!update.docChanged) return;

@@ -4,9 +4,11 @@
 
 import { autocompletion } from "@codemirror/autocomplete";
 import { indentWithTab } from "@codemirror/commands";
+import { syntaxHighlighting } from "@codemirror/language";
 import { linter, lintGutter } from "@codemirror/lint";
 import { EditorState } from "@codemirror/state";
 import { EditorView, hoverTooltip, keymap } from "@codemirror/view";
+import { classHighlighter } from "@lezer/highlight";
 import { basicSetup } from "codemirror";
 import { json5, json5Language } from "codemirror-json5";
 import { stateExtensions } from "codemirror-json-schema";
@@ -50,11 +52,13 @@ async function replace(textarea) {
   const extensions = [
     basicSetup,
     json5(),
+    syntaxHighlighting(classHighlighter),
     lintGutter(),
     keymap.of([{ key: "Escape", run: leave }]),
     EditorView.cspNonce.of(nonce),
     EditorView.lineWrapping,
-    EditorView.contentAttributes.of({ "aria-label": textarea.dataset.label ?? "JSON" }),
+    // editable text takes the focus anyway; said in words, what scrolls it is known to be reachable
+    EditorView.contentAttributes.of({ "aria-label": textarea.dataset.label ?? "JSON", tabindex: "0" }),
     EditorState.tabSize.of(2),
     EditorView.updateListener.of((update) => {
       if (!update.docChanged) return;

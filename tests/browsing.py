@@ -15,7 +15,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportMissingTypeStubs]
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
 from tests.server import Server
 
 PHONE = {"width": 390, "height": 844}
@@ -31,6 +38,7 @@ _QUIET = [
     "--disable-sync",
     "--no-first-run",
 ]
+_MOST_TABS = 200
 _SERIOUS = ("serious", "critical")
 
 
@@ -94,6 +102,16 @@ class Person:
             if fault["impact"] in _SERIOUS:
                 nodes = "; ".join(node["html"][:200] for node in fault["nodes"][:3])
                 self.faults.append(f"{name}: {fault['id']}: {fault['help']}: {nodes}")
+
+    def press(self, control: Locator, key: str = "Enter") -> None:
+        """Go to a control with the Tab key alone, and press a key on it."""
+        expect(control).to_be_visible()
+        for _ in range(_MOST_TABS):
+            if control.evaluate("one => one === document.activeElement"):
+                self.page.keyboard.press(key)
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"the Tab key does not lead to {control}")
 
     def sign_in(self, email: str, password: str) -> None:
         """By the form."""

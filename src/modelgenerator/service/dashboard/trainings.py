@@ -95,9 +95,12 @@ def read_training(visit: VisitHere, id: UUID, search: str = "") -> Response:
 
 @router.get("/trainings/{id}/status")
 def read_status(visit: VisitHere, id: UUID) -> Response:
-    """What changes while it runs."""
+    """What changes while it runs; when it has ended, the whole page is another one."""
     shown = training_status.read_training(visit.service, visit.caller, id)
-    return visit.page("trainings/status.html", **_live(visit, shown))
+    answer = visit.page("trainings/status.html", **_live(visit, shown))
+    if visit.is_partial and shown.job.status.is_final:
+        answer.headers["HX-Refresh"] = "true"
+    return answer
 
 
 @router.get("/trainings/{id}/samples")

@@ -11,7 +11,7 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from modelgenerator.errors import InvalidSettings
 
 PREFIX = "MODELGENERATOR_"
-PLAIN_NAMES = ("DATABASE_URL", "STORAGE_URL")
+PLAIN_NAMES = ("DATABASE_URL", "STORAGE_URL", "EXECUTOR", "RAY_ADDRESS")
 """Accepted without the prefix too; with it wins."""
 ELSEWHERE = (
     "MODELGENERATOR_BASE_MODELS",
@@ -32,6 +32,8 @@ ELSEWHERE = (
 """Variables of the command line, which are not the service's."""
 OF_CLIENTS = ("MODELGENERATOR_API_KEY", "MODELGENERATOR_URL")
 """Variables of those who ask a server; no job is told them."""
+ExecutorName = Literal["local", "ray"]
+"""Who runs jobs."""
 MICRODOLLARS_PER_DOLLAR = 1_000_000
 
 
@@ -165,6 +167,30 @@ class ServiceConfig(BaseModel):
         7, ge=1, le=36_500, description="Days after which a model that a flow trained expires."
     )
 
+    executor: ExecutorName = Field(
+        "local",
+        description="Who runs jobs: `local`, child processes on this machine; `ray`, a Ray cluster "
+        "(`pip install 'modelgenerator[ray]'`).",
+    )
+    ray_address: str = Field(
+        "auto",
+        description="Address of the cluster's head, `HOST:6379`; `auto` is the one that this "
+        "machine belongs to.",
+    )
+    cluster_jobs: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Trainings and pictures that are given to the cluster at once; absent: one a "
+        "GPU (without GPUs, one for two CPUs), and one that waits.",
+    )
+    cluster_gpu_gigabytes: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Gigabytes of memory of each of the cluster's GPUs, of the smallest where they "
+        "differ; absent: jobs run on its CPUs.",
+    )
     device_slots: int | None = Field(
         None,
         ge=1,
@@ -176,6 +202,13 @@ class ServiceConfig(BaseModel):
         ge=3,
         le=3_600,
         description="Seconds without a sign of life after which a job goes to another worker.",
+    )
+    checkpoint_seconds: int = Field(
+        20,
+        ge=1,
+        le=3_600,
+        description="Seconds of a training that are lost at most, beside the time that storing a "
+        "checkpoint takes, when what runs it is lost.",
     )
     lost_attempts: int = Field(
         3,

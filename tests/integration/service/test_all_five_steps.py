@@ -14,7 +14,7 @@ from tests.vision_endpoint import says, serve_vision
 
 from modelgenerator.service.app.background import Repeated
 from modelgenerator.service.jobs.dispatcher import Dispatcher
-from modelgenerator.service.jobs.executors.this_machine import executor_on_this_machine
+from modelgenerator.service.jobs.executors.choice import executor_for
 from modelgenerator.service.operations.carrying_on import carry_on
 
 SECONDS = 150
@@ -80,7 +80,7 @@ def it(tmp_path) -> Iterator[Serving]:
         serving(
             tmp_path, object_generator_endpoint=endpoint.url, object_generator_model="tiny"
         ) as it,
-        Dispatcher(it.service, executor_on_this_machine(it.service)),
+        Dispatcher(it.service, executor_for(it.service)),
         Repeated("runs", lambda: carry_on(it.service), seconds=0.1),
     ):
         yield it

@@ -7,13 +7,13 @@ from tests.serving import serving
 from tests.uploaded import SETTINGS, a_dataset
 
 from modelgenerator.service.jobs.dispatcher import Dispatcher
-from modelgenerator.service.jobs.executors.this_machine import executor_on_this_machine
+from modelgenerator.service.jobs.executors.choice import executor_for
 
 
 @pytest.fixture
 def it(tmp_path):
     with serving(tmp_path) as it:
-        dispatcher = Dispatcher(it.service, executor_on_this_machine(it.service))
+        dispatcher = Dispatcher(it.service, executor_for(it.service))
         dispatcher.start()
         yield it
         dispatcher.stop()

@@ -12,14 +12,14 @@ from tests import taught
 from tests.serving import Serving, serving
 
 from modelgenerator.service.jobs.dispatcher import Dispatcher
-from modelgenerator.service.jobs.executors.this_machine import executor_on_this_machine
+from modelgenerator.service.jobs.executors.choice import executor_for
 
 SECONDS = 120
 
 
 @pytest.fixture
 def it(tmp_path) -> Iterator[Serving]:
-    with serving(tmp_path) as it, Dispatcher(it.service, executor_on_this_machine(it.service)):
+    with serving(tmp_path) as it, Dispatcher(it.service, executor_for(it.service)):
         yield it
 
 

@@ -25,6 +25,14 @@ def test_a_plain_name_counts_and_ours_wins(name):
     assert getattr(both, field) == "ours"
 
 
+def test_a_cluster_is_chosen_by_plain_names_too():
+    assert (read_config({}).executor, read_config({}).ray_address) == ("local", "auto")
+    chosen = read_config({"EXECUTOR": "ray", "RAY_ADDRESS": "10.0.0.1:6379"})
+    assert (chosen.executor, chosen.ray_address) == ("ray", "10.0.0.1:6379")
+    with pytest.raises(InvalidSettings, match="MODELGENERATOR_EXECUTOR"):
+        read_config({"MODELGENERATOR_EXECUTOR": "celery"})
+
+
 def test_other_plain_names_are_not_ours():
     assert read_config({"PORT": "9"}).port == 8080
 

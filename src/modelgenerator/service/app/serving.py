@@ -19,7 +19,7 @@ from modelgenerator.service.app.background import Repeated
 from modelgenerator.service.app.web import create_app
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.dispatcher import Dispatcher
-from modelgenerator.service.jobs.executors.this_machine import executor_on_this_machine
+from modelgenerator.service.jobs.executors.choice import executor_for
 from modelgenerator.service.operations.carrying_on import carry_on
 from modelgenerator.service.operations.expiry import sweep
 from modelgenerator.service.operations.first_start import FirstStart, first_start
@@ -44,7 +44,8 @@ def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        InvalidSettings: the address cannot be listened at, or the config names no database.
+        InvalidSettings: the address cannot be listened at, the config names no database, or the
+            executor needs what is not there.
         DatabaseTooNew, StoreBusy, StorageUnreachable: see `store.opening`.
     """
     listener = _listener(config)
@@ -53,9 +54,10 @@ def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
     url = config.public_url or f"http://{shown}:{port}"
     deployed = config.model_copy(update={"public_url": url})
     with listener, opened(deployed) as service:
+        executor = executor_for(service)  # before secrets are made, which are shown once
         first = first_start(service)
         with (
-            Dispatcher(service, executor_on_this_machine(service)) as dispatcher,
+            Dispatcher(service, executor) as dispatcher,
             _what_is_due(service),
         ):
             server = _Server(service, dispatcher)

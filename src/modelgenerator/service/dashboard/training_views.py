@@ -26,6 +26,8 @@ _PHASES = {
     "saving": "Saving",
     "done": "Done",
 }
+_IN_WORDS = {**_PHASES, "waitingForMachine": "Waiting for a machine"}
+"""With what is a part of being queued, for those who look at the way."""
 _RESOLVED_AS = {
     "flipAug": "flip",
     "alphaDim": "networkAlpha",
@@ -115,7 +117,7 @@ def phases_of(job: Job, plan: JsonObject) -> list[Phase]:
 
 def phase_in_words(job: Job) -> str:
     """What it is doing."""
-    return _PHASES.get(_phase_of(job), "Working").lower()
+    return _IN_WORDS.get(_phase_of(job), "Working").lower()
 
 
 def how_far(job: Job, plan: JsonObject) -> HowFar:

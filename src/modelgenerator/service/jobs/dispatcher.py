@@ -272,6 +272,8 @@ class Dispatcher:
             spec=job.spec,
             checkpoint_key=job.checkpoint_key,
             used_ms=job.used_ms,
+            gpus=job.gpus,
+            gpu_memory=job.gpu_memory,
             drawn=drawn,
         )
 

@@ -7,6 +7,7 @@ A body says its end once and nothing after it.  How each message gets into the l
 dispatcher's; a body knows no database.
 """
 
+import shutil
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +23,7 @@ from modelgenerator.service.records.trainings import JsonObject
 class Phase(StrEnum):
     """What a job is doing; people see it."""
 
+    WAITING_FOR_MACHINE = "waitingForMachine"
     LOADING_BASE_MODEL = "loadingBaseModel"
     PREPARING_DATASET = "preparingDataset"
     ENCODING = "encoding"
@@ -122,6 +124,9 @@ class Assignment:
     checkpoint_key: str | None = None
     used_ms: int = 0
     """Paid work that is kept from earlier attempts."""
+    gpus: int = 0
+    gpu_memory: int = 0
+    """Bytes that it needs on a GPU."""
     drawn: frozenset[int] = frozenset()
     """Positions of pictures that earlier attempts have drawn."""
 
@@ -140,12 +145,26 @@ class Place:
     running: Path
     """Folder on this machine for what bodies write while they run."""
     checkpoint_seconds: float
+    forgets: bool = False
+    """Whether nothing that was made of a job's pictures may stay after it, as on a machine that is
+    not the server's own."""
 
     def folder_of(self, assignment: Assignment) -> Path:
         """Of one attempt."""
         return self.running / assignment.name
 
+    def tidy(self, assignment: Assignment) -> None:
+        """Remove what an attempt left, before its end is told."""
+        shutil.rmtree(self.folder_of(assignment), ignore_errors=True)
+        if self.forgets:
+            shutil.rmtree(self.config.data_dir, ignore_errors=True)
+
 
 def without_secrets(config: ServiceConfig) -> ServiceConfig:
     """A config for processes that run bodies: no database, and nothing to sign with."""
     return config.model_copy(update={"secret_key": None, "database_url": "none"})
+
+
+def without_object_generator(config: ServiceConfig) -> ServiceConfig:
+    """A config for processes that ask no language model."""
+    return config.model_copy(update={"object_generator_key": None})

@@ -4,6 +4,7 @@ In: its messages, as they come.  Out: for how long nothing went on, once that is
 done about it is not known here.
 """
 
+import math
 import statistics
 import time
 from collections import deque
@@ -50,6 +51,8 @@ class Watchdog:
     @property
     def patience(self) -> float:
         """Seconds without news that are still all right."""
+        if self.phase == Phase.WAITING_FOR_MACHINE:
+            return math.inf  # however long it takes, it is not the job that stands still
         if self.phase != Phase.TRAINING or not self._seconds_each:
             return UNKNOWN
         return max(SHORTEST, MEDIANS * statistics.median(self._seconds_each))

@@ -59,3 +59,11 @@ def facts_of(found: tuple[Gpu, ...] = ()) -> DeviceFacts:
         return DeviceFacts(kind="cpu", has_bf16=False, free_bytes=free_memory())
     has_bf16 = all(gpu.has_bf16 for gpu in found)
     return DeviceFacts(kind="cuda", has_bf16=has_bf16, free_bytes=min(gpu.free for gpu in found))
+
+
+def facts_of_cluster(gpu_gigabytes: int | None) -> DeviceFacts:
+    """What a training is planned for where other machines train: a GPU as the operator says, or a
+    CPU with as much memory as this machine has."""
+    if gpu_gigabytes is None:
+        return facts_of()
+    return DeviceFacts(kind="cuda", has_bf16=True, free_bytes=gpu_gigabytes * 10**9)

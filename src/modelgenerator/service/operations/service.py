@@ -19,7 +19,7 @@ from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.errors import StorageFull
 from modelgenerator.service.operations.attempts import Attempts
 from modelgenerator.service.operations.base_models import BaseModelLooks
-from modelgenerator.service.operations.devices import Gpu, facts_of, gpus_here
+from modelgenerator.service.operations.devices import Gpu, facts_of, facts_of_cluster, gpus_here
 from modelgenerator.service.operations.local_copies import dataset_room, rooms_of
 from modelgenerator.service.operations.news import News
 from modelgenerator.service.records.clock import Clock, system_clock
@@ -46,7 +46,7 @@ class Service:
     news: News
     photo_turn: threading.Lock = field(default_factory=threading.Lock)
     gpus: tuple[Gpu, ...] = ()
-    """Of this machine, each of which runs a job."""
+    """Of this machine, each of which runs a job; none where other machines do."""
     device: Callable[[], DeviceFacts] = field(default=facts_of)
     """What a training would run on."""
     base_models: BaseModelLooks = field(default_factory=BaseModelLooks)
@@ -112,11 +112,11 @@ def opened(config: ServiceConfig, clock: Clock = system_clock) -> Generator[Serv
     try:
         files = open_files(config, links, clock)
         with Workers() as workers:
-            gpus = gpus_here()
+            gpus, device = _devices(config)
             yield Service(
                 config=config,
                 gpus=gpus,
-                device=partial(facts_of, gpus),
+                device=device,
                 database=database,
                 files=files,
                 links=links,
@@ -126,3 +126,11 @@ def opened(config: ServiceConfig, clock: Clock = system_clock) -> Generator[Serv
             )
     finally:
         database.close()
+
+
+def _devices(config: ServiceConfig) -> tuple[tuple[Gpu, ...], Callable[[], DeviceFacts]]:
+    """The GPUs that run jobs here, and what a training is planned for."""
+    if config.executor == "ray":
+        return (), partial(facts_of_cluster, config.cluster_gpu_gigabytes)
+    gpus = gpus_here()
+    return gpus, partial(facts_of, gpus)

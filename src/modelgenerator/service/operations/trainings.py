@@ -203,6 +203,7 @@ def _first_job(
         class_name=planned.subject.class_name,
         captioner=planned.captioner,
         storage_prefix=_prefix(caller.organization_id, training_id),
+        memory_bytes=planned.plan.memory_bytes if service.config.executor == "ray" else None,
     )
     needs_gpu = planned.shape.machine != "cpu"
     return Job(

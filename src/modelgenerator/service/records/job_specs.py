@@ -32,6 +32,10 @@ class Written(BaseModel):
         return cls.model_validate(kept)
 
 
+def _without(kept: JsonObject, name: str) -> JsonObject:
+    return {key: value for key, value in kept.items() if key != name}
+
+
 CaptionerName = Literal["template", "endpoint", "none"]
 
 
@@ -52,6 +56,14 @@ class TrainSpec(Written):
     captioner: CaptionerName
     storage_prefix: str
     """The training's own; an attempt writes below `<prefix>/attempts/<number>/`."""
+    memory_bytes: int | None = None
+    """That it was planned to take, where a cluster must know; of the machine's own memory where it
+    needs no GPU."""
+
+    def as_json(self) -> JsonObject:
+        """Without what a server of 0.1.0 does not know, where that is not needed."""
+        kept = super().as_json()
+        return kept if self.memory_bytes is not None else _without(kept, "memoryBytes")
 
 
 class StoredLora(Written):

@@ -1,7 +1,7 @@
 from tests.serving import serving
 
+from modelgenerator.service.jobs.executors.choice import executor_for
 from modelgenerator.service.jobs.executors.slots import slots_of
-from modelgenerator.service.jobs.executors.this_machine import executor_on_this_machine
 from modelgenerator.service.operations.devices import Gpu
 from modelgenerator.service.records.jobs import JobKind
 
@@ -38,5 +38,5 @@ def test_the_operator_says_how_many_there_are():
 
 def test_this_machine_has_the_slots_that_the_operator_says(tmp_path):
     with serving(tmp_path, device_slots=2) as here:
-        found = executor_on_this_machine(here.service).free_slots()
+        found = executor_for(here.service).free_slots()
     assert list(found) == list(slots_of(here.service.gpus, 2))

@@ -58,3 +58,14 @@ def test_a_message_of_another_kind_is_a_sign_of_life():
     watchdog.heard(Told("sample", {}))
     timer.seconds += 2
     assert watchdog.stood_still is None
+
+
+def test_a_job_may_wait_for_a_machine_as_long_as_it_takes():
+    timer = Timer()
+    watchdog = Watchdog(timer)
+    watchdog.heard(PhaseBegun(Phase.WAITING_FOR_MACHINE))
+    timer.seconds += 1_000_000
+    assert watchdog.stood_still is None
+    watchdog.heard(PhaseBegun(Phase.PREPARING_DATASET))
+    timer.seconds += UNKNOWN + 1
+    assert watchdog.stood_still

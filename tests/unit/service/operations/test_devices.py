@@ -1,6 +1,6 @@
 import pytest
 
-from modelgenerator.service.operations.devices import Gpu, facts_of, gpus_here
+from modelgenerator.service.operations.devices import Gpu, facts_of, facts_of_cluster, gpus_here
 
 
 def test_where_no_device_file_is_nobody_is_asked(tmp_path):
@@ -20,3 +20,9 @@ def test_a_training_is_planned_for_the_smallest_gpu():
     )
     assert (facts.kind, facts.has_bf16, facts.free_bytes) == ("cuda", False, 23_000)
     assert facts_of(()).kind == "cpu"
+
+
+def test_a_cluster_is_planned_for_as_the_operator_says():
+    facts = facts_of_cluster(24)
+    assert (facts.kind, facts.free_bytes) == ("cuda", 24 * 10**9)
+    assert facts_of_cluster(None).kind == "cpu"

@@ -1,4 +1,4 @@
-"""What a warm child of the local executor runs: an endless "do this job", "here is what it says".
+"""What a warm child of an executor runs: an endless "do this job", "here is what it says".
 
 In: pickled words over a pipe.  Out: pickled messages.  Bodies are imported here, when the first of
 their kind comes; this process ends with its parent, whatever it does.
@@ -8,7 +8,6 @@ import ctypes
 import os
 import pickle
 import queue
-import shutil
 import signal
 import threading
 from collections.abc import Generator
@@ -47,7 +46,7 @@ Word = Assignment | Stop
 
 def serve(descriptor: int, parent: int) -> None:
     """Work on the pipe of that number until the parent closes its end, or ends."""
-    _end_with(parent)
+    end_with(parent)
     pipe = Connection(descriptor)
     place: Place = pickle.loads(pipe.recv_bytes())
     files = open_files(place.config, LinkSigner([os.urandom(32)]), system_clock)
@@ -91,7 +90,7 @@ class _Child:
             )
             for message in _said(assignment, tools):
                 if isinstance(message, Succeeded | Failed | Stopped):
-                    shutil.rmtree(folder, ignore_errors=True)
+                    self._place.tidy(assignment)
                 self._say(message)
 
     def _say(self, message: Message) -> None:
@@ -109,7 +108,7 @@ def _said(assignment: Assignment, tools: Tools) -> Generator[Message, None, None
         yield failed(error)
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """Be killed when the parent ends, also while stopped or deep inside of a library."""
     with suppress(OSError, AttributeError):  # only Linux has it
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

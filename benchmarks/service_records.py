@@ -4,6 +4,7 @@ In: an opened service and a number of trainings.  Out: as many that have succeed
 its events and samples, a snapshot, a model, an inference with a picture, a run and what was paid.
 """
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -72,6 +73,13 @@ class Written:
 
     def id(self) -> UUID:
         return new_id(self.now)
+
+
+_FLOW: dict[str, object] = {
+    "title": "Nothing but a number",
+    "description": "One step that is done at once.",
+    "steps": [{"id": "number", "type": "ObjectTransformer", "result": {"number": 7}}],
+}
 
 
 def write_trainings(service: Service, count: int) -> UUID:
@@ -149,7 +157,12 @@ def _begin(made: Written) -> None:
     )
     made.add(flows.FLOWS, flow)
     version = FlowVersion(
-        id=made.version_id, flow_id=flow.id, number=1, definition={}, source="{}", **mine
+        id=made.version_id,
+        flow_id=flow.id,
+        number=1,
+        definition=_FLOW,
+        source=json.dumps(_FLOW, indent=2),
+        **mine,
     )
     made.add(flows.FLOW_VERSIONS, version)
 

@@ -6,6 +6,7 @@
 #   make check   format, lint, types, import contracts, documentation
 #   make serve   the service at http://127.0.0.1:8080: the first start prints what lets you in
 #   make bench   does it learn, and how fast: the tables the README quotes
+#   make screenshots   the README's pictures of the dashboard, from a server of its own (needs Chromium)
 #   make docs    write docs/reference/settings.md and configuration.md again from what they describe
 #   make clean   remove the environment and everything that the commands made
 #
@@ -14,7 +15,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := demo
-.PHONY: demo serve test unit check bench docs clean
+.PHONY: demo serve test unit check bench screenshots docs clean
 
 BIN := .venv/bin
 READY := .venv/.installed
@@ -52,6 +53,9 @@ bench: $(READY)
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/masks.py
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/service.py
+
+screenshots: $(READY)
+	$(BIN)/python docs/screenshots/take.py
 
 docs: $(READY)
 	$(BIN)/python -m modelgenerator.cli.settings_table > docs/reference/settings.md

@@ -46,6 +46,11 @@ PIECE = 1_000
 SAMPLE_EVERY = 5
 HASH = "0" * 64
 _STEP = {"losses": [0.1], "learningRates": [0.001], "d": [1.0]}
+_FLOW: dict[str, object] = {
+    "title": "Nothing but a number",
+    "description": "One step that is done at once.",
+    "steps": [{"id": "number", "type": "ObjectTransformer", "result": {"number": 7}}],
+}
 
 
 @dataclass
@@ -73,13 +78,6 @@ class Written:
 
     def id(self) -> UUID:
         return new_id(self.now)
-
-
-_FLOW: dict[str, object] = {
-    "title": "Nothing but a number",
-    "description": "One step that is done at once.",
-    "steps": [{"id": "number", "type": "ObjectTransformer", "result": {"number": 7}}],
-}
 
 
 def write_trainings(service: Service, count: int) -> UUID:

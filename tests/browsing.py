@@ -82,8 +82,11 @@ class Person:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on(
             "console",
-            lambda said: self.complaints.append(said.text) if said.type == "error" else None,
+            lambda said: self._note_complaint(said.text) if said.type == "error" else None,
         )
+
+    def _note_complaint(self, text: str) -> None:
+        self.complaints.append(f"{self.page.url}: {text}")
 
     def _note_request(self, url: str) -> None:
         parts = urlsplit(url)

@@ -20,7 +20,6 @@ from modelgenerator.service.dashboard.visits import Visit, VisitHere
 from modelgenerator.service.errors import InvalidValue
 from modelgenerator.service.http.statuses import status_of
 from modelgenerator.service.operations import inferences, training_curves, training_status
-from modelgenerator.service.operations.callers import Caller, RequestKey
 from modelgenerator.service.operations.inferences import InferenceRequest, ShownInference
 from modelgenerator.service.operations.training_status import ShownTraining
 
@@ -73,7 +72,7 @@ def draw(
         request = InferenceRequest(images=images, training_id=shown.training.id)
         try:
             asked.append(
-                inferences.create_inference(visit.service, _once(visit.caller, number), request)
+                inferences.create_inference(visit.service, visit.caller.numbered(number), request)
             )
         except ModelGeneratorError as error:
             if not asked:
@@ -170,14 +169,6 @@ def _images(prompts: str, seed: str) -> list[dict[str, object]]:
     if not (seed.isascii() and seed.isdigit() and int(seed) < 2**53):
         raise InvalidValue("The seed is a whole number, 0 or more.", field="seed")
     return [{"prompt": line, "seed": int(seed) + number} for number, line in enumerate(lines)]
-
-
-def _once(caller: Caller, number: int) -> Caller:
-    """A key of its own for each training, so that a form that is sent twice asks once."""
-    if caller.request is None:
-        return caller
-    key = RequestKey(f"{caller.request.key} {number}"[:255], caller.request.fingerprint)
-    return replace(caller, request=key)
 
 
 def _address(ids: list[UUID], asked: list[UUID]) -> str:

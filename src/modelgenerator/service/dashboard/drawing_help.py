@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from modelgenerator.diffusion.aliases import ALIASES, BUILTIN, meaning_of
 from modelgenerator.diffusion.builtin.scenes import PHRASES
-from modelgenerator.service.operations.gallery import ChoosableModel
+from modelgenerator.service.operations.model_lists import ChoosableModel
 from modelgenerator.service.operations.service import Service
 from modelgenerator.settings import Sampler
 

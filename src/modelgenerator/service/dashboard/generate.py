@@ -34,8 +34,14 @@ from modelgenerator.service.errors import (
     ServiceError,
 )
 from modelgenerator.service.http.statuses import status_of
-from modelgenerator.service.operations import cancelling, gallery, inferences, picture_thumbnails
-from modelgenerator.service.operations.gallery import ChoosableModel
+from modelgenerator.service.operations import (
+    cancelling,
+    gallery,
+    inferences,
+    model_lists,
+    picture_thumbnails,
+)
+from modelgenerator.service.operations.model_lists import ChoosableModel
 from modelgenerator.service.operations.money import ShownOrganization
 from modelgenerator.service.records.job_specs import GenerateSpec
 
@@ -211,7 +217,7 @@ def _page(
 
 def _asked(visit: Visit, form: DrawingForm, *, is_filled_in: bool = True) -> Asked:
     service, caller = visit.service, visit.caller
-    models = gallery.choosable_models(service, caller, limit=MOST_MODELS)
+    models = model_lists.choosable_models(service, caller, limit=MOST_MODELS)
     chosen = next((one for one in models if one.training.id == form.training_id), None)
     if chosen is None and form.training_id is not None:
         chosen = _older(visit, form.training_id)
@@ -245,7 +251,7 @@ def _usual(
 def _older(visit: Visit, training_id: UUID) -> ChoosableModel | None:
     """One that is not among the newest; none if there is none, or not any more."""
     try:
-        return gallery.choosable_model(visit.service, visit.caller, training_id)
+        return model_lists.choosable_model(visit.service, visit.caller, training_id)
     except NotFound:
         return None
 

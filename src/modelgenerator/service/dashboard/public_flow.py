@@ -27,10 +27,9 @@ from modelgenerator.service.dashboard.run_steps import (
     part_done,
     timeline,
 )
-from modelgenerator.service.dashboard.visits import Visitor, VisitorHere
+from modelgenerator.service.dashboard.visits import Visitor, VisitorHere, form_request
 from modelgenerator.service.http.received_files import ReceivedForm, received_form
 from modelgenerator.service.operations import flows, public_runs
-from modelgenerator.service.operations.callers import RequestKey
 from modelgenerator.service.operations.flows import PublicPage
 from modelgenerator.service.operations.public_runs import PublicRun
 from modelgenerator.service.operations.service import Service
@@ -100,7 +99,7 @@ def public_run_results(visitor: VisitorHere, slug: str, ticket: str) -> Response
 def _start(visitor: Visitor, page: PublicPage, form: ReceivedForm, address: str) -> Response:
     service, slug = visitor.service, page.slug
     key = form.value("requestKey")
-    request = RequestKey(key[:200], visitor.request.url.path) if key else None
+    request = form_request(key, visitor.request.url.path) if key else None
     filled = None
     try:
         filled = filled_in(page.input, form, VisitorsRoom(service, slug, address))

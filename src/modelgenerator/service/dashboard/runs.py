@@ -25,10 +25,14 @@ from modelgenerator.service.dashboard.run_steps import (
     part_done,
     timeline,
 )
-from modelgenerator.service.dashboard.visits import UploadingVisitHere, Visit, VisitHere
+from modelgenerator.service.dashboard.visits import (
+    UploadingVisitHere,
+    Visit,
+    VisitHere,
+    form_request,
+)
 from modelgenerator.service.http.received_files import ReceivedForm, received_form
 from modelgenerator.service.operations import flows, run_cancelling, runs
-from modelgenerator.service.operations.callers import RequestKey
 from modelgenerator.service.operations.runs import SeenRun
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -82,8 +86,7 @@ def _start(visit: Visit, id: UUID, form: ReceivedForm) -> Response:
     key = form.value("requestKey")
     caller = visit.caller
     if key:
-        made = RequestKey(f"form {key}"[:255], visit.request.url.path)
-        caller = replace(caller, request=made)
+        caller = replace(caller, request=form_request(key, visit.request.url.path))
     saved = flows.read_flow(visit.service, caller, id)
     schema = saved.definition.input
     filled = filled_in(schema, form, MembersRoom(visit.service, caller, id))

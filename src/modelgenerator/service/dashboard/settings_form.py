@@ -228,9 +228,16 @@ def in_words(value: object) -> str:
     """A value as people read it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if value is None:
+        return "not given"
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        named = cast(Mapping[str, object], value)
+        return ", ".join(f"{name} {in_words(it)}" for name, it in named.items()) or "none"
     if isinstance(value, list | tuple):
-        return ", ".join(in_words(item) for item in cast(Sequence[object], value))
-    return as_text(value)
+        return ", ".join(in_words(item) for item in cast(Sequence[object], value)) or "none"
+    return as_text(value) or "none"
 
 
 def _field(control: Control, value: object, preset: object, fault: str | None) -> Field:
@@ -238,7 +245,7 @@ def _field(control: Control, value: object, preset: object, fault: str | None) -
     return Field(
         control=control,
         texts=tuple(control.written(value)),
-        otherwise="" if below is None else in_words(below),
+        otherwise="" if below in (None, "", [], ()) else in_words(below),
         is_preset=preset is not None,
         fault=fault,
     )

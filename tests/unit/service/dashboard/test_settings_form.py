@@ -139,3 +139,7 @@ def test_a_control_is_called_as_people_say_it() -> None:
     assert labels["learningRate"] == "Learning rate"
     assert labels["d0"] == "D0"
     assert in_words(["attention", True]) == "attention, yes"
+    assert in_words({"momentum": 0.9, "clip": 2.0}) == "momentum 0.9, clip 2"
+    assert in_words(0.1 + 0.2) == "0.3"
+    assert in_words(None) == "not given"
+    assert in_words([]) == "none"

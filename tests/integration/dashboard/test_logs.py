@@ -13,7 +13,7 @@ from tests.remembered import SetClock
 from tests.serving import Serving, serving
 
 from modelgenerator.service.errors import InvalidValue
-from modelgenerator.service.operations.history import Subject, list_happenings
+from modelgenerator.service.operations.history import Topic, list_happenings
 from modelgenerator.service.operations.money import add_credit
 from modelgenerator.service.records.jobs import Fault, JobError, JobStatus
 from modelgenerator.service.records.organizations import Role
@@ -99,7 +99,7 @@ def test_a_search_goes_on_where_it_stopped(it: Serving, monkeypatch: pytest.Monk
     found, cursor, stops = [], None, 0
     while True:
         page = list_happenings(
-            it.service, it.owner, cursor, limit=5, about=Subject.MONEY, words="number 1"
+            it.service, it.owner, cursor, limit=5, about=Topic.MONEY, words="number 1"
         )
         found += [each.told.words for each in page.items]
         stops += page.looked_back_to is not None

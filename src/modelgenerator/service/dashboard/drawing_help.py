@@ -45,7 +45,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Help:
+class Hints:
     """All that fits one model."""
 
     prompt: str
@@ -55,7 +55,7 @@ class Help:
     samplers: tuple[str, ...] = tuple(Sampler)
 
 
-def help_for(service: Service, chosen: ChoosableModel | None, base_model: str) -> Help:
+def hints_for(service: Service, chosen: ChoosableModel | None, base_model: str) -> Hints:
     """Of a trained model, or, without one, of a base model."""
     is_builtin = meaning_of(base_model, ALIASES) == BUILTIN
     scenes = tuple(PHRASES.values()) if is_builtin else _USUAL_SCENES
@@ -63,7 +63,7 @@ def help_for(service: Service, chosen: ChoosableModel | None, base_model: str) -
     named = [Chip(words, is_trigger=True) for words in subject]
     has_trigger = chosen is not None and chosen.trigger
     usual = " ".join(subject) if has_trigger else f"a {' '.join(subject) or _anything(is_builtin)}"
-    return Help(
+    return Hints(
         prompt=f"{usual} {scenes[1] if is_builtin else scenes[0]}",
         chips=(*named, *map(Chip, scenes)),
         sizes=_sizes(service, chosen, base_model, is_builtin=is_builtin),

@@ -23,7 +23,7 @@ from modelgenerator.service.dashboard.drawing_form import (
     about_fields,
     place_of,
 )
-from modelgenerator.service.dashboard.drawing_help import Help, base_models, help_for
+from modelgenerator.service.dashboard.drawing_help import Hints, base_models, hints_for
 from modelgenerator.service.dashboard.drawing_status import Drawing
 from modelgenerator.service.dashboard.page_errors import PageRoute, Trouble, trouble_of
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
@@ -76,7 +76,7 @@ class Asked:
     form: DrawingForm
     models: list[ChoosableModel]
     bases: list[str]
-    help: Help
+    hints: Hints
     price: int
     """Microdollars."""
     organization: ShownOrganization
@@ -226,14 +226,14 @@ def _asked(visit: Visit, form: DrawingForm, *, is_filled_in: bool = True) -> Ask
     if not form.model:
         form, chosen = _usual(form, models, bases)
     on = form.base_model or (chosen.model.base_model if chosen else bases[0])
-    help = help_for(service, chosen, on)
+    hints = hints_for(service, chosen, on)
     if not is_filled_in:
-        form = form.with_fields(**{"prompt": help.prompt, "count": str(USUAL_COUNT), **form.fields})
+        form = form.with_fields(**{"prompt": hints.prompt, "count": str(USUAL_COUNT), **form.fields})
     return Asked(
         form=form,
         models=models,
         bases=bases,
-        help=help,
+        hints=hints,
         price=pictures_charge(service.config.prices, form.count),
         organization=visit.organization(),
     )

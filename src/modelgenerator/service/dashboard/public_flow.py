@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from modelgenerator.datasets.sources import FolderFile
 from modelgenerator.errors import InvalidFlowInput
 from modelgenerator.service.dashboard.flow_colours import colour_rules
-from modelgenerator.service.dashboard.input_form import Form, all_controls, form_of
+from modelgenerator.service.dashboard.flow_form import Form, all_controls, form_of
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.result_widgets import widgets_of
 from modelgenerator.service.dashboard.run_forms import (

@@ -228,7 +228,9 @@ def _asked(visit: Visit, form: DrawingForm, *, is_filled_in: bool = True) -> Ask
     on = form.base_model or (chosen.model.base_model if chosen else bases[0])
     hints = hints_for(service, chosen, on)
     if not is_filled_in:
-        form = form.with_fields(**{"prompt": hints.prompt, "count": str(USUAL_COUNT), **form.fields})
+        form = form.with_fields(
+            **{"prompt": hints.prompt, "count": str(USUAL_COUNT), **form.fields}
+        )
     return Asked(
         form=form,
         models=models,

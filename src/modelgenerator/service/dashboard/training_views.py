@@ -13,9 +13,16 @@ from modelgenerator.service.dashboard.settings_form import in_words
 from modelgenerator.service.operations.training_curves import Curves, Point
 from modelgenerator.service.operations.training_origins import TrainingOrigin
 from modelgenerator.service.operations.training_status import Sample, ShownTraining
-from modelgenerator.service.records.jobs import Job, JobStatus
+from modelgenerator.service.records.jobs import AttemptEnd, Job, JobStatus
 from modelgenerator.service.records.trainings import JsonObject, Training
 from modelgenerator.settings import TrainingSettings
+
+ENDINGS: Mapping[AttemptEnd, str] = {
+    AttemptEnd.FINISHED: "finished",
+    AttemptEnd.HANDED_BACK: "handed back to the queue",
+    AttemptEnd.LOST: "its worker gave no sign of life",
+}
+"""How an attempt ended, in words."""
 
 _PHASES = {
     "queued": "Queued",

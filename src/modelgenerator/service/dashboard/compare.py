@@ -15,6 +15,7 @@ from fastapi import APIRouter, Form, Query, Response
 from modelgenerator.errors import ModelGeneratorError
 from modelgenerator.service.dashboard import comparisons, training_views
 from modelgenerator.service.dashboard.as_code import Call
+from modelgenerator.service.dashboard.drawing_form import seed_in
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
 from modelgenerator.service.errors import InvalidValue
@@ -22,6 +23,7 @@ from modelgenerator.service.http.statuses import status_of
 from modelgenerator.service.operations import inferences, training_curves, training_status
 from modelgenerator.service.operations.inferences import InferenceRequest, ShownInference
 from modelgenerator.service.operations.training_status import ShownTraining
+from modelgenerator.settings import HIGHEST_SEED
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 MOST = 8
@@ -166,9 +168,11 @@ def _images(prompts: str, seed: str) -> list[dict[str, object]]:
     lines = comparisons.prompts_in(prompts)
     if not 1 <= len(lines) <= MOST_PROMPTS:
         raise InvalidValue(f"Write 1 to {MOST_PROMPTS} prompts, one a line.", field="prompts")
-    if not (seed.isascii() and seed.isdigit() and int(seed) < 2**53):
-        raise InvalidValue("The seed is a whole number, 0 or more.", field="seed")
-    return [{"prompt": line, "seed": int(seed) + number} for number, line in enumerate(lines)]
+    first = seed_in(seed)
+    return [
+        {"prompt": line, "seed": (first + number) % (HIGHEST_SEED + 1)}
+        for number, line in enumerate(lines)
+    ]
 
 
 def _address(ids: list[UUID], asked: list[UUID]) -> str:

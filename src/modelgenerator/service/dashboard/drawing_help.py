@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from modelgenerator.diffusion.aliases import ALIASES, BUILTIN, meaning_of
 from modelgenerator.diffusion.builtin.scenes import PHRASES
+from modelgenerator.service.dashboard.training_presets import BASE_MODELS
 from modelgenerator.service.operations.model_lists import ChoosableModel
 from modelgenerator.service.operations.service import Service
 from modelgenerator.settings import Sampler
 
-KNOWN_BASES = ("creatures", "sd15", "sd21", "sdxl", "sd35-medium", "flux-dev", "flux-schnell")
 _CREATURE = "creature"
 _USUAL_SCENES = (
     "in the snow",
@@ -74,7 +74,7 @@ def base_models(choosable: Sequence[ChoosableModel]) -> list[str]:
     """Names to choose from: the embedded one, those that were trained on, and known ones."""
     trained = [one.model.base_model for one in choosable]
     known = {meaning_of(name, ALIASES) for name in trained}
-    others = [name for name in KNOWN_BASES if meaning_of(name, ALIASES) not in known]
+    others = [name for name in BASE_MODELS if meaning_of(name, ALIASES) not in known]
     by_meaning = {meaning_of(name, ALIASES): name for name in reversed([*trained, *others])}
     rest = [name for meaning, name in by_meaning.items() if meaning != BUILTIN]
     return [BUILTIN, *sorted(rest)]

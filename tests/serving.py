@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi.testclient import TestClient
 from tests.remembered import SetClock
 
+from modelgenerator.service.app.limits import RequestLimits
 from modelgenerator.service.app.web import create_app
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.operations import api_keys
@@ -44,7 +45,9 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, **config: object) -> Generator[Serving, None, None]:
+def serving(
+    folder: Path, limits: RequestLimits | None = None, **config: object
+) -> Generator[Serving, None, None]:
     """A service with one organization and $100, on SQLite and files in `folder`."""
     deployment = ServiceConfig.model_validate(
         {"data_dir": folder, "public_url": "http://testserver", **config}
@@ -53,7 +56,7 @@ def serving(folder: Path, **config: object) -> Generator[Serving, None, None]:
     with opened(deployment, clock) as service:
         first = first_start(service)
         assert first is not None
-        app = create_app(service)
+        app = create_app(service, limits)
         headers = {"Authorization": f"Bearer {first.key}"}
         http = TestClient(app, headers=headers, raise_server_exceptions=False)
         yield Serving(service, clock, http, first.organization.id)

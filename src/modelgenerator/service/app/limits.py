@@ -5,11 +5,25 @@ says that it is too large is refused unread; one that says nothing is cut off wh
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelgenerator.service.api.problems import answer
+from modelgenerator.service.http.cutting_off import CutOff
+
+_UPLOADS = re.compile(
+    "|".join(
+        (
+            r"/v1/datasets/[^/]+/images(/[^/]+/mask)?",
+            r"/v1/public/flows/[^/]+/uploads(/[^/]+)?",
+            r"/subjects/[^/]+/pictures(/[^/]+/mask)?",
+            r"/flows/[^/]+/runs",
+            r"/f/[^/]+",
+        )
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +33,25 @@ class RequestLimits:
     body_bytes: int = 12_000_000
     """Of JSON: a flow of 10 MB fits."""
     upload_bytes: int = 4_000_000_000
-    """Of a form with files."""
+    """Of a form with files, at the addresses that take them."""
     silent_seconds: float = 60.0
     """Between two pieces of a body."""
 
 
-class _TooLarge(Exception):
+class _TooLarge(CutOff):
     pass
 
 
-class _TooSlow(Exception):
+class _TooSlow(CutOff):
     pass
+
+
+def takes_uploads(path: str) -> bool:
+    """Whether files are sent there, which are written to disk as they come.
+
+    Any other form is read by the framework, before anybody asks who sends it.
+    """
+    return _UPLOADS.fullmatch(path) is not None
 
 
 class LimitedRequests:
@@ -46,7 +68,8 @@ class LimitedRequests:
             return
         headers = {name.lower(): value for name, value in scope["headers"]}
         is_form = headers.get(b"content-type", b"").startswith(b"multipart/")
-        most = self._limits.upload_bytes if is_form else self._limits.body_bytes
+        is_upload = is_form and takes_uploads(scope["path"])
+        most = self._limits.upload_bytes if is_upload else self._limits.body_bytes
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > most:
             await _refuse(scope, receive, send, 413, "tooLarge", _too_large(most))

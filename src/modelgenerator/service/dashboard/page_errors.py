@@ -28,6 +28,7 @@ from modelgenerator.service.errors import (
     ServiceError,
     StorageFull,
 )
+from modelgenerator.service.http.cutting_off import CutOff
 from modelgenerator.service.http.statuses import EXPECTED, status_of
 from modelgenerator.service.store.folder import FULL
 
@@ -64,6 +65,8 @@ class PageRoute(APIRoute):
         async def handled(request: Request) -> Response:
             try:
                 return await handle(request)
+            except CutOff:
+                raise
             except SignInFirst:
                 return _to_sign_in(request)
             except HTTPException as error:

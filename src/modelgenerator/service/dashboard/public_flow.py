@@ -16,7 +16,6 @@ from modelgenerator.service.dashboard.result_widgets import widgets_of
 from modelgenerator.service.dashboard.run_forms import (
     Added,
     filled_in,
-    picture_controls,
     refused_form,
     stored,
 )
@@ -68,8 +67,7 @@ async def start_public_run(visitor: VisitorHere, slug: str, request: Request) ->
     """Run it with what was filled in, or say what is wrong at its place."""
     service, address = visitor.service, _address(request)
     page = await run_in_threadpool(flows.public_page, service, slug)
-    if picture_controls(page.input):
-        await run_in_threadpool(public_runs.admit_public_form, service, slug, address)
+    await run_in_threadpool(public_runs.admit_public_form, service, slug, address)
     async with received_form(request, service) as form:
         return await run_in_threadpool(_start, visitor, page, form, address)
 

@@ -34,6 +34,7 @@ from modelgenerator.service.dashboard.visits import (
 from modelgenerator.service.http.received_files import ReceivedForm, received_form
 from modelgenerator.service.operations import flows, run_cancelling, runs
 from modelgenerator.service.operations.runs import SeenRun
+from modelgenerator.service.records.organizations import Role
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -41,6 +42,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 @router.post("/flows/{id}/runs")
 async def start_run(visit: UploadingVisitHere, id: UUID, request: Request) -> Response:
     """Run the flow with what was filled in, or say what is wrong at its place."""
+    visit.caller.require(Role.MEMBER)
     await run_in_threadpool(flows.read_flow, visit.service, visit.caller, id)
     async with received_form(request, visit.service) as form:
         return await run_in_threadpool(_start, visit, id, form)

@@ -16,6 +16,7 @@ from modelgenerator.service.http.shown_pictures import shown_picture
 from modelgenerator.service.operations import datasets, subjects, uploads
 from modelgenerator.service.operations.datasets import DatasetSeen
 from modelgenerator.service.operations.previews import PREVIEW_SIDE, THUMBNAIL, Shown
+from modelgenerator.service.records.organizations import Role
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 IfNoneMatch = Annotated[str | None, Header()]
@@ -108,6 +109,7 @@ def delete_picture(visit: VisitHere, id: UUID, picture_id: UUID) -> Response:
 @router.post("/subjects/{id}/pictures/{picture_id}/mask")
 async def set_mask(visit: UploadingVisitHere, id: UUID, picture_id: UUID) -> Response:
     """A grey picture as large as the photo."""
+    visit.caller.require(Role.MEMBER)
     dataset_id = await run_in_threadpool(_dataset_id, visit, id)
     async with received_files(visit.request, visit.service) as (files, _):
         if len(files) != 1:

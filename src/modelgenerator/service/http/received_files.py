@@ -31,6 +31,9 @@ from modelgenerator.service.operations.service import Service
 _AT_ONCE = 1 << 18
 """Bytes for which a thread is taken."""
 _LONGEST_HEADER = 8_000
+_MOST_HEADERS = 20
+"""Of one part."""
+_MOST_VALUES = 2_000
 _MOST_TEXT = 2_000_000
 """Bytes of all the texts in a form."""
 FORM = {
@@ -156,6 +159,7 @@ class _Form:
         self._field, self._value = b"", b""
         self._file: BufferedWriter | None = None
         self._path, self._name = Path(), ""
+        self._parts_left = most + _MOST_VALUES
         self._is_complete = False
         self._parser = MultipartParser(
             boundary,
@@ -192,6 +196,9 @@ class _Form:
 
     def _begin_part(self) -> None:
         self._headers = {}
+        self._parts_left -= 1
+        if self._parts_left < 0:
+            raise TooLarge("This form has too many parts. Send it in several.")
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:
         self._field = _grown(self._field, data[start:end])
@@ -200,6 +207,8 @@ class _Form:
         self._value = _grown(self._value, data[start:end])
 
     def _end_header(self) -> None:
+        if len(self._headers) >= _MOST_HEADERS:
+            raise InvalidValue("A part of this form has too many headers.")
         self._headers[self._field.lower()] = self._value
         self._field, self._value = b"", b""
 
@@ -211,6 +220,8 @@ class _Form:
             self._begin_file(name)
         elif not self._takes_values:
             raise InvalidValue("Only files are expected in this form.", field=self._part[:100])
+        else:
+            self._count_text(len(self._part))
 
     def _begin_file(self, name: bytes) -> None:
         if len(self.files) >= self._most:
@@ -223,10 +234,13 @@ class _Form:
         if self._file is not None:
             self._file.write(memoryview(data)[start:end])
             return
-        self._text_left -= end - start
+        self._count_text(end - start)
+        self._text += data[start:end]
+
+    def _count_text(self, byte_count: int) -> None:
+        self._text_left -= byte_count
         if self._text_left < 0:
             raise TooLarge(f"The texts of a form have at most {_MOST_TEXT:,} bytes.")
-        self._text += data[start:end]
 
     def _end_part(self) -> None:
         if self._file is not None:
@@ -245,9 +259,11 @@ class _Form:
         self._file = None
         size = self._path.stat().st_size
         # a browser sends a file without a name where nothing was chosen
-        if self._name or size:
-            self.files.append(FolderFile(self._name, self._path, size))
-            self.fields.append(self._part)
+        if not self._name and not size:
+            self._path.unlink()
+            return
+        self.files.append(FolderFile(self._name, self._path, size))
+        self.fields.append(self._part)
 
     def _end(self) -> None:
         self._is_complete = True

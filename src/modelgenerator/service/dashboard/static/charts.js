@@ -44,6 +44,7 @@ class Curves {
   async read(source) {
     const query = source.cursor && source.points.length < MOST_POINTS ? `?after=${encodeURIComponent(source.cursor)}` : "";
     const answer = await fetch(source.url + query, { headers: { Accept: "application/json" } });
+    if (answer.redirected) { location.reload(); return; } // the session has ended
     if (!answer.ok) { source.isOver = answer.status < 500; return; }
     const told = await answer.json();
     if (told.isWhole) Object.assign(source, { points: [], validation: [], every: told.every });

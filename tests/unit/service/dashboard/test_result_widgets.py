@@ -22,7 +22,7 @@ def test_widgets_show_what_they_are_told_to_in_their_order():
     assert [each.kind for each in found] == ["Download", "Images", "Objects"]
     assert found[0].things[0].filename == "my pictures.zip"
     assert [(each.alt, each.width) for each in found[1].pictures] == [
-        ("a fox", 96),
+        ("a fox", 32),
         ("Picture 2", None),
     ]
     assert found[2].things[0].value == {"n": 1}

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.jobs.messages import (
     Assignment,
-    Failed,
+    End,
     Message,
     Stopped,
-    Succeeded,
 )
 from modelgenerator.service.records.jobs import JobKind
 
@@ -35,7 +34,7 @@ class MemoryJob:
 
     def says(self, *messages: Message) -> None:
         self.unheard += messages
-        if any(isinstance(message, Succeeded | Failed | Stopped) for message in messages):
+        if any(isinstance(message, End) for message in messages):
             self.is_alive = False
 
     def dies(self) -> None:

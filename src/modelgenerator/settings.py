@@ -28,7 +28,8 @@ EXTENSION: JsonDict = {"group": "Extensions"}
 WholeNumber = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Shade = Annotated[int, Field(strict=True, ge=0, le=255)]
-Seed = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+HIGHEST_SEED = 2**63 - 1
+Seed = Annotated[int, Field(strict=True, ge=0, le=HIGHEST_SEED)]
 Side = Annotated[int, Field(strict=True, ge=8, le=2048, multiple_of=8)]
 
 

@@ -14,9 +14,7 @@ from modelgenerator.diffusion.recommended import image_defaults
 from modelgenerator.diffusion.samplers import samplers
 from modelgenerator.diffusion.traits import TRAITS
 from modelgenerator.errors import InvalidSettings
-from modelgenerator.settings import ImageSettings
-
-HIGHEST_SEED = 2**63 - 1
+from modelgenerator.settings import HIGHEST_SEED, ImageSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

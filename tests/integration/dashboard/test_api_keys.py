@@ -1,23 +1,15 @@
 """Keys on their page: shown once, with what they may, and revoked."""
 
 import re
-from collections.abc import Generator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from tests.pages import signed_in
-from tests.serving import Serving, serving
+from tests.serving import Serving
 
 from modelgenerator.service.records.organizations import Role
 
 KEY = re.compile(r"mg_[0-9A-Za-z]{43}")
-
-
-@pytest.fixture
-def it(tmp_path: Path) -> Generator[Serving, None, None]:
-    with serving(tmp_path) as it:
-        yield it
 
 
 def test_a_key_is_shown_once_and_works(it: Serving) -> None:

@@ -1,6 +1,5 @@
 """The page of what is there, where it went, and what things cost."""
 
-from collections.abc import Generator
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,12 +10,6 @@ from tests.serving import Serving, serving
 
 from modelgenerator.service.operations.money import add_credit
 from modelgenerator.service.records.organizations import Role
-
-
-@pytest.fixture
-def it(tmp_path: Path) -> Generator[Serving, None, None]:
-    with serving(tmp_path) as it:
-        yield it
 
 
 def test_an_entry_leads_to_what_it_paid_for(it: Serving) -> None:

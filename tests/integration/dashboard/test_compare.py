@@ -94,7 +94,7 @@ def test_what_cannot_be_drawn_is_said_at_the_form(tmp_path: Path) -> None:
         trained(it, claimed(it))
         answer = person.post("/trainings/compare/draw", data={**form, "seed": "many"})
         assert answer.status_code == 400
-        assert "The seed is a whole number" in answer.text
+        assert "The seed is a whole number from 0 to 2^63 - 1" in answer.text
         assert ">lvff</textarea>" in answer.text
         viewer = signed_in(it, Role.VIEWER)
         assert viewer.post("/trainings/compare/draw", data=form).status_code == 403

@@ -2,7 +2,6 @@
 
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -21,12 +20,6 @@ from modelgenerator.service.records.jobs import Fault, Job, JobError, JobKind, J
 from modelgenerator.service.records.organizations import Role
 
 CREATURES = "modelgenerator/creatures"
-
-
-@pytest.fixture
-def it(tmp_path: Path) -> Iterator[Serving]:
-    with serving(tmp_path) as it:
-        yield it
 
 
 @pytest.fixture

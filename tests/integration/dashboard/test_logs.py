@@ -2,27 +2,19 @@
 
 import html
 import re
-from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 from tests import uploaded
 from tests.household import a_household, neighbours
 from tests.pages import signed_in
 from tests.remembered import SetClock
-from tests.serving import Serving, serving
+from tests.serving import Serving
 
 from modelgenerator.service.errors import InvalidValue
-from modelgenerator.service.operations.history import Subject, list_happenings
+from modelgenerator.service.operations.history import Topic, list_happenings
 from modelgenerator.service.operations.money import add_credit
 from modelgenerator.service.records.jobs import Fault, JobError, JobStatus
 from modelgenerator.service.records.organizations import Role
-
-
-@pytest.fixture
-def it(tmp_path: Path) -> Generator[Serving, None, None]:
-    with serving(tmp_path) as it:
-        yield it
 
 
 def told(page: str) -> list[str]:
@@ -99,7 +91,7 @@ def test_a_search_goes_on_where_it_stopped(it: Serving, monkeypatch: pytest.Monk
     found, cursor, stops = [], None, 0
     while True:
         page = list_happenings(
-            it.service, it.owner, cursor, limit=5, about=Subject.MONEY, words="number 1"
+            it.service, it.owner, cursor, limit=5, about=Topic.MONEY, words="number 1"
         )
         found += [each.told.words for each in page.items]
         stops += page.looked_back_to is not None

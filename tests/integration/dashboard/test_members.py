@@ -1,24 +1,15 @@
 """Who belongs to the organization, and one's own password."""
 
-from collections.abc import Generator
-from pathlib import Path
-
 import pytest
 from fastapi.testclient import TestClient
 from tests.pages import PASSWORD, signed_in
-from tests.serving import Serving, serving
+from tests.serving import Serving
 
 from modelgenerator.service.dashboard.visits import SESSION
 from modelgenerator.service.operations.accounts import sign_in
 from modelgenerator.service.records.organizations import Role
 
 ANNA = {"email": "Anna@example.org", "name": "Anna", "role": "member", "password": PASSWORD}
-
-
-@pytest.fixture
-def it(tmp_path: Path) -> Generator[Serving, None, None]:
-    with serving(tmp_path) as it:
-        yield it
 
 
 def member(it: Serving, email: str) -> dict[str, str]:

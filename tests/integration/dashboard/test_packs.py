@@ -3,7 +3,6 @@
 import html
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -18,12 +17,6 @@ from modelgenerator.service.records.jobs import JobKind
 from modelgenerator.service.records.organizations import Role
 
 CREATURES = "base:modelgenerator/creatures"
-
-
-@pytest.fixture
-def it(tmp_path: Path) -> Iterator[Serving]:
-    with serving(tmp_path) as it:
-        yield it
 
 
 def a_pack(it: Serving, *images: dict[str, object]) -> str:

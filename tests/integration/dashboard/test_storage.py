@@ -1,11 +1,9 @@
 """What is kept and for how long, and receipts of what was deleted."""
 
-from collections.abc import Generator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
-import pytest
 from tests import uploaded
 from tests.household import a_household, neighbours
 from tests.pages import signed_in
@@ -13,12 +11,6 @@ from tests.serving import Serving, serving
 
 from modelgenerator.service.operations.storage_use import Disk, read_storage_use
 from modelgenerator.service.records.organizations import Role
-
-
-@pytest.fixture
-def it(tmp_path: Path) -> Generator[Serving, None, None]:
-    with serving(tmp_path) as it:
-        yield it
 
 
 def test_what_is_kept_is_counted_by_kind(it: Serving) -> None:

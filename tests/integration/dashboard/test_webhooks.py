@@ -12,7 +12,7 @@ from tests.pages import signed_in
 from tests.serving import Serving, serving
 from tests.told import Listener, listening
 
-from modelgenerator.service.dashboard.verifier import VERIFIER
+from modelgenerator.service.dashboard.webhook_verifier import VERIFIER
 from modelgenerator.service.operations.sending import send_due
 from modelgenerator.service.operations.webhook_messages import tell
 from modelgenerator.service.records.organizations import Role

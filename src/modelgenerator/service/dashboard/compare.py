@@ -15,14 +15,15 @@ from fastapi import APIRouter, Form, Query, Response
 from modelgenerator.errors import ModelGeneratorError
 from modelgenerator.service.dashboard import comparisons, training_views
 from modelgenerator.service.dashboard.as_code import Call
+from modelgenerator.service.dashboard.drawing_form import seed_in
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
 from modelgenerator.service.errors import InvalidValue
 from modelgenerator.service.http.statuses import status_of
 from modelgenerator.service.operations import inferences, training_curves, training_status
-from modelgenerator.service.operations.callers import Caller, RequestKey
 from modelgenerator.service.operations.inferences import InferenceRequest, ShownInference
 from modelgenerator.service.operations.training_status import ShownTraining
+from modelgenerator.settings import HIGHEST_SEED
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 MOST = 8
@@ -73,7 +74,7 @@ def draw(
         request = InferenceRequest(images=images, training_id=shown.training.id)
         try:
             asked.append(
-                inferences.create_inference(visit.service, _once(visit.caller, number), request)
+                inferences.create_inference(visit.service, visit.caller.numbered(number), request)
             )
         except ModelGeneratorError as error:
             if not asked:
@@ -167,17 +168,11 @@ def _images(prompts: str, seed: str) -> list[dict[str, object]]:
     lines = comparisons.prompts_in(prompts)
     if not 1 <= len(lines) <= MOST_PROMPTS:
         raise InvalidValue(f"Write 1 to {MOST_PROMPTS} prompts, one a line.", field="prompts")
-    if not (seed.isascii() and seed.isdigit() and int(seed) < 2**53):
-        raise InvalidValue("The seed is a whole number, 0 or more.", field="seed")
-    return [{"prompt": line, "seed": int(seed) + number} for number, line in enumerate(lines)]
-
-
-def _once(caller: Caller, number: int) -> Caller:
-    """A key of its own for each training, so that a form that is sent twice asks once."""
-    if caller.request is None:
-        return caller
-    key = RequestKey(f"{caller.request.key} {number}"[:255], caller.request.fingerprint)
-    return replace(caller, request=key)
+    first = seed_in(seed)
+    return [
+        {"prompt": line, "seed": (first + number) % (HIGHEST_SEED + 1)}
+        for number, line in enumerate(lines)
+    ]
 
 
 def _address(ids: list[UUID], asked: list[UUID]) -> str:

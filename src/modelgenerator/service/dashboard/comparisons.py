@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 from uuid import UUID
 
-from modelgenerator.service.dashboard.training_views import in_words
+from modelgenerator.service.dashboard.settings_form import in_words
 from modelgenerator.service.operations.inferences import ShownInference, ShownPicture
 from modelgenerator.service.operations.training_status import Sample, ShownTraining
 

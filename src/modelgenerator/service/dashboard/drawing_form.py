@@ -14,9 +14,11 @@ from uuid import UUID
 
 from modelgenerator.flows.parameters import FlowImage
 from modelgenerator.service.dashboard.as_code import Call
+from modelgenerator.service.errors import InvalidValue
 from modelgenerator.service.operations.inferences import InferenceRequest
 from modelgenerator.service.records.job_specs import PictureToDraw
 from modelgenerator.setting_faults import allowed, faults_in
+from modelgenerator.settings import HIGHEST_SEED
 
 WHOLE = ("count", "seed", "width", "height", "steps")
 DECIMAL = ("guidanceScale", "loraScale")
@@ -152,3 +154,17 @@ def _number(text: str, kind: type[int] | type[float]) -> object:
 
 def _snake(name: str) -> str:
     return re.sub(r"[A-Z]", lambda letter: f"_{letter.group().lower()}", name)
+
+
+def seed_in(text: str) -> int:
+    """
+    Raises:
+        InvalidValue: it is no seed.
+    """
+    try:
+        seed = int(text)
+    except ValueError:
+        seed = -1
+    if not 0 <= seed <= HIGHEST_SEED:
+        raise InvalidValue("The seed is a whole number from 0 to 2^63 - 1.", field="seed")
+    return seed

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from modelgenerator.diffusion.aliases import ALIASES, BUILTIN, meaning_of
 from modelgenerator.diffusion.builtin.scenes import PHRASES
-from modelgenerator.service.operations.gallery import ChoosableModel
+from modelgenerator.service.dashboard.training_presets import BASE_MODELS
+from modelgenerator.service.operations.model_lists import ChoosableModel
 from modelgenerator.service.operations.service import Service
 from modelgenerator.settings import Sampler
 
-KNOWN_BASES = ("creatures", "sd15", "sd21", "sdxl", "sd35-medium", "flux-dev", "flux-schnell")
 _CREATURE = "creature"
 _USUAL_SCENES = (
     "in the snow",
@@ -45,7 +45,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Help:
+class Hints:
     """All that fits one model."""
 
     prompt: str
@@ -55,7 +55,7 @@ class Help:
     samplers: tuple[str, ...] = tuple(Sampler)
 
 
-def help_for(service: Service, chosen: ChoosableModel | None, base_model: str) -> Help:
+def hints_for(service: Service, chosen: ChoosableModel | None, base_model: str) -> Hints:
     """Of a trained model, or, without one, of a base model."""
     is_builtin = meaning_of(base_model, ALIASES) == BUILTIN
     scenes = tuple(PHRASES.values()) if is_builtin else _USUAL_SCENES
@@ -63,7 +63,7 @@ def help_for(service: Service, chosen: ChoosableModel | None, base_model: str) -
     named = [Chip(words, is_trigger=True) for words in subject]
     has_trigger = chosen is not None and chosen.trigger
     usual = " ".join(subject) if has_trigger else f"a {' '.join(subject) or _anything(is_builtin)}"
-    return Help(
+    return Hints(
         prompt=f"{usual} {scenes[1] if is_builtin else scenes[0]}",
         chips=(*named, *map(Chip, scenes)),
         sizes=_sizes(service, chosen, base_model, is_builtin=is_builtin),
@@ -74,7 +74,7 @@ def base_models(choosable: Sequence[ChoosableModel]) -> list[str]:
     """Names to choose from: the embedded one, those that were trained on, and known ones."""
     trained = [one.model.base_model for one in choosable]
     known = {meaning_of(name, ALIASES) for name in trained}
-    others = [name for name in KNOWN_BASES if meaning_of(name, ALIASES) not in known]
+    others = [name for name in BASE_MODELS if meaning_of(name, ALIASES) not in known]
     by_meaning = {meaning_of(name, ALIASES): name for name in reversed([*trained, *others])}
     rest = [name for meaning, name in by_meaning.items() if meaning != BUILTIN]
     return [BUILTIN, *sorted(rest)]

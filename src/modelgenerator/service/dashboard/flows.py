@@ -10,13 +10,13 @@ from fastapi.responses import JSONResponse
 from modelgenerator.errors import InvalidFlow
 from modelgenerator.service.dashboard.as_code import Call
 from modelgenerator.service.dashboard.flow_examples import EXAMPLES, example_named
+from modelgenerator.service.dashboard.flow_form import form_of
 from modelgenerator.service.dashboard.flow_words import (
     is_open_ended,
     marks_in,
     price_lines,
     sentence,
 )
-from modelgenerator.service.dashboard.input_form import form_of
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.run_forms import run_calls, subject_choices
 from modelgenerator.service.dashboard.step_graph import graph_of
@@ -58,7 +58,7 @@ def new_flow(visit: VisitHere, start: str = "") -> Response:
         examples=EXAMPLES,
         chosen=chosen,
         written=_written(visit, chosen.text),
-        **_SAID,
+        **_CALLED_BY_TEMPLATES,
     )
 
 
@@ -72,7 +72,9 @@ def check_flow(visit: VisitHere, text: Annotated[str, Form()] = "") -> Response:
 @router.post("/flows/preview")
 def preview_flow(visit: VisitHere, definition: DefinitionHere = "") -> Response:
     """What is wrong, what runs after what, and what a run costs, while somebody writes."""
-    return visit.page("flows/preview.html", written=_written(visit, definition), **_SAID)
+    return visit.page(
+        "flows/preview.html", written=_written(visit, definition), **_CALLED_BY_TEMPLATES
+    )
 
 
 @router.post("/flows")
@@ -84,7 +86,7 @@ def create_flow(visit: VisitHere, definition: DefinitionHere = "") -> Response:
     except (InvalidFlow, AlreadyExists) as error:
         chosen = example_named("")
         values = {"examples": EXAMPLES, "chosen": chosen, "written": _refused(visit, text, error)}
-        return visit.page("flows/new.html", status=_status(error), **values, **_SAID)
+        return visit.page("flows/new.html", status=_status(error), **values, **_CALLED_BY_TEMPLATES)
     return visit.go(f"/flows/{saved.flow.id}", "Saved. Run it here.")
 
 
@@ -158,7 +160,7 @@ def flow_values(visit: Visit, saved: SavedFlow, cursor: str | None = None) -> di
         "picture_counts": {},
         "visitor_price": service.config.prices.public_run,
         "is_charging": service.config.billing,
-        **_SAID,
+        **_CALLED_BY_TEMPLATES,
     }
 
 
@@ -166,7 +168,7 @@ def _editing(saved: SavedFlow, written: Written) -> dict[str, Any]:
     body = {"definition": written.text}
     python = 'print(client.save_flow("flow.json5").id)  # of the same title or slug: a version'
     calls = [Call("PUT", f"/v1/flows/{saved.flow.id}", body, python=python)]
-    return {"saved": saved, "written": written, "calls": calls, **_SAID}
+    return {"saved": saved, "written": written, "calls": calls, **_CALLED_BY_TEMPLATES}
 
 
 def _written(visit: Visit, definition: str) -> Written:
@@ -183,7 +185,7 @@ def _status(error: InvalidFlow | AlreadyExists) -> int:
     return error.status if isinstance(error, AlreadyExists) else 422
 
 
-_SAID: dict[str, Any] = {
+_CALLED_BY_TEMPLATES: dict[str, Any] = {
     "sentence": sentence,
     "price_lines": price_lines,
     "is_open_ended": is_open_ended,

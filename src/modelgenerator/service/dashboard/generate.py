@@ -23,7 +23,7 @@ from modelgenerator.service.dashboard.drawing_form import (
     about_fields,
     place_of,
 )
-from modelgenerator.service.dashboard.drawing_help import Help, base_models, help_for
+from modelgenerator.service.dashboard.drawing_help import Hints, base_models, hints_for
 from modelgenerator.service.dashboard.drawing_status import Drawing
 from modelgenerator.service.dashboard.page_errors import PageRoute, Trouble, trouble_of
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
@@ -34,8 +34,14 @@ from modelgenerator.service.errors import (
     ServiceError,
 )
 from modelgenerator.service.http.statuses import status_of
-from modelgenerator.service.operations import cancelling, gallery, inferences, picture_thumbnails
-from modelgenerator.service.operations.gallery import ChoosableModel
+from modelgenerator.service.operations import (
+    cancelling,
+    gallery,
+    inferences,
+    model_lists,
+    picture_thumbnails,
+)
+from modelgenerator.service.operations.model_lists import ChoosableModel
 from modelgenerator.service.operations.money import ShownOrganization
 from modelgenerator.service.records.job_specs import GenerateSpec
 
@@ -70,7 +76,7 @@ class Asked:
     form: DrawingForm
     models: list[ChoosableModel]
     bases: list[str]
-    help: Help
+    hints: Hints
     price: int
     """Microdollars."""
     organization: ShownOrganization
@@ -211,7 +217,7 @@ def _page(
 
 def _asked(visit: Visit, form: DrawingForm, *, is_filled_in: bool = True) -> Asked:
     service, caller = visit.service, visit.caller
-    models = gallery.choosable_models(service, caller, limit=MOST_MODELS)
+    models = model_lists.choosable_models(service, caller, limit=MOST_MODELS)
     chosen = next((one for one in models if one.training.id == form.training_id), None)
     if chosen is None and form.training_id is not None:
         chosen = _older(visit, form.training_id)
@@ -220,14 +226,16 @@ def _asked(visit: Visit, form: DrawingForm, *, is_filled_in: bool = True) -> Ask
     if not form.model:
         form, chosen = _usual(form, models, bases)
     on = form.base_model or (chosen.model.base_model if chosen else bases[0])
-    help = help_for(service, chosen, on)
+    hints = hints_for(service, chosen, on)
     if not is_filled_in:
-        form = form.with_fields(**{"prompt": help.prompt, "count": str(USUAL_COUNT), **form.fields})
+        form = form.with_fields(
+            **{"prompt": hints.prompt, "count": str(USUAL_COUNT), **form.fields}
+        )
     return Asked(
         form=form,
         models=models,
         bases=bases,
-        help=help,
+        hints=hints,
         price=pictures_charge(service.config.prices, form.count),
         organization=visit.organization(),
     )
@@ -245,7 +253,7 @@ def _usual(
 def _older(visit: Visit, training_id: UUID) -> ChoosableModel | None:
     """One that is not among the newest; none if there is none, or not any more."""
     try:
-        return gallery.choosable_model(visit.service, visit.caller, training_id)
+        return model_lists.choosable_model(visit.service, visit.caller, training_id)
     except NotFound:
         return None
 

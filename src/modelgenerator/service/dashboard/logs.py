@@ -9,33 +9,33 @@ from fastapi import APIRouter, Query, Response
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.visits import VisitHere
 from modelgenerator.service.operations import history
-from modelgenerator.service.operations.history import Happening, Subject
+from modelgenerator.service.operations.history import Happening, Topic
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-SUBJECTS: Mapping[Subject, str] = {
-    Subject.TRAININGS: "Trainings",
-    Subject.PICTURES: "Pictures",
-    Subject.RUNS: "Runs",
-    Subject.MONEY: "Money",
-    Subject.DELETIONS: "Deletions",
-    Subject.SUBJECTS: "Subjects",
-    Subject.FLOWS: "Flows",
-    Subject.KEYS: "API keys",
-    Subject.MEMBERS: "Members",
-    Subject.WEBHOOKS: "Webhooks",
+TOPICS: Mapping[Topic, str] = {
+    Topic.TRAININGS: "Trainings",
+    Topic.PICTURES: "Pictures",
+    Topic.RUNS: "Runs",
+    Topic.MONEY: "Money",
+    Topic.DELETIONS: "Deletions",
+    Topic.SUBJECTS: "Subjects",
+    Topic.FLOWS: "Flows",
+    Topic.KEYS: "API keys",
+    Topic.MEMBERS: "Members",
+    Topic.WEBHOOKS: "Webhooks",
 }
-_PAGES: Mapping[Subject, str] = {
-    Subject.TRAININGS: "/trainings/{id}",
-    Subject.PICTURES: "/generate/{id}",
-    Subject.RUNS: "/runs/{id}",
-    Subject.MONEY: "/billing",
-    Subject.DELETIONS: "/deletions/{id}",
-    Subject.SUBJECTS: "/subjects/{id}",
-    Subject.FLOWS: "/flows/{id}",
-    Subject.KEYS: "/api-keys",
-    Subject.MEMBERS: "/organization",
-    Subject.WEBHOOKS: "/webhooks/{id}",
+_PAGES: Mapping[Topic, str] = {
+    Topic.TRAININGS: "/trainings/{id}",
+    Topic.PICTURES: "/generate/{id}",
+    Topic.RUNS: "/runs/{id}",
+    Topic.MONEY: "/billing",
+    Topic.DELETIONS: "/deletions/{id}",
+    Topic.SUBJECTS: "/subjects/{id}",
+    Topic.FLOWS: "/flows/{id}",
+    Topic.KEYS: "/api-keys",
+    Topic.MEMBERS: "/organization",
+    Topic.WEBHOOKS: "/webhooks/{id}",
 }
 _STYLES: Mapping[str, str] = {
     "succeeded": "good",
@@ -69,7 +69,7 @@ def logs(
     search: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """The newest first."""
-    about = Subject(kind) if kind in list(Subject) else None
+    about = Topic(kind) if kind in list(Topic) else None
     page = history.list_happenings(
         visit.service, visit.caller, cursor, limit=_ON_A_PAGE, about=about, words=search
     )
@@ -77,7 +77,7 @@ def logs(
     return visit.page(
         "logs/logs.html",
         happened=page,
-        subjects={it: SUBJECTS[it] for it in history.subjects_for(visit.caller)},
+        topics={it: TOPICS[it] for it in history.topics_for(visit.caller)},
         about=about,
         search=search,
         address=f"/logs?{urlencode(asked)}" if asked else "/logs",

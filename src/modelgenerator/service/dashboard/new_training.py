@@ -23,7 +23,7 @@ from modelgenerator.service.dashboard.training_form import (
     text_of,
     told_of_error,
 )
-from modelgenerator.service.dashboard.training_forms import (
+from modelgenerator.service.dashboard.training_form_filling import (
     MOST_OFFERED,
     asked_once,
     begun,

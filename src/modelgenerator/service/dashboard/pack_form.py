@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from modelgenerator.service.dashboard.drawing_form import seed_in
 from modelgenerator.service.errors import InvalidValue
 from modelgenerator.service.records.trainings import JsonObject
 
@@ -45,7 +46,7 @@ class PackForm:
         if self.json is not None:
             return _parsed(self.json)
         kept = {_line(image): image for image in before}
-        seed = _seed(self.seed)
+        seed = seed_in(self.seed or str(USUAL_SEED))
         lines = [line.strip() for line in self.prompts.splitlines() if line.strip()]
         return [kept.get(line) or {"prompt": line, "seed": seed} for line in lines]
 
@@ -53,16 +54,6 @@ class PackForm:
 def _line(image: Mapping[str, object]) -> str:
     """A prompt in one line."""
     return " ".join(str(image["prompt"]).split())
-
-
-def _seed(text: str) -> int:
-    try:
-        seed = int(text or USUAL_SEED)
-    except ValueError:
-        seed = -1
-    if not 0 <= seed < 2**63:
-        raise InvalidValue("The seed is a whole number from 0 to 2^63 - 1.", field="seed")
-    return seed
 
 
 def _parsed(text: str) -> list[Mapping[str, object]]:

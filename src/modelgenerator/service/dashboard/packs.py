@@ -27,8 +27,7 @@ from modelgenerator.service.errors import (
     TooLarge,
 )
 from modelgenerator.service.http.statuses import status_of
-from modelgenerator.service.operations import cancelling, gallery, inference_packs, inferences
-from modelgenerator.service.operations.callers import Caller, RequestKey
+from modelgenerator.service.operations import cancelling, inference_packs, inferences, model_lists
 from modelgenerator.service.operations.inferences import InferenceRequest
 from modelgenerator.service.records.generations import InferencePack
 from modelgenerator.service.records.trainings import JsonObject
@@ -157,7 +156,7 @@ def _form_page(
     chosen: tuple[str, str] = ("", ""),
     refused: ModelGeneratorError | None = None,
 ) -> Response:
-    models = gallery.choosable_models(visit.service, visit.caller, limit=MOST_MODELS)
+    models = model_lists.choosable_models(visit.service, visit.caller, limit=MOST_MODELS)
     usual = (str(models[0].training.id) if models else f"{BASE}{base_models(models)[0]}", "")
     wrong = error or refused
     return visit.page(
@@ -206,7 +205,7 @@ def _drawn_with(visit: Visit, pack: InferencePack, models: Sequence[str]) -> lis
             request = InferenceRequest(
                 images=images, base_model=form.base_model, training_id=form.training_id
             )
-            caller = _numbered(visit.caller, number)
+            caller = visit.caller.numbered(number)
             asked.append(inferences.create_inference(visit.service, caller, request))
     except ModelGeneratorError:
         for id in asked:
@@ -214,14 +213,6 @@ def _drawn_with(visit: Visit, pack: InferencePack, models: Sequence[str]) -> lis
                 cancelling.cancel_inference(visit.service, visit.caller, id)
         raise
     return asked
-
-
-def _numbered(caller: Caller, number: int) -> Caller:
-    """One form asks for several things: each has its own key."""
-    if caller.request is None:
-        return caller
-    request = RequestKey(f"{caller.request.key} {number}", caller.request.fingerprint)
-    return replace(caller, request=request)
 
 
 def _with_seeds(images: Sequence[JsonObject]) -> list[Mapping[str, object]]:
@@ -265,7 +256,7 @@ def _name(visit: Visit, drawing: Drawing) -> str:
     if drawing.training_id is None:
         return str(first["baseModel"])
     try:
-        used = gallery.choosable_model(visit.service, visit.caller, UUID(drawing.training_id))
+        used = model_lists.choosable_model(visit.service, visit.caller, UUID(drawing.training_id))
     except NotFound:
         used = None
     return "A deleted training" if used is None else used.training.name

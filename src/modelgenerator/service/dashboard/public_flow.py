@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from modelgenerator.datasets.sources import FolderFile
 from modelgenerator.errors import InvalidFlowInput
 from modelgenerator.service.dashboard.flow_colours import colour_rules
-from modelgenerator.service.dashboard.input_form import Form, all_controls, form_of
+from modelgenerator.service.dashboard.flow_form import Form, all_controls, form_of
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.result_widgets import widgets_of
 from modelgenerator.service.dashboard.run_forms import (
@@ -26,10 +26,9 @@ from modelgenerator.service.dashboard.run_steps import (
     part_done,
     timeline,
 )
-from modelgenerator.service.dashboard.visits import Visitor, VisitorHere
+from modelgenerator.service.dashboard.visits import Visitor, VisitorHere, form_request
 from modelgenerator.service.http.received_files import ReceivedForm, received_form
 from modelgenerator.service.operations import flows, public_runs
-from modelgenerator.service.operations.callers import RequestKey
 from modelgenerator.service.operations.flows import PublicPage
 from modelgenerator.service.operations.public_runs import PublicRun
 from modelgenerator.service.operations.service import Service
@@ -98,7 +97,7 @@ def public_run_results(visitor: VisitorHere, slug: str, ticket: str) -> Response
 def _start(visitor: Visitor, page: PublicPage, form: ReceivedForm, address: str) -> Response:
     service, slug = visitor.service, page.slug
     key = form.value("requestKey")
-    request = RequestKey(key[:200], visitor.request.url.path) if key else None
+    request = form_request(key, visitor.request.url.path) if key else None
     filled = None
     try:
         filled = filled_in(page.input, form, VisitorsRoom(service, slug, address))

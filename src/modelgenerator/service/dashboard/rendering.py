@@ -17,6 +17,8 @@ from modelgenerator.service.dashboard.assets import asset_address
 from modelgenerator.service.errors import in_dollars
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+_SMALL = 128
+"""Pixels up to which a picture is shown with its pixels large."""
 
 
 def render(template: str, values: Mapping[str, object]) -> str:
@@ -90,6 +92,12 @@ def words(name: str) -> str:
     return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
 
 
+def pixels(width: object, height: int | None = None) -> str:
+    """The class of a picture so small that its pixels are shown large; else nothing."""
+    is_small = isinstance(width, int) and max(width, height or 0) <= _SMALL
+    return " pixels" if is_small else ""
+
+
 def once() -> str:
     """A key for one form: sent twice, it does what it does once."""
     return uuid4().hex
@@ -111,6 +119,7 @@ _environment.filters.update(
     size=size,
     number=number,
     moment=moment,
+    pixels=pixels,
     pretty=pretty,
     words=words,
 )

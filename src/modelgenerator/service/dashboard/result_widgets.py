@@ -10,9 +10,6 @@ from pathlib import PurePosixPath
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
-_SMALL = 128
-"""Pixels up to which a picture is shown with its pixels large."""
-
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -21,7 +18,8 @@ class Picture:
     url: str
     alt: str
     seed: object = None
-    is_small: bool = False
+    width: object = None
+    """In pixels, where it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +98,8 @@ def _images(value: object) -> list[Mapping[str, object]]:
 
 
 def _picture(image: Mapping[str, object], number: int) -> Picture:
-    width = image.get("width")
-    is_small = isinstance(width, int) and width <= _SMALL
     alt = str(image.get("prompt") or f"Picture {number}")
-    return Picture(str(image.get("url", "")), alt, image.get("seed"), is_small)
+    return Picture(str(image.get("url", "")), alt, image.get("seed"), image.get("width"))
 
 
 def _member(value: object, name: str) -> object:

@@ -14,7 +14,7 @@ from modelgenerator.datasets.sources import FolderFile
 from modelgenerator.errors import InvalidFlowInput
 from modelgenerator.flows.definition import Flow
 from modelgenerator.service.dashboard.as_code import Call
-from modelgenerator.service.dashboard.input_form import (
+from modelgenerator.service.dashboard.flow_form import (
     Control,
     ControlKind,
     Form,
@@ -23,7 +23,7 @@ from modelgenerator.service.dashboard.input_form import (
     form_of,
     form_with,
 )
-from modelgenerator.service.dashboard.sent_form import read_form
+from modelgenerator.service.dashboard.flow_form_sent import read_form
 from modelgenerator.service.dashboard.visits import Visit
 from modelgenerator.service.errors import NothingUsable
 from modelgenerator.service.http.received_files import ReceivedForm

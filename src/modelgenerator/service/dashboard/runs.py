@@ -1,6 +1,6 @@
 """Runs of flows: started by a member's form, watched step by step, gone on with, cancelled."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -25,11 +25,16 @@ from modelgenerator.service.dashboard.run_steps import (
     part_done,
     timeline,
 )
-from modelgenerator.service.dashboard.visits import UploadingVisitHere, Visit, VisitHere
+from modelgenerator.service.dashboard.visits import (
+    UploadingVisitHere,
+    Visit,
+    VisitHere,
+    form_request,
+)
 from modelgenerator.service.http.received_files import ReceivedForm, received_form
 from modelgenerator.service.operations import flows, run_cancelling, runs
-from modelgenerator.service.operations.callers import RequestKey
 from modelgenerator.service.operations.runs import SeenRun
+from modelgenerator.service.records.flows import RunStatus
 from modelgenerator.service.records.organizations import Role
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -84,8 +89,7 @@ def _start(visit: Visit, id: UUID, form: ReceivedForm) -> Response:
     key = form.value("requestKey")
     caller = visit.caller
     if key:
-        made = RequestKey(f"form {key}"[:255], visit.request.url.path)
-        caller = replace(caller, request=made)
+        caller = replace(caller, request=form_request(key, visit.request.url.path))
     saved = flows.read_flow(visit.service, caller, id)
     schema = saved.definition.input
     filled = filled_in(schema, form, MembersRoom(visit.service, caller, id))
@@ -110,9 +114,25 @@ def _values(visit: Visit, id: UUID) -> dict[str, Any]:
         "part": part_done(lines),
         "mark": mark_of(seen),
         "is_over": is_over(seen),
+        "failure": _failure(seen) if seen.run.status is RunStatus.FAILED else None,
         "widgets": widgets_of(seen.ui, results, names) or everything(results, names),
         "calls": _calls(seen),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a run stopped."""
+
+    title: str
+    happened: str
+
+
+def _failure(seen: SeenRun) -> _Failure:
+    error = seen.run.error or {}
+    is_unpaid = error.get("code") == "insufficientFunds"
+    title = "The balance is used up" if is_unpaid else "A step failed"
+    return _Failure(title, str(error.get("message") or "See the step above."))
 
 
 def _calls(seen: SeenRun) -> list[Call]:

@@ -42,7 +42,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _Schema = Mapping[str, object]
 
 
-class Kind(StrEnum):
+class SettingKind(StrEnum):
     """How a setting is written."""
 
     WHOLE = "whole"
@@ -55,12 +55,12 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Control:
+class SettingControl:
     """One setting in a form."""
 
     name: str
     """In camelCase, as everywhere that people meet it."""
-    kind: Kind
+    kind: SettingKind
     group: str
     sentence: str
     """What it is for."""
@@ -86,9 +86,9 @@ class Control:
         A text that cannot be meant is handed on as it is: the settings say best what is wrong.
         """
         match self.kind:
-            case Kind.CHOICES:
+            case SettingKind.CHOICES:
                 return [text for text in texts if text] or None
-            case Kind.LINES:
+            case SettingKind.LINES:
                 return [line.strip() for line in _lines(texts) if line.strip()] or None
             case _:
                 text = texts[0] if texts else ""
@@ -101,14 +101,14 @@ class Control:
         if not isinstance(value, list | tuple):
             return [as_text(value)]
         texts = [as_text(item) for item in cast(Sequence[object], value)]
-        if self.kind is Kind.LINES:
+        if self.kind is SettingKind.LINES:
             return ["\n".join(" ".join(text.split()) for text in texts)]
         return texts
 
     def _single(self, text: str) -> object:
-        if self.kind in (Kind.WHOLE, Kind.NUMBER):
+        if self.kind in (SettingKind.WHOLE, SettingKind.NUMBER):
             return _number_in(text.strip())
-        if self.kind is Kind.SWITCH:
+        if self.kind is SettingKind.SWITCH:
             return {"true": True, "false": False}.get(text, text)
         return text
 
@@ -117,7 +117,7 @@ class Control:
 class Field:
     """A control as it stands in a form: what was written into it, and what is used if nothing."""
 
-    control: Control
+    control: SettingControl
     texts: tuple[str, ...]
     otherwise: str
     """What holds while it is left empty, the preset's or the default; empty: decided later."""
@@ -159,7 +159,7 @@ class SettingsForm:
 
 
 @cache
-def controls() -> Mapping[str, Control]:
+def controls() -> Mapping[str, SettingControl]:
     """One for every setting, by name, in the order of the class."""
     schema = TrainingSettings.model_json_schema(by_alias=True)
     properties = cast(Mapping[str, _Schema], schema["properties"])
@@ -228,29 +228,36 @@ def in_words(value: object) -> str:
     """A value as people read it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if value is None:
+        return "not given"
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        named = cast(Mapping[str, object], value)
+        return ", ".join(f"{name} {in_words(it)}" for name, it in named.items()) or "none"
     if isinstance(value, list | tuple):
-        return ", ".join(in_words(item) for item in cast(Sequence[object], value))
-    return as_text(value)
+        return ", ".join(in_words(item) for item in cast(Sequence[object], value)) or "none"
+    return as_text(value) or "none"
 
 
-def _field(control: Control, value: object, preset: object, fault: str | None) -> Field:
+def _field(control: SettingControl, value: object, preset: object, fault: str | None) -> Field:
     below = control.default if preset is None else preset
     return Field(
         control=control,
         texts=tuple(control.written(value)),
-        otherwise="" if below is None else in_words(below),
+        otherwise="" if below in (None, "", [], ()) else in_words(below),
         is_preset=preset is not None,
         fault=fault,
     )
 
 
-def _control(name: str, prop: _Schema, schema: _Schema) -> Control:
+def _control(name: str, prop: _Schema, schema: _Schema) -> SettingControl:
     alternatives = cast(Sequence[_Schema], prop.get("anyOf", [prop]))
     bounds = next(one for one in alternatives if one.get("type") != "null")
     items = cast(_Schema, bounds.get("items", bounds))
     choices = _choices(items, schema)
     default = prop.get("default")
-    return Control(
+    return SettingControl(
         name=name,
         kind=_kind(bounds, bool(choices)),
         group=str(prop["group"]),
@@ -263,14 +270,18 @@ def _control(name: str, prop: _Schema, schema: _Schema) -> Control:
     )
 
 
-def _kind(bounds: _Schema, has_choices: bool) -> Kind:
+def _kind(bounds: _Schema, has_choices: bool) -> SettingKind:
     kind = bounds.get("type")
     if kind == "array":
-        return Kind.CHOICES if has_choices else Kind.LINES
+        return SettingKind.CHOICES if has_choices else SettingKind.LINES
     if has_choices:
-        return Kind.CHOICE
-    plain = {"integer": Kind.WHOLE, "number": Kind.NUMBER, "boolean": Kind.SWITCH}
-    return plain.get(str(kind), Kind.TEXT)
+        return SettingKind.CHOICE
+    plain = {
+        "integer": SettingKind.WHOLE,
+        "number": SettingKind.NUMBER,
+        "boolean": SettingKind.SWITCH,
+    }
+    return plain.get(str(kind), SettingKind.TEXT)
 
 
 def _choices(items: _Schema, schema: _Schema) -> tuple[str, ...]:

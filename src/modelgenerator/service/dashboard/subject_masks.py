@@ -14,8 +14,8 @@ from fastapi import APIRouter, Query, Response
 from modelgenerator.datasets.masks import MaskShades
 from modelgenerator.service.dashboard.as_code import Call
 from modelgenerator.service.dashboard.page_errors import PageRoute
-from modelgenerator.service.dashboard.pictures import Shade
 from modelgenerator.service.dashboard.subject_page import subject_values, train_address
+from modelgenerator.service.dashboard.subject_photos import Shade
 from modelgenerator.service.dashboard.visits import VisitHere
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)

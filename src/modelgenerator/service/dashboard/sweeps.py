@@ -16,8 +16,8 @@ from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.rendering import once, pretty
 from modelgenerator.service.dashboard.settings_form import (
     BASE_MODEL,
-    Control,
-    Kind,
+    SettingControl,
+    SettingKind,
     as_text,
     controls,
     in_words,
@@ -32,11 +32,11 @@ from modelgenerator.service.dashboard.training_form import (
     text_of,
     told_of_error,
 )
-from modelgenerator.service.dashboard.training_forms import (
+from modelgenerator.service.dashboard.training_form_filling import (
     asked_once,
     begun,
-    form_of,
     prefilled,
+    training_form_of,
 )
 from modelgenerator.service.dashboard.training_presets import QUICK
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
@@ -59,7 +59,7 @@ class SweepForm:
 
     base: TrainingForm
     """What all have in common."""
-    control: Control
+    control: SettingControl
     written: str
     """The values, as they were typed."""
     json_text: str
@@ -105,17 +105,17 @@ class ToldOfSweep:
         return f"{words} for {about(self.planned.cost)}" if is_charging else words
 
 
-def values_in(written: str, control: Control) -> list[object]:
+def values_in(written: str, control: SettingControl) -> list[object]:
     """What was typed, separated by commas or lines; of lists and texts one a line."""
-    by_line = control.kind in (Kind.CHOICES, Kind.LINES, Kind.TEXT)
+    by_line = control.kind in (SettingKind.CHOICES, SettingKind.LINES, SettingKind.TEXT)
     pieces = written.splitlines() if by_line else written.replace(",", "\n").splitlines()
     return [_value(piece.strip(), control) for piece in pieces if piece.strip()]
 
 
-def _value(text: str, control: Control) -> object:
-    if control.kind is Kind.CHOICES:
+def _value(text: str, control: SettingControl) -> object:
+    if control.kind is SettingKind.CHOICES:
         return control.read([part.strip() for part in text.split(",")])
-    if control.kind is Kind.SWITCH:
+    if control.kind is SettingKind.SWITCH:
         return control.read([_WORDS.get(text.lower(), text)])
     return control.read([text])
 
@@ -180,7 +180,7 @@ def _sent(visit: Visit, texts: Texts) -> tuple[SweepForm, ToldOfSweep]:
     except InvalidSettings as error:
         settings, at["json"] = {}, str(error)
     form = SweepForm(
-        base=form_of(visit, subject, _preset(texts), settings, texts),
+        base=training_form_of(visit, subject, _preset(texts), settings, texts),
         control=_control(text_of(texts, "setting")),
         written=text_of(texts, "values"),
         json_text=json_text,
@@ -231,19 +231,19 @@ def _shown(visit: Visit, form: SweepForm, told: ToldOfSweep) -> dict[str, Any]:
         "told": told,
         "button": told.button(is_charging=is_charging),
         "is_charging": is_charging,
-        "controls": [it for it in controls().values() if it.kind is not Kind.LINES],
+        "controls": [it for it in controls().values() if it.kind is not SettingKind.LINES],
         "example": _example(form.control),
         "calls": _calls(form),
         "once_key": once(),
     }
 
 
-def _example(control: Control) -> str:
+def _example(control: SettingControl) -> str:
     """Values that could be tried."""
-    if control.kind is Kind.SWITCH:
+    if control.kind is SettingKind.SWITCH:
         return "yes, no"
     if control.choices:
-        return (", " if control.kind is Kind.CHOICE else "\n").join(control.choices[:3])
+        return (", " if control.kind is SettingKind.CHOICE else "\n").join(control.choices[:3])
     known = {"learningRate": "0.0005, 0.001, 0.002", "networkDim": "4, 16, 64", "seed": "1, 2, 3"}
     return known.get(control.name, "" if control.default is None else as_text(control.default))
 
@@ -266,8 +266,8 @@ def _preset(texts: Texts) -> str:
     return text_of(texts, "template") or text_of(texts, "preset") or QUICK
 
 
-def _control(name: str) -> Control:
+def _control(name: str) -> SettingControl:
     control = controls().get(name)
-    if control is None or control.kind is Kind.LINES:
+    if control is None or control.kind is SettingKind.LINES:
         raise NotFound("setting to try values of", name)
     return control

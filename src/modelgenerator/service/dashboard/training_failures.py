@@ -12,7 +12,7 @@ from modelgenerator.service.records.jobs import Fault, JobError, JobStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Help:
+class Remedy:
     """What helps: a page, or a form that is sent."""
 
     words: str
@@ -29,7 +29,7 @@ class Failure:
     hint: str | None
     side: str
     charged: str
-    help: Help
+    remedy: Remedy
 
 
 def failure_of(shown: ShownTraining) -> Failure | None:
@@ -44,7 +44,7 @@ def failure_of(shown: ShownTraining) -> Failure | None:
         hint=_without_charge(error.hint),
         side=_side(error),
         charged=charged_sentence(shown.job, shown.cost_so_far),
-        help=helping(shown),
+        remedy=helping(shown),
     )
 
 
@@ -61,45 +61,45 @@ def _without_charge(hint: str | None) -> str | None:
     return None if hint is None else hint.removeprefix("Nothing was charged. ").strip() or None
 
 
-def _again(shown: ShownTraining) -> Help:
+def _again(shown: ShownTraining) -> Remedy:
     id = shown.training.id
     if can_resume(shown.job):
-        return Help("Resume from the last checkpoint", f"/trainings/{id}/resume", is_sent=True)
-    return Help("Try again", f"/trainings/new?from={id}")
+        return Remedy("Resume from the last checkpoint", f"/trainings/{id}/resume", is_sent=True)
+    return Remedy("Try again", f"/trainings/new?from={id}")
 
 
-def _smaller(shown: ShownTraining) -> Help:
+def _smaller(shown: ShownTraining) -> Remedy:
     now = shown.training.plan.get("resolution")
     smaller = max(8, int(now * 0.75) // 8 * 8) if isinstance(now, int) else 512
     address = f"/trainings/new?from={shown.training.id}&resolution={smaller}"
-    return Help(f"Try again at {smaller} pixels", address)
+    return Remedy(f"Try again at {smaller} pixels", address)
 
 
-def _gentler(shown: ShownTraining) -> Help:
+def _gentler(shown: ShownTraining) -> Remedy:
     """A tenth of what it was, or what is usual where that is less."""
     plan = shown.training.plan
     now, usual = plan.get("learningRate"), _USUAL_RATE.get(str(plan.get("optimizer")), 1.0)
     gentler = f"{min(now / 10, usual):.3g}" if isinstance(now, int | float) else f"{usual:g}"
     address = f"/trainings/new?from={shown.training.id}&learningRate={gentler}"
-    return Help(f"Try again with a learning rate of {gentler}", address)
+    return Remedy(f"Try again with a learning rate of {gentler}", address)
 
 
-def _credit(_: ShownTraining) -> Help:
-    return Help("Add credit", "/billing#add-credit")
+def _credit(_: ShownTraining) -> Remedy:
+    return Remedy("Add credit", "/billing#add-credit")
 
 
-def _pictures(shown: ShownTraining) -> Help:
+def _pictures(shown: ShownTraining) -> Remedy:
     address = f"/subjects/{shown.subject.id}" if shown.subject else "/subjects"
-    return Help("Check the pictures", address)
+    return Remedy("Check the pictures", address)
 
 
-def _base_model(shown: ShownTraining) -> Help:
-    return Help("Choose another base model", f"/trainings/new?from={shown.training.id}")
+def _base_model(shown: ShownTraining) -> Remedy:
+    return Remedy("Choose another base model", f"/trainings/new?from={shown.training.id}")
 
 
 _USUAL_RATE = {"AdamW": 1e-4, "AdamW8bit": 1e-4, "AdaFactor": 1e-4}
 """Of optimizers that do not find their own step size."""
-_BY_CODE: dict[str, tuple[str, Callable[[ShownTraining], Help]]] = {
+_BY_CODE: dict[str, tuple[str, Callable[[ShownTraining], Remedy]]] = {
     "insufficientFunds": ("The balance ran out", _credit),
     "trainingDiverged": ("The training did not hold together", _gentler),
     "outOfMemory": ("Not enough memory", _smaller),

@@ -9,12 +9,20 @@ from datetime import datetime
 from typing import cast
 
 from modelgenerator.service.dashboard.as_code import Call
+from modelgenerator.service.dashboard.settings_form import in_words
 from modelgenerator.service.operations.training_curves import Curves, Point
 from modelgenerator.service.operations.training_origins import TrainingOrigin
 from modelgenerator.service.operations.training_status import Sample, ShownTraining
-from modelgenerator.service.records.jobs import Job, JobStatus
+from modelgenerator.service.records.jobs import AttemptEnd, Job, JobStatus
 from modelgenerator.service.records.trainings import JsonObject, Training
 from modelgenerator.settings import TrainingSettings
+
+ENDINGS: Mapping[AttemptEnd, str] = {
+    AttemptEnd.FINISHED: "finished",
+    AttemptEnd.HANDED_BACK: "handed back to the queue",
+    AttemptEnd.LOST: "its worker gave no sign of life",
+}
+"""How an attempt ended, in words."""
 
 _PHASES = {
     "queued": "Queued",
@@ -220,22 +228,6 @@ def calls_of(shown: ShownTraining, now: datetime) -> list[Call]:
     )
     calls.append(Call("DELETE", path))
     return calls
-
-
-def in_words(value: object) -> str:
-    """A value of a setting as people read it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None:
-        return "not given"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, Mapping):
-        named = cast(Mapping[str, object], value)
-        return ", ".join(f"{name} {in_words(it)}" for name, it in named.items()) or "none"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(in_words(it) for it in cast(Sequence[object], value)) or "none"
-    return str(value) or "none"
 
 
 def _phase_of(job: Job) -> str:

@@ -89,6 +89,7 @@ def read_training(visit: VisitHere, id: UUID, search: str = "") -> Response:
         log=_tail(visit, shown, search),
         search=search,
         attempts=training_status.read_attempts(visit.service, visit.caller, id),
+        endings=training_views.ENDINGS,
         calls=training_views.calls_of(shown, visit.service.clock()),
     )
 

@@ -146,6 +146,11 @@ def signed_in(visitor: Visitor) -> Caller | None:
         return None
 
 
+def form_request(key: str, path: str) -> RequestKey:
+    """That of a form, which may be sent twice, to this path."""
+    return RequestKey(f"form {key}"[:255], path)
+
+
 def _visit(
     visitor: VisitorHere, request_key: Annotated[str | None, Form(alias="requestKey")] = None
 ) -> Visit:
@@ -156,7 +161,7 @@ def _visit(
     if request.method not in _READING:
         service.requests.count(hash_of(request.cookies[SESSION]), service.clock())
     if request_key:
-        caller = replace(caller, request=RequestKey(f"form {request_key}"[:255], request.url.path))
+        caller = replace(caller, request=form_request(request_key, request.url.path))
     return Visit(service, request, caller)
 
 

@@ -11,8 +11,8 @@ from modelgenerator.service.dashboard.as_code import Call
 from modelgenerator.service.dashboard.asking_others import ask_an_administrator
 from modelgenerator.service.dashboard.form_faults import Faults, faults_of
 from modelgenerator.service.dashboard.page_errors import PageRoute
-from modelgenerator.service.dashboard.verifier import VERIFIER
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
+from modelgenerator.service.dashboard.webhook_verifier import VERIFIER
 from modelgenerator.service.errors import AddressRefused, Conflict, InvalidValue
 from modelgenerator.service.operations import webhooks
 from modelgenerator.service.operations.webhook_messages import EVENT_TYPES

@@ -16,6 +16,7 @@ from modelgenerator.service.jobs.executors.executor import RunningJob
 from modelgenerator.service.jobs.faults import crashed
 from modelgenerator.service.jobs.messages import (
     CheckpointStored,
+    End,
     Failed,
     Message,
     PhaseBegun,
@@ -136,7 +137,7 @@ class Following:
                 case Succeeded() | Failed() | Stopped():
                     self._count(message.used_ms)
                     self._end(transaction, message)
-        self.has_ended = isinstance(message, Succeeded | Failed | Stopped)
+        self.has_ended = isinstance(message, End)
         self.has_succeeded = isinstance(message, Succeeded)
         self._tell()
 
@@ -166,7 +167,7 @@ class Following:
 
     # --- ends
 
-    def _end(self, transaction: Transaction, message: Succeeded | Failed | Stopped) -> None:
+    def _end(self, transaction: Transaction, message: End) -> None:
         jobs, lease, now = transaction.jobs, self.job.lease, self.service.clock()
         result = message.result if isinstance(message, Succeeded) else None
         if isinstance(message, Failed) and message.trace:

@@ -136,6 +136,13 @@ class Assignment:
         return f"{self.job_id.hex}-{self.attempt:04}"
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Word to whoever runs bodies: end the attempt of this name soon."""
+
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """What whoever runs bodies tells each of his processes."""

@@ -4,7 +4,7 @@ In: what let somebody in.  Out: a `Caller`, which every operation is given first
 is not known here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -40,6 +40,13 @@ class Caller:
                 f"This needs the role {needed}, and yours is {self.role}.",
                 hint="Ask an administrator of your organization.",
             )
+
+    def numbered(self, number: int) -> "Caller":
+        """For one of several things that one request asks for: each has a key of its own."""
+        if self.request is None:
+            return self
+        key = f"{self.request.key} {number}"
+        return replace(self, request=replace(self.request, key=key))
 
 
 def earlier_answer(store: OrganizationStore, caller: Caller, now: datetime) -> UUID | None:

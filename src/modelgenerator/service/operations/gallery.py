@@ -1,7 +1,7 @@
-"""What an organization has drawn and can draw with: pictures, those being drawn, trained models.
+"""What an organization has drawn: pictures, and those being drawn.
 
 In: who asks, and how much.  Out: pictures the newest first, each with what was asked for;
-inferences that have not ended; trained models that can be used.  Nothing is changed.
+inferences that have not ended.  Nothing is changed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,11 +16,10 @@ from modelgenerator.service.operations.inferences import (
     shown_picture,
 )
 from modelgenerator.service.operations.service import Service
-from modelgenerator.service.records.datasets import Subject
 from modelgenerator.service.records.generations import Inference
 from modelgenerator.service.records.jobs import JobKind, JobStatus
 from modelgenerator.service.records.organizations import Role
-from modelgenerator.service.records.trainings import JsonObject, TrainedModel, Training
+from modelgenerator.service.records.trainings import JsonObject, Training
 from modelgenerator.service.store.scoped import Page
 from modelgenerator.service.store.transaction import OrganizationStore
 
@@ -38,29 +37,6 @@ class GalleryPicture:
     def settings(self) -> JsonObject:
         """What it was drawn with, every question answered."""
         return self.inference.images[self.shown.picture.position]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChoosableModel:
-    """A trained model that pictures can be drawn with."""
-
-    training: Training
-    model: TrainedModel
-    subject: Subject | None
-    """None: its pictures came with a flow."""
-
-    @property
-    def name(self) -> str:
-        """Whom it shows and which training it is from."""
-        named = self.training.name
-        if self.subject is None or named.startswith(self.subject.name):
-            return named
-        return f"{self.subject.name}: {named}"
-
-    @property
-    def trigger(self) -> str:
-        """The words that every caption began with; empty if there were none."""
-        return str(self.training.settings.get("captionPrefix") or "")
 
 
 def list_pictures(
@@ -118,43 +94,6 @@ def being_drawn(
         found = store.inferences.some(wanted)
         newest = [found[id] for id in wanted if id in found]
         return list(shown_inferences(service, store, newest))
-
-
-def choosable_models(service: Service, caller: Caller, *, limit: int) -> list[ChoosableModel]:
-    """Trained models whose weights are there, the newest first."""
-    caller.require(Role.VIEWER)
-    with service.database.reading() as transaction:
-        store = transaction.of(caller.organization_id)
-        return _choosable(store, store.trained_models.usable(service.clock(), limit=limit))
-
-
-def choosable_model(service: Service, caller: Caller, training_id: UUID) -> ChoosableModel | None:
-    """That of one training, used up or not; none as long as it has made none.
-
-    Raises:
-        NotFound: there is no such training.
-    """
-    caller.require(Role.VIEWER)
-    with service.database.reading() as transaction:
-        store = transaction.of(caller.organization_id)
-        store.trainings.there(training_id)
-        model = store.trained_models.first(training_id=training_id)
-        return None if model is None else _choosable(store, [model])[0]
-
-
-def _choosable(store: OrganizationStore, models: Sequence[TrainedModel]) -> list[ChoosableModel]:
-    """With as many statements for many as for one."""
-    trainings = store.trainings.some(model.training_id for model in models)
-    datasets = store.snapshots.dataset_ids(training.snapshot_id for training in trainings.values())
-    found = store.subjects.among("dataset_id", set(datasets.values()))
-    subjects = {subject.dataset_id: subject for subject in found}
-    chosen = [(model, trainings[model.training_id]) for model in models]
-    return [
-        ChoosableModel(
-            training=training, model=model, subject=subjects.get(datasets[training.snapshot_id])
-        )
-        for model, training in chosen
-    ]
 
 
 def _trainings_of(

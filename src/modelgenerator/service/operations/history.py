@@ -31,7 +31,7 @@ MOST_LOOKED_AT = 1_000
 """Happenings that one search looks through."""
 
 
-class Subject(StrEnum):
+class Topic(StrEnum):
     """What a happening is about."""
 
     TRAININGS = "trainings"
@@ -46,21 +46,21 @@ class Subject(StrEnum):
     WEBHOOKS = "webhooks"
 
 
-_SOURCES: Mapping[Subject, tuple[Source, ...]] = {
-    Subject.TRAININGS: (Source.TRAINING_BEGAN, Source.TRAINING_ENDED),
-    Subject.PICTURES: (Source.PICTURES_BEGAN, Source.PICTURES_ENDED),
-    Subject.RUNS: (Source.RUN_BEGAN, Source.RUN_ENDED),
-    Subject.MONEY: (Source.ENTRY_MADE,),
-    Subject.DELETIONS: (Source.DELETION_ASKED, Source.DELETION_DONE),
-    Subject.SUBJECTS: (Source.SUBJECT_MADE,),
-    Subject.FLOWS: (Source.FLOW_SAVED,),
-    Subject.KEYS: (Source.KEY_MADE, Source.KEY_REVOKED),
-    Subject.MEMBERS: (Source.MEMBER_ADDED,),
-    Subject.WEBHOOKS: (Source.WEBHOOK_MADE, Source.WEBHOOK_OFF),
+_SOURCES: Mapping[Topic, tuple[Source, ...]] = {
+    Topic.TRAININGS: (Source.TRAINING_BEGAN, Source.TRAINING_ENDED),
+    Topic.PICTURES: (Source.PICTURES_BEGAN, Source.PICTURES_ENDED),
+    Topic.RUNS: (Source.RUN_BEGAN, Source.RUN_ENDED),
+    Topic.MONEY: (Source.ENTRY_MADE,),
+    Topic.DELETIONS: (Source.DELETION_ASKED, Source.DELETION_DONE),
+    Topic.SUBJECTS: (Source.SUBJECT_MADE,),
+    Topic.FLOWS: (Source.FLOW_SAVED,),
+    Topic.KEYS: (Source.KEY_MADE, Source.KEY_REVOKED),
+    Topic.MEMBERS: (Source.MEMBER_ADDED,),
+    Topic.WEBHOOKS: (Source.WEBHOOK_MADE, Source.WEBHOOK_OFF),
 }
 _ABOUT = {source: subject for subject, sources in _SOURCES.items() for source in sources}
 _PAID = {EntryKind.CREDIT: "credit", EntryKind.REFUND: "refund"}
-_FOR_ADMINISTRATORS = (Subject.KEYS, Subject.WEBHOOKS)
+_FOR_ADMINISTRATORS = (Topic.KEYS, Topic.WEBHOOKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Happening:
     """Something that happened."""
 
     place: Place
-    about: Subject
+    about: Topic
     told: Told
 
     @property
@@ -99,10 +99,10 @@ class HistoryPage:
     """Where a search stopped that did not come to the beginning."""
 
 
-def subjects_for(caller: Caller) -> tuple[Subject, ...]:
+def topics_for(caller: Caller) -> tuple[Topic, ...]:
     """What the caller is told of."""
     is_administrator = caller.role.may_act_as(Role.ADMIN)
-    return tuple(it for it in Subject if is_administrator or it not in _FOR_ADMINISTRATORS)
+    return tuple(it for it in Topic if is_administrator or it not in _FOR_ADMINISTRATORS)
 
 
 def list_happenings(
@@ -111,7 +111,7 @@ def list_happenings(
     cursor: str | None,
     *,
     limit: int,
-    about: Subject | None = None,
+    about: Topic | None = None,
     words: str = "",
 ) -> HistoryPage:
     """What happened, of one subject or of all, in which all of `words` stand.
@@ -122,7 +122,7 @@ def list_happenings(
         InvalidValue: a cursor that no page gave.
     """
     caller.require(Role.VIEWER)
-    asked = [it for it in subjects_for(caller) if about in (None, it)]
+    asked = [it for it in topics_for(caller) if about in (None, it)]
     sources = [source for subject in asked for source in _SOURCES[subject]]
     looked_at = MOST_LOOKED_AT if words.strip() else limit
     with service.database.reading() as transaction:
@@ -167,7 +167,7 @@ def _jobs(
     jobs = store.jobs.some(ids)
     works = works_of_jobs(store, jobs.values())
     has_begun = source in (Source.TRAINING_BEGAN, Source.PICTURES_BEGAN)
-    what = "Training" if _ABOUT[source] is Subject.TRAININGS else "Pictures"
+    what = "Training" if _ABOUT[source] is Topic.TRAININGS else "Pictures"
     return {id: _job(what, job, works.get(id), has_begun=has_begun) for id, job in jobs.items()}
 
 

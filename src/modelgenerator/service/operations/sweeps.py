@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from modelgenerator.service.errors import InsufficientFunds, InvalidValue
-from modelgenerator.service.operations.callers import Caller, RequestKey, answered_before
+from modelgenerator.service.operations.callers import Caller, answered_before
 from modelgenerator.service.operations.names import LONGEST_NAME, checked_name
 from modelgenerator.service.operations.planning import (
     PlannedTraining,
@@ -82,7 +82,7 @@ def create_sweep(service: Service, caller: Caller, sweep: SweepRequest) -> list[
     """
     caller.require(Role.MEMBER)
     _check(sweep)
-    callers = [_one_of(caller, number) for number in range(len(sweep.values))]
+    callers = [caller.numbered(number) for number in range(len(sweep.values))]
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
         earlier = [answered_before(store, each) for each in callers]
@@ -124,14 +124,6 @@ def _request(sweep: SweepRequest, value: object, same: Mapping[str, object]) -> 
 def _short(value: object) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
-
-
-def _one_of(caller: Caller, number: int) -> Caller:
-    """The part of a request that makes one of its trainings."""
-    if caller.request is None:
-        return caller
-    request = RequestKey(f"{caller.request.key} {number}", caller.request.fingerprint)
-    return replace(caller, request=request)
 
 
 def _refuse_what_cannot_be_paid(service: Service, store: OrganizationStore, cost: int) -> None:

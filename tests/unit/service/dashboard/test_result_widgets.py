@@ -21,9 +21,9 @@ def test_widgets_show_what_they_are_told_to_in_their_order():
     found = widgets_of(ui(("Download", "zip"), ("Images", "drawn"), ("Objects", "made")), RESULTS)
     assert [each.kind for each in found] == ["Download", "Images", "Objects"]
     assert found[0].things[0].filename == "my pictures.zip"
-    assert [(each.alt, each.is_small) for each in found[1].pictures] == [
-        ("a fox", True),
-        ("Picture 2", False),
+    assert [(each.alt, each.width) for each in found[1].pictures] == [
+        ("a fox", 32),
+        ("Picture 2", None),
     ]
     assert found[2].things[0].value == {"n": 1}
 

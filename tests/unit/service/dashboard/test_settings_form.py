@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.service.dashboard.settings_form import (
     COMMON,
-    Control,
-    Kind,
+    SettingControl,
+    SettingKind,
     controls,
     in_words,
     read_form,
@@ -24,24 +24,24 @@ from modelgenerator.settings import TrainingSettings
 _LINE = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=20)
 
 
-def _values(control: Control) -> st.SearchStrategy[Any]:
+def _values(control: SettingControl) -> st.SearchStrategy[Any]:
     low, high = control.minimum, control.maximum
     match control.kind:
-        case Kind.SWITCH:
+        case SettingKind.SWITCH:
             return st.booleans()
-        case Kind.CHOICE:
+        case SettingKind.CHOICE:
             return st.sampled_from(control.choices)
-        case Kind.CHOICES:
+        case SettingKind.CHOICES:
             return st.sets(st.sampled_from(control.choices), min_size=1).map(sorted)
-        case Kind.WHOLE:
+        case SettingKind.WHOLE:
             return st.integers(int(low or 0), int(high or 2**31))
-        case Kind.NUMBER:
+        case SettingKind.NUMBER:
             top = 1e12 if high is None else high
             numbers = st.floats(low or 0, top, exclude_min=True, exclude_max=True)
             return numbers | st.integers(1, 9) if top > 9 else numbers
-        case Kind.TEXT:
+        case SettingKind.TEXT:
             return _LINE
-        case Kind.LINES:
+        case SettingKind.LINES:
             return st.lists(_LINE, min_size=1, max_size=4)
 
 
@@ -139,3 +139,7 @@ def test_a_control_is_called_as_people_say_it() -> None:
     assert labels["learningRate"] == "Learning rate"
     assert labels["d0"] == "D0"
     assert in_words(["attention", True]) == "attention, yes"
+    assert in_words({"momentum": 0.9, "clip": 2.0}) == "momentum 0.9, clip 2"
+    assert in_words(0.1 + 0.2) == "0.3"
+    assert in_words(None) == "not given"
+    assert in_words([]) == "none"

@@ -12,18 +12,16 @@ import signal
 import threading
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from modelgenerator.service.jobs.bodies import Tools, body_of
 from modelgenerator.service.jobs.faults import failed
 from modelgenerator.service.jobs.messages import (
     Assignment,
-    Failed,
+    End,
     Message,
     Place,
-    Stopped,
-    Succeeded,
+    Stop,
 )
 from modelgenerator.service.records.clock import system_clock
 from modelgenerator.service.store.files import Files
@@ -32,13 +30,6 @@ from modelgenerator.service.store.opening import open_files
 
 _PR_SET_PDEATHSIG = 1
 """Source: Linux, prctl(2)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Word to a child: end the attempt of this name soon."""
-
-    name: str
 
 
 Word = Assignment | Stop
@@ -89,7 +80,7 @@ class _Child:
                 stop=stop,
             )
             for message in _said(assignment, tools):
-                if isinstance(message, Succeeded | Failed | Stopped):
+                if isinstance(message, End):
                     self._place.tidy(assignment)
                 self._say(message)
 

@@ -23,14 +23,12 @@ def executor_for(service: Service) -> Executor:
 
 def _local(service: Service) -> LocalExecutor:
     """One job at a time on each device, or as many as the operator says."""
-    config = service.config
-    slots = slots_of(service.gpus, config.device_slots)
-    return LocalExecutor(config, slots, checkpoint_seconds=config.checkpoint_seconds)
+    slots = slots_of(service.gpus, service.config.device_slots)
+    return LocalExecutor(service.config, slots)
 
 
 def _ray(service: Service) -> RayExecutor:
-    config = service.config
-    return RayExecutor(config, checkpoint_seconds=config.checkpoint_seconds)
+    return RayExecutor(service.config)
 
 
 _EXECUTORS: Mapping[ExecutorName, Callable[[Service], Executor]] = {"local": _local, "ray": _ray}

@@ -7,14 +7,13 @@ there is room for is given, and waits: who scales the cluster sees that there is
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.jobs.executors.ray_words import Cluster, Needs
+from modelgenerator.service.jobs.executors.slots import HEAVY, LIGHT
 from modelgenerator.service.jobs.messages import Assignment
 from modelgenerator.service.records.jobs import JobKind
 
 LIGHT_SLOTS = 2
 CPUS = 2
 """Of a training or of pictures without a GPU."""
-_HEAVY = (JobKind.TRAIN, JobKind.GENERATE)
-_LIGHT = (JobKind.ZIP, JobKind.GENERATE_OBJECTS)
 
 
 def slots_of_cluster(cluster: Cluster, config: ServiceConfig) -> tuple[Slot, ...]:
@@ -23,9 +22,9 @@ def slots_of_cluster(cluster: Cluster, config: ServiceConfig) -> tuple[Slot, ...
     gpus, gpu_memory = int(gigabytes is not None), (gigabytes or 0) * 10**9
     room = cluster.gpus if gpus else cluster.cpus // CPUS
     count = config.cluster_jobs or max(1, room) + 1
-    light = (Slot(name=f"light-{number}", kinds=_LIGHT) for number in range(LIGHT_SLOTS))
+    light = (Slot(name=f"light-{number}", kinds=LIGHT) for number in range(LIGHT_SLOTS))
     names = {"pictures": (JobKind.GENERATE,)}
-    names |= {f"cluster-{number}": _HEAVY for number in range(count)}
+    names |= {f"cluster-{number}": HEAVY for number in range(count)}
     heavy = (
         Slot(name=name, kinds=kinds, gpus=gpus, gpu_memory=gpu_memory)
         for name, kinds in names.items()
@@ -37,7 +36,7 @@ def needs_of(assignment: Assignment, cluster: Cluster) -> Needs:
     """As the job was planned when it was accepted."""
     if assignment.gpus:
         return Needs(cpus=1, gpus=assignment.gpus)
-    if assignment.kind not in _HEAVY:
+    if assignment.kind not in HEAVY:
         return Needs()
     planned = assignment.spec.get("memoryBytes")
     memory = planned if isinstance(planned, int) else 0

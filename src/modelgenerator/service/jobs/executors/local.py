@@ -13,15 +13,13 @@ from pathlib import Path
 
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.child import BODIES, Child, needed
-from modelgenerator.service.jobs.executors.child_process import Stop
 from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.jobs.messages import (
     Assignment,
-    Failed,
+    End,
     Message,
     Place,
-    Stopped,
-    Succeeded,
+    Stop,
     without_object_generator,
     without_secrets,
 )
@@ -38,14 +36,16 @@ class LocalExecutor:
         config: ServiceConfig,
         slots: Sequence[Slot],
         *,
-        checkpoint_seconds: float = 20.0,
+        checkpoint_seconds: float | None = None,
     ) -> None:
         self._config = config
         self._slots = tuple(slots)
         self._place = Place(
             config=without_secrets(config),
             running=config.data_dir.absolute() / "running",
-            checkpoint_seconds=checkpoint_seconds,
+            checkpoint_seconds=config.checkpoint_seconds
+            if checkpoint_seconds is None
+            else checkpoint_seconds,
         )
         self._warm: dict[str, _Warm] = {}
         _forget_old(self._place.running)
@@ -101,7 +101,7 @@ class LocalJob:
         came: list[Message] = []
         while (message := self._child.heard()) is not None:
             came.append(message)
-            if isinstance(message, Succeeded | Failed | Stopped):
+            if isinstance(message, End):
                 self._has_ended = True
                 break
         return came

@@ -26,17 +26,15 @@ from modelgenerator.service.jobs.executors.ray_words import (
     Cluster,
     Kill,
     Lost,
-    Stop,
     Terms,
     WordOfDriver,
     WordOfServer,
 )
 from modelgenerator.service.jobs.messages import (
     Assignment,
-    Failed,
+    End,
     Message,
-    Stopped,
-    Succeeded,
+    Stop,
     without_secrets,
 )
 
@@ -63,7 +61,7 @@ class RayExecutor:
         self,
         config: ServiceConfig,
         *,
-        checkpoint_seconds: float = 20.0,
+        checkpoint_seconds: float | None = None,
         idle_seconds: float = IDLE_SECONDS,
         patience: float = PATIENCE,
         timer: Callable[[], float] = time.monotonic,
@@ -77,7 +75,9 @@ class RayExecutor:
         self._terms = Terms(
             config=without_secrets(config),
             environment=for_machines(os.environ),
-            checkpoint_seconds=checkpoint_seconds,
+            checkpoint_seconds=config.checkpoint_seconds
+            if checkpoint_seconds is None
+            else checkpoint_seconds,
             idle_seconds=idle_seconds,
             patience=patience,
             version=version(),
@@ -204,7 +204,7 @@ class RayJob:
         came, self.unheard = self.unheard, []
         if self._has_ended:
             return ()
-        if came and isinstance(came[-1], Succeeded | Failed | Stopped):
+        if came and isinstance(came[-1], End):
             self._end()
         return came
 

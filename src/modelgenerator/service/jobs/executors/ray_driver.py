@@ -40,12 +40,11 @@ from modelgenerator.service.jobs.executors.ray_words import (
 )
 from modelgenerator.service.jobs.messages import (
     Assignment,
-    Failed,
+    End,
     Message,
     Phase,
     PhaseBegun,
     Stopped,
-    Succeeded,
     without_object_generator,
 )
 from modelgenerator.service.records.jobs import JobKind
@@ -319,7 +318,7 @@ class _Driver:
 
 def _is_over(messages: Any) -> bool:
     last: Message | None = messages[-1] if messages else None
-    return isinstance(last, Succeeded | Failed | Stopped)
+    return isinstance(last, End)
 
 
 def _base_model(assignment: Assignment) -> str:

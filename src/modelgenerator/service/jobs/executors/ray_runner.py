@@ -20,15 +20,13 @@ from pathlib import Path
 
 from modelgenerator.errors import ModelGeneratorError
 from modelgenerator.service.jobs.executors.child import BODIES, Child, needed
-from modelgenerator.service.jobs.executors.child_process import Stop
 from modelgenerator.service.jobs.executors.ray_words import Heard, Opened, Terms
 from modelgenerator.service.jobs.messages import (
     Assignment,
-    Failed,
+    End,
     Message,
     Place,
-    Stopped,
-    Succeeded,
+    Stop,
 )
 
 HEAR_SECONDS = 1.0
@@ -92,16 +90,12 @@ class Runner:
         wait = HEAR_SECONDS
         while (message := self._child.heard(wait)) is not None:
             said.append(message)
-            if isinstance(message, Succeeded | Failed | Stopped):
+            if isinstance(message, End):
                 return Heard(said)
             wait = 0.0
         if self._child.is_alive:
             return Heard(said)
         return Heard(said, self._child.how_it_died(), self._child.last_lines())
-
-    def process_ids(self) -> tuple[int, int]:
-        """Its own, and its child's."""
-        return os.getpid(), self._child.process.pid
 
     def _end_without_driver(self) -> None:
         """Whoever gave the work is gone, or this machine slept: somebody else has it by now."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelgenerator.service.config import ServiceConfig
-from modelgenerator.service.jobs.messages import Assignment, Message
+from modelgenerator.service.jobs.messages import Assignment, Message, Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +46,6 @@ class Begin:
 
     assignment: Assignment
     needs: Needs
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """End the attempt of this name soon."""
-
-    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,21 +10,21 @@ from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.operations.devices import Gpu
 from modelgenerator.service.records.jobs import JobKind
 
-_HEAVY = (JobKind.TRAIN, JobKind.GENERATE)
-_LIGHT = (JobKind.ZIP, JobKind.GENERATE_OBJECTS)
+HEAVY = (JobKind.TRAIN, JobKind.GENERATE)
+LIGHT = (JobKind.ZIP, JobKind.GENERATE_OBJECTS)
 
 
 def slots_of(gpus: Sequence[Gpu], device_slots: int | None) -> tuple[Slot, ...]:
     """Without a GPU pictures have a slot too: none waits behind a training, and nothing light
     behind pictures, which may take long."""
     if not gpus:
-        light = Slot(name="light", kinds=_LIGHT)
+        light = Slot(name="light", kinds=LIGHT)
         pictures = Slot(name="pictures", kinds=(JobKind.GENERATE,))
         count = device_slots or 1
-        return (light, pictures, *(Slot(name=f"cpu-{n}", kinds=_HEAVY) for n in range(count)))
+        return (light, pictures, *(Slot(name=f"cpu-{n}", kinds=HEAVY) for n in range(count)))
     count = device_slots or len(gpus)
     return (
-        Slot(name="light", kinds=_LIGHT),
+        Slot(name="light", kinds=LIGHT),
         *(_on(gpus[number % len(gpus)], number) for number in range(count)),
     )
 
@@ -32,7 +32,7 @@ def slots_of(gpus: Sequence[Gpu], device_slots: int | None) -> tuple[Slot, ...]:
 def _on(gpu: Gpu, number: int) -> Slot:
     return Slot(
         name=f"gpu-{number}",
-        kinds=_HEAVY,
+        kinds=HEAVY,
         gpus=1,
         gpu_memory=gpu.memory,
         gpu_index=gpu.index,

@@ -2,7 +2,7 @@
 
 In: a schema in which no fault was found, what was given before, and what was wrong with it.  Out:
 controls in the order of the schema, each named by the JSON pointer of its value.  What is too free
-for controls is written as JSON.  `sent_form` reads what a browser sends.
+for controls is written as JSON.  `flow_form_sent` reads what a browser sends.
 """
 
 import json

@@ -69,10 +69,10 @@ def sent_form(
     id = id_of(text_of(texts, "subject"), "subject")
     subject = subjects.read_subject(visit.service, visit.caller, id)
     changes = read_form(texts) if settings is None else settings
-    return form_of(visit, subject, text_of(texts, "preset"), changes, texts)
+    return training_form_of(visit, subject, text_of(texts, "preset"), changes, texts)
 
 
-def form_of(
+def training_form_of(
     visit: Visit, subject: SubjectSeen, key: str, settings: Mapping[str, object], texts: Texts
 ) -> TrainingForm:
     """The form with the preset called `key` and `settings` over it."""
@@ -103,7 +103,7 @@ def prefilled(
     seen = datasets.read_dataset(visit.service, visit.caller, subject.subject.dataset_id)
     likely: Settings = likely_settings(visit.service, visit.caller, seen)
     usual = {TRIGGER: suggested_trigger(subject.subject.name), **likely}
-    form = form_of(visit, subject, key, {**usual, **given}, texts)
+    form = training_form_of(visit, subject, key, {**usual, **given}, texts)
     if form.preset.template_id is not None:
         said = form.preset.settings
         changes = {name: it for name, it in usual.items() if name not in said} | dict(given)

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from modelgenerator.service.dashboard.input_form import Control, ControlKind, Schema, form_with
+from modelgenerator.service.dashboard.flow_form import Control, ControlKind, Schema, form_with
 
 Sent = Sequence[tuple[str, str]]
 """Names and values of a form's controls."""

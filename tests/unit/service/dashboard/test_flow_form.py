@@ -6,13 +6,13 @@ from tests.flows import INPUT
 
 from modelgenerator.flows.definition import flow_of
 from modelgenerator.flows.inputs import check_input
-from modelgenerator.service.dashboard.input_form import (
+from modelgenerator.service.dashboard.flow_form import (
     ControlKind,
     all_controls,
     form_of,
     form_with,
 )
-from modelgenerator.service.dashboard.sent_form import read_form
+from modelgenerator.service.dashboard.flow_form_sent import read_form
 
 SCHEMA = {
     "type": "object",

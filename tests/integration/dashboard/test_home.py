@@ -76,15 +76,16 @@ def test_failures_of_the_last_day_say_why_and_who_pays(tmp_path: Path) -> None:
 
 def test_a_failure_that_is_not_ours_says_what_was_charged_for_what(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
+        person = signed_in(it)
         error = JobError(code="x", message="Too bright.", fault=Fault.THEIRS)
         begun(it, a_dataset(it))
         ended(it, claimed(it), JobStatus.FAILED, used_ms=3_600_000, error=error)
-        page = signed_in(it).get("/").text
+        page = person.get("/").text
         assert "was charged for the time that was used." in page
         body = {"baseModel": "creatures", "images": [{"prompt": "lvff", "steps": 2}]}
         it.http.post("/v1/inferences", json=body)
         ended(it, claimed(it, JobKind.GENERATE), JobStatus.FAILED, error=error)
-        assert "Nothing was charged." in signed_in(it).get("/").text
+        assert "Nothing was charged." in person.get("/").text
 
 
 def test_what_was_spent_is_what_was_paid_since(tmp_path: Path) -> None:

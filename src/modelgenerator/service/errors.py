@@ -304,4 +304,4 @@ def in_dollars(microdollars: int) -> str:
     sign = "-" if microdollars < 0 else ""
     dollars, rest = divmod(abs(microdollars), 1_000_000)
     cents = f"{rest:06d}".rstrip("0").ljust(2, "0")
-    return f"{sign}${dollars}.{cents}"
+    return f"{sign}${dollars:,}.{cents}"

@@ -125,7 +125,7 @@ def test_a_training_fails_and_says_what_helps_and_one_is_cancelled(tmp_path: Pat
             person.open(f"/trainings/{fast}")
             trouble = page.get_by_role("alert").filter(has_text="did not hold together")
             trouble.wait_for()
-            assert "The time that was used was charged." in trouble.inner_text()
+            assert "was charged for the time that was used." in trouble.inner_text()
             assert "on your side" in trouble.inner_text()
             helps = trouble.get_by_role("link", name=re.compile("Try again with a learning rate"))
             assert f"from={fast}" in (helps.get_attribute("href") or "")

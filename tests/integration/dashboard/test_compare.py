@@ -39,6 +39,19 @@ def test_samples_of_the_same_prompt_stand_side_by_side(tmp_path: Path) -> None:
         assert "only" not in samples
 
 
+def test_where_nothing_is_charged_no_price_is_shown(tmp_path: Path) -> None:
+    with serving(tmp_path, billing=False) as it:
+        person, ids = signed_in(it), [a_training(it, name) for name in "AB"]
+        for _ in ids:
+            trained(it, claimed(it))
+        addresses = [f"/trainings/compare?id={ids[0]}&id={ids[1]}", "/trainings"]
+        for address in [*addresses, f"/trainings/{ids[0]}"]:
+            page = person.get(address).text.partition("<main")[2].partition("as-code")[0]
+            assert page
+            assert "$" not in page
+            assert "ost</" not in page
+
+
 def test_too_few_trainings_are_refused_in_words(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
         person, id = signed_in(it), a_training(it)

@@ -69,9 +69,23 @@ def test_failures_of_the_last_day_say_why_and_who_pays(tmp_path: Path) -> None:
         ended(it, claimed(it), JobStatus.FAILED, error=error)
         page = signed_in(it).get("/").text
         assert "The loss became &lt;NaN&gt;. Wait." in page
-        assert "This was our fault: nothing was charged." in page
+        assert "Nothing was charged: it was not your fault." in page
         it.clock.advance(timedelta(hours=25).total_seconds())
         assert "The loss became" not in signed_in(it).get("/").text
+
+
+def test_a_failure_that_is_not_ours_says_what_was_charged_for_what(tmp_path: Path) -> None:
+    with serving(tmp_path) as it:
+        person = signed_in(it)
+        error = JobError(code="x", message="Too bright.", fault=Fault.THEIRS)
+        begun(it, a_dataset(it))
+        ended(it, claimed(it), JobStatus.FAILED, used_ms=3_600_000, error=error)
+        page = person.get("/").text
+        assert "was charged for the time that was used." in page
+        body = {"baseModel": "creatures", "images": [{"prompt": "lvff", "steps": 2}]}
+        it.http.post("/v1/inferences", json=body)
+        ended(it, claimed(it, JobKind.GENERATE), JobStatus.FAILED, error=error)
+        assert "Nothing was charged." in person.get("/").text
 
 
 def test_what_was_spent_is_what_was_paid_since(tmp_path: Path) -> None:
@@ -85,7 +99,7 @@ def test_what_was_spent_is_what_was_paid_since(tmp_path: Path) -> None:
         assert read_overview(it.service, it.owner).spent_week == 0
 
 
-def test_a_model_that_expires_within_a_week_is_named(tmp_path: Path) -> None:
+def test_a_model_that_expires_soon_is_named(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
         begun(it, a_dataset(it), "Fuchsi 1")
         trained(it, claimed(it))
@@ -95,7 +109,7 @@ def test_a_model_that_expires_within_a_week_is_named(tmp_path: Path) -> None:
             (model,) = models.all()
             models.replace(replace(model, expires_at=it.clock() + timedelta(days=3)))
         page = signed_in(it).get("/").text
-        assert "Models that expire within 7 days" in page
+        assert "Models that expire within 14 days" in page
         assert "in 3 days" in page
 
 
@@ -131,10 +145,10 @@ def test_devices_are_free_or_busy(tmp_path: Path) -> None:
 def test_a_job_that_told_nothing_yet_says_its_phase(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
         begun(it, a_dataset(it))
-        job: Job = replace(claimed(it), phase="preparing")
+        job: Job = replace(claimed(it), phase="preparingDataset")
         work = Work(WorkKind.RUN, job.id, "Zip")
-        row = row_of(WorkingJob(job=job, work=work))
-        assert (row.address, row.done, row.doing) == (f"/runs/{job.id}", None, "preparing")
+        row = row_of(WorkingJob(job=job, work=work, cost=0))
+        assert (row.address, row.done, row.doing) == (f"/runs/{job.id}", None, "preparing photos")
         counted = replace(job, progress={"pictures": 1, "totalPictures": 4})
-        row = row_of(WorkingJob(job=counted, work=work))
+        row = row_of(WorkingJob(job=counted, work=work, cost=0))
         assert (row.done, row.doing) == (0.25, "picture 1 of 4")

@@ -119,7 +119,7 @@ def test_good_files_lead_back_to_the_page(tmp_path: Path) -> None:
         address = made(person)
         answer = sent(person, address, ("a.png", png(64)))
         assert (answer.status_code, answer.headers["location"]) == (303, address)
-        assert "1 picture was added." in person.get(address).text
+        assert "1 photo was added." in person.get(address).text
 
 
 def test_flags_come_with_their_reasons(tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_the_list_shows_how_often_each_was_trained(tmp_path: Path) -> None:
         dataset = a_dataset(it)
         it.http.post("/v1/trainings", json={"datasetId": str(dataset), "settings": SETTINGS})
         text = signed_in(it).get("/subjects").text
-        assert "5 pictures" in text
+        assert "5 photos" in text
         assert "trained once" in text
 
 

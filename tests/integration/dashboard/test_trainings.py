@@ -108,7 +108,9 @@ def test_a_model_is_downloaded_in_both_layouts_and_kept_longer(tmp_path: Path) -
             assert f"{layout}.safetensors" in answer.headers["content-disposition"]
         before = it.http.get(f"/v1/trainings/{id}").json()["expiresAt"]
         until = whole.partition('name="until" value="')[2].partition('"')[0]
-        assert person.post(f"/trainings/{id}/extend", data={"until": until}).status_code == 303
+        assert "Keep 30 days longer" in whole
+        kept = person.post(f"/trainings/{id}/extend", data={"until": until})
+        assert kept.headers["location"] == f"/trainings/{id}"
         assert it.http.get(f"/v1/trainings/{id}").json()["expiresAt"] > before
         past = {"until": "2001-01-01T00:00:00Z"}
         assert person.post(f"/trainings/{id}/extend", data=past).status_code == 400
@@ -155,7 +157,7 @@ def test_the_log_is_searched_and_kept(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
         person, id = signed_in(it), a_training(it)
         told_steps(it, claimed(it), 1, 2)
-        assert "Waits for a worker." in page(person, f"/trainings/{id}/log")
+        assert "Waits for its turn." in page(person, f"/trainings/{id}/log")
         assert "Waits" not in page(person, f"/trainings/{id}/log?search=loss")
         assert "No line has" in page(person, f"/trainings/{id}/log?search=zebra")
         assert "No line has" in page(person, f"/trainings/{id}?search=zebra")
@@ -192,7 +194,7 @@ def test_settings_say_who_wrote_them_and_what_was_used(tmp_path: Path) -> None:
         ("trainingDiverged", Fault.THEIRS, "Try again with a learning rate", "learningRate="),
         ("outOfMemory", Fault.OURS, "Try again at", "resolution="),
         ("workerCrashed", Fault.OURS, "Try again", "/trainings/new?from="),
-        ("unusableDataset", Fault.THEIRS, "Check the pictures", "/subjects/"),
+        ("unusableDataset", Fault.THEIRS, "Check the photos", "/subjects/"),
         ("somethingNew", Fault.OURS, "Try again", "/trainings/new?from="),
     ],
 )
@@ -208,7 +210,11 @@ def test_a_failure_says_whose_side_what_was_charged_and_what_helps(
         assert words in trouble
         assert address in trouble
         assert trouble.count("<a class=") + trouble.count("<button") == 1
-        charged = "Nothing was charged" if fault is Fault.OURS else "time that was used was charged"
+        charged = (
+            "Nothing was charged"
+            if fault is Fault.OURS
+            else "was charged for the time that was used"
+        )
         assert charged in trouble
 
 

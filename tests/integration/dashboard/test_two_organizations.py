@@ -27,7 +27,6 @@ WHOSE = {
     "/api-keys/": "/v1/api-keys",
     "/webhooks/deliveries/": "/v1/webhooks/deliveries",
     "/webhooks/": "/v1/webhooks",
-    "/storage/models/": "/v1/trainings",
     "/deletions/": "/v1/deletions",
 }
 NOBODYS = ("/f/", "/assets/", "/generate/pictures/")

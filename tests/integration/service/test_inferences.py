@@ -252,7 +252,7 @@ def test_deleted_pictures_are_gone_and_what_was_paid_is_still_there(it):
     ended(it, job)
     url = read(it, made)["pictures"][0]["url"]
     receipt = it.http.delete(f"/v1/inferences/{made['id']}").json()
-    assert receipt["counts"] == {"pictures": 1, "files": 1}
+    assert receipt["counts"] == {"generatedPictures": 1, "files": 1}
     assert receipt["completedAt"] is not None
     assert it.http.get(f"/v1/inferences/{made['id']}").status_code == 404
     assert it.http.get(url).status_code == 404

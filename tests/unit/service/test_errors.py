@@ -66,7 +66,13 @@ def test_what_passes_by_itself_says_when_to_ask_again():
 
 @pytest.mark.parametrize(
     ("microdollars", "text"),
-    [(0, "$0.00"), (2_400_000, "$2.40"), (-3_500, "-$0.0035"), (1, "$0.000001")],
+    [
+        (0, "$0.00"),
+        (2_400_000, "$2.40"),
+        (-3_500, "-$0.0035"),
+        (1, "$0.000001"),
+        (1_234_560_000, "$1,234.56"),
+    ],
 )
 def test_dollars(microdollars, text):
     assert in_dollars(microdollars) == text

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from modelgenerator.service.api.shapes import Shape
-from modelgenerator.service.operations.training_status import charged_sentence
+from modelgenerator.service.operations.paying import charged_sentence
 from modelgenerator.service.records.jobs import Fault, Job, JobAttempt, JobStatus
 
 

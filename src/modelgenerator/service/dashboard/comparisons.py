@@ -61,8 +61,8 @@ def differences(trainings: Sequence[ShownTraining]) -> list[DifferentRow]:
     ]
     subjects = tuple(it.subject.name if it.subject else "none" for it in trainings)
     rows.insert(0, DifferentRow("subject", subjects))
-    rows.insert(1, DifferentRow("pictures", tuple(_pictures(it) for it in trainings)))
-    rows.insert(2, DifferentRow("picture set", tuple(_picture_set(it) for it in trainings)))
+    rows.insert(1, DifferentRow("photos", tuple(_pictures(it) for it in trainings)))
+    rows.insert(2, DifferentRow("set of photos", tuple(_picture_set(it) for it in trainings)))
     return [row for row in rows if len(set(row.values)) > 1]
 
 

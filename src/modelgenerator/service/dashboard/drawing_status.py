@@ -5,9 +5,10 @@ In: an inference as operations show it.  Out: sentences and places for its pictu
 
 from dataclasses import dataclass
 
+from modelgenerator.service.dashboard.job_phases import phase_in_words
 from modelgenerator.service.errors import in_dollars
 from modelgenerator.service.operations.inferences import ShownInference, ShownPicture
-from modelgenerator.service.operations.paying import is_our_fault
+from modelgenerator.service.operations.paying import OUR_FAULT, charged_sentence, is_our_fault
 from modelgenerator.service.records.jobs import JobStatus
 from modelgenerator.service.records.trainings import JsonObject
 
@@ -25,7 +26,6 @@ class Drawing:
     """An inference for a page."""
 
     shown: ShownInference
-    is_charging: bool
 
     @property
     def is_over(self) -> bool:
@@ -60,27 +60,28 @@ class Drawing:
         """How it stands."""
         job, done, all_ = self.shown.job, len(self.shown.pictures), len(self.shown.inference.images)
         if job.status is JobStatus.QUEUED:
-            return "Waits for a worker."
+            return "Waits for its turn."
         if job.status is JobStatus.RUNNING:
             if job.cancel_requested_at is not None:
                 return "Is being cancelled; the picture that is begun is finished."
-            if job.phase == "loadingBaseModel":
-                return "Loads the base model."
+            if job.phase not in (None, "drawing"):
+                return f"{phase_in_words(job).capitalize()}."
             return f"Drawing: {done} of {pictures(all_)} {'is' if done == 1 else 'are'} there."
         if job.status is JobStatus.SUCCEEDED:
-            cost = f" for {in_dollars(self.shown.cost_so_far)}" if self.is_charging else ""
+            cost = f" for {in_dollars(self.shown.cost_so_far)}" if self.shown.cost_so_far else ""
             return f"{pictures(done)}{cost}."
         return f"{done} of {pictures(all_)} drawn. {self.charged}"
 
     @property
     def charged(self) -> str:
         """What it cost, where it did not go to its end."""
-        if self.shown.job.error and is_our_fault(self.shown.job):
-            return "Nothing was charged: it was not your fault."
-        cost = self.shown.cost_so_far
-        return (
-            f"Charged: {in_dollars(cost)}, for what was drawn." if cost else "Nothing was charged."
-        )
+        return charged_sentence(self.shown.job, self.shown.cost_so_far)
+
+    @property
+    def side(self) -> str:
+        """Whose fault it is that it failed."""
+        is_ours = is_our_fault(self.shown.job)
+        return OUR_FAULT if is_ours else "This comes from what was asked for."
 
 
 def pictures(count: int) -> str:

@@ -6,8 +6,9 @@ In: what the operations found.  Out: words, and places as a browser counts them.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from modelgenerator.service.dashboard.rendering import money, number
+from modelgenerator.service.dashboard.rendering import number
 from modelgenerator.service.dashboard.text_places import in_script
+from modelgenerator.service.errors import in_dollars
 from modelgenerator.service.operations.flow_estimates import RunEstimate, StepPrice
 from modelgenerator.service.operations.flows import Marked
 
@@ -60,14 +61,14 @@ def price_words(price: StepPrice) -> str:
 
 def _parts(price: StepPrice) -> Iterator[str]:
     if price.fixed:
-        yield money(price.fixed)
+        yield in_dollars(price.fixed)
     if price.unit is None or not price.unit_price:
         return
     if price.count is not None:
         plural = price.unit if price.count == 1 else f"{price.unit}s"
-        yield f"{money(price.count * price.unit_price)} ({number(price.count)} {plural})"
+        yield f"{in_dollars(price.count * price.unit_price)} ({number(price.count)} {plural})"
     else:
-        yield f"{money(price.unit_price)} for each {price.unit}"
+        yield f"{in_dollars(price.unit_price)} for each {price.unit}"
 
 
 def is_open_ended(estimate: RunEstimate) -> bool:

@@ -159,7 +159,6 @@ def flow_values(visit: Visit, saved: SavedFlow, cursor: str | None = None) -> di
         "calls": run_calls(saved),
         "picture_counts": {},
         "visitor_price": service.config.prices.public_run,
-        "is_charging": service.config.billing,
         **_CALLED_BY_TEMPLATES,
     }
 

@@ -177,7 +177,7 @@ def cancel(visit: VisitHere, id: UUID) -> Response:
 def delete(visit: VisitHere, id: UUID) -> Response:
     """Its pictures are gone."""
     receipt = inferences.delete_inference(visit.service, visit.caller, id)
-    count = receipt.counts["pictures"]
+    count = receipt.counts["generatedPictures"]
     what = "1 picture was" if count == 1 else f"{count} pictures were"
     return visit.go("/generate", f"{what} deleted. Receipt: {receipt.id}.")
 
@@ -274,12 +274,12 @@ def _first(drawing: Drawing) -> DrawingForm:
 
 def _drawing(visit: Visit, id: UUID) -> Drawing:
     shown = inferences.read_inference(visit.service, visit.caller, id)
-    return Drawing(shown, visit.service.config.billing)
+    return Drawing(shown)
 
 
 def _drawings(visit: Visit, also: tuple[UUID, ...]) -> list[Drawing]:
     found = gallery.being_drawn(visit.service, visit.caller, limit=MOST_SHOWN, also=also)
-    return [Drawing(shown, visit.service.config.billing) for shown in found]
+    return [Drawing(shown) for shown in found]
 
 
 def _refused(visit: Visit, form: DrawingForm, error: ModelGeneratorError) -> Response:

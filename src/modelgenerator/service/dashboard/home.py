@@ -5,9 +5,12 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from modelgenerator.service.dashboard.job_phases import phase_in_words
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
 from modelgenerator.service.operations.overview import Overview, WorkingJob, read_overview
+from modelgenerator.service.operations.paying import charged_sentence
+from modelgenerator.service.operations.storage_use import SOON
 from modelgenerator.service.operations.works import WorkKind
 from modelgenerator.service.records.jobs import Job
 
@@ -31,6 +34,8 @@ class Row:
     done: float | None
     """From 0 to 1, as far as the job has told of it."""
     doing: str
+    charged: str
+    """For those that failed."""
 
 
 @router.get("/")
@@ -54,19 +59,21 @@ def _shown(visit: Visit) -> dict[str, Any]:
         "work": [row_of(one) for one in seen.work],
         "failed": [row_of(one) for one in seen.failed],
         "machine": machine_words(seen),
+        "soon": SOON.days,
     }
 
 
 def row_of(one: WorkingJob) -> Row:
     """Its name, where it leads, and how far it is."""
     job, work, counted = one.job, one.work, _counted(one.job)
-    words = f"{counted[2]} {counted[0]:,} of {counted[1]:,}" if counted else job.phase or ""
+    words = f"{counted[2]} {counted[0]:,} of {counted[1]:,}" if counted else phase_in_words(job)
     return Row(
         job=job,
         name=work.name,
         address=f"{_PLACES[work.kind]}/{work.id}",
         done=counted and min(1.0, counted[0] / counted[1]),
         doing=words,
+        charged=charged_sentence(job, one.cost),
     )
 
 

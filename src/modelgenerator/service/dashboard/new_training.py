@@ -156,14 +156,13 @@ def _json_fault(visit: Visit, texts: Texts, fault: str) -> Response:
 def _shown(visit: Visit, form: TrainingForm, told: Told | None) -> dict[str, Any]:
     if told is not None and told.faults:
         form = replace(form, faults=told.faults)
-    is_charging = visit.organization().is_charging
+    is_charging = visit.service.config.billing
     return {
         "form": form,
         "subject": form.subject.subject,
         "fields": form.fields,
         "told": told,
         "button": (told or Told()).button(is_charging=is_charging),
-        "is_charging": is_charging,
         "resolved": resolved(told.planned) if told and told.planned else {},
         "calls": form.as_code(),
         "base_models": BASE_MODELS,

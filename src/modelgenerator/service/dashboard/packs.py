@@ -171,7 +171,6 @@ def _form_page(
         chosen=chosen if chosen[0] else usual,
         count=0 if pack is None else _count(pack.images),
         price=0 if pack is None else _price(visit, pack.images),
-        is_charging=visit.service.config.billing,
         calls=[] if pack is None else _as_code(pack, chosen if chosen[0] else usual),
     )
 
@@ -246,7 +245,7 @@ def _as_code(pack: InferencePack, models: Sequence[str]) -> list[Call]:
 
 def _columns(visit: Visit, ids: Sequence[UUID]) -> list[Column]:
     shown = [inferences.read_inference(visit.service, visit.caller, id) for id in ids]
-    drawings = [Drawing(one, visit.service.config.billing) for one in shown]
+    drawings = [Drawing(one) for one in shown]
     return [Column(drawing, _name(visit, drawing)) for drawing in drawings]
 
 

@@ -30,6 +30,7 @@ from modelgenerator.service.errors import (
 )
 from modelgenerator.service.http.cutting_off import CutOff
 from modelgenerator.service.http.statuses import EXPECTED, status_of
+from modelgenerator.service.operations.paying import OUR_FAULT
 from modelgenerator.service.store.folder import FULL
 
 _log = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ def _status_of(error: Exception) -> int:
 
 
 _YOURS = "Nothing was started and nothing was charged."
-_OURS = "This is our fault, not yours. Nothing was charged."
+_OURS = f"{OUR_FAULT} Nothing was charged."
 
 
 def _trouble(error: Exception, status: int) -> Trouble:

@@ -26,11 +26,6 @@ def render(template: str, values: Mapping[str, object]) -> str:
     return _environment.get_template(template).render(values)
 
 
-def money(microdollars: int) -> str:
-    """`$1.44`; of less than a cent as many digits as it has."""
-    return in_dollars(microdollars)
-
-
 def cents(microdollars: int) -> str:
     """`$112.46`: rounded down, so that nobody reads more than there is."""
     return f"${microdollars // 10_000 / 100:,.2f}"
@@ -114,7 +109,7 @@ _environment = Environment(
 )
 _environment.filters.update(
     cents=cents,
-    money=money,
+    money=in_dollars,
     duration=duration,
     size=size,
     number=number,

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from modelgenerator.flows.definition import StepType, flow_of
 from modelgenerator.flows.parameters import DEFAULT_FILENAME
+from modelgenerator.service.dashboard.job_phases import phase_in_words
 from modelgenerator.service.operations.runs import SeenRun, SeenStep
 from modelgenerator.service.records.flows import RunStatus
 
@@ -86,9 +87,9 @@ def _progress(seen: SeenStep) -> tuple[float, str]:
     if seen.job is None:
         return 0.0, ""
     if seen.job.status == "queued":
-        return 0.0, "waiting for a free device"
+        return 0.0, "waits for its turn"
     told: Mapping[str, object] = seen.job.progress or {}
     step, total = told.get("step"), told.get("totalSteps")
     if isinstance(step, int) and isinstance(total, int) and total:
         return min(step / total, 1.0), f"{step} of {total}"
-    return 0.0, str(seen.job.phase or "")
+    return 0.0, phase_in_words(seen.job)

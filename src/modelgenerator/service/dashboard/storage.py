@@ -10,7 +10,7 @@ from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.dashboard.as_code import Call
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.visits import VisitHere
-from modelgenerator.service.operations import deletions, storage_use, trained_models
+from modelgenerator.service.operations import deletions, storage_use
 from modelgenerator.service.operations.accounts import SESSION_LENGTH
 from modelgenerator.service.operations.expiry import KEYS_ARE_KEPT
 from modelgenerator.service.operations.form_uploads import UPLOADS_WAIT
@@ -28,7 +28,6 @@ COUNTED: Mapping[str, str] = {
     "snapshots": "Snapshots that trainings worked on",
     "trainings": "Trainings",
     "models": "Trained models",
-    "trainedModels": "Trained models",
     "inferences": "Requests for pictures",
     "generatedPictures": "Generated pictures",
     "files": "Files in the storage",
@@ -68,22 +67,13 @@ def storage(visit: VisitHere, cursor: str | None = None) -> Response:
         rules=rules_of(service.config),
         expiring=storage_use.list_expiring(service, caller, limit=_MODELS_SHOWN),
         soon=storage_use.SOON.days,
-        days=service.config.model_days,
+        longer=timedelta(days=service.config.model_days),
         receipts=storage_use.list_receipts(service, caller, cursor, limit=_ON_A_PAGE),
         calls=(
             Call("PATCH", "/v1/trainings/TRAINING_ID", {"expiresAt": "2027-12-31T12:00:00Z"}),
             Call("GET", "/v1/deletions/RECEIPT_ID"),
         ),
     )
-
-
-@router.post("/storage/models/{training_id}/extend")
-def extend(visit: VisitHere, training_id: UUID) -> Response:
-    """Keep a model as long again as a new one is kept."""
-    days = visit.service.config.model_days
-    expires_at = visit.service.clock() + timedelta(days=days)
-    trained_models.change_training(visit.service, visit.caller, training_id, expires_at=expires_at)
-    return visit.go("/storage", f"The model is kept {days} days from now.")
 
 
 @router.get("/deletions/{id}")

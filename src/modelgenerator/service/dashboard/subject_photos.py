@@ -103,7 +103,7 @@ def delete_picture(visit: VisitHere, id: UUID, picture_id: UUID) -> Response:
     """Take it out, with its files."""
     dataset_id = _dataset_id(visit, id)
     datasets.delete_picture(visit.service, visit.caller, dataset_id, picture_id)
-    return visit.go(f"/subjects/{id}", "The picture is deleted.")
+    return visit.go(f"/subjects/{id}", "The photo is deleted.")
 
 
 @router.post("/subjects/{id}/pictures/{picture_id}/mask")
@@ -113,7 +113,7 @@ async def set_mask(visit: UploadingVisitHere, id: UUID, picture_id: UUID) -> Res
     dataset_id = await run_in_threadpool(_dataset_id, visit, id)
     async with received_files(visit.request, visit.service) as (files, _):
         if len(files) != 1:
-            raise InvalidValue("A picture has one mask: choose one file.")
+            raise InvalidValue("A photo has one mask: choose one file.")
         await run_in_threadpool(
             uploads.set_mask, visit.service, visit.caller, dataset_id, picture_id, files[0]
         )

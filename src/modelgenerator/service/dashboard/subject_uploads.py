@@ -88,7 +88,7 @@ def _answer(
         values["pictures"] = [one for one in values["pictures"] if one.id in fresh]
         return visit.page("subjects/arrived.html", **values)
     if not told:
-        words = "1 picture was added." if len(fresh) == 1 else f"{len(fresh)} pictures were added."
+        words = "1 photo was added." if len(fresh) == 1 else f"{len(fresh)} photos were added."
         return visit.go(f"/subjects/{id}", words)
     return visit.page("subjects/subject.html", **values)
 

@@ -224,13 +224,12 @@ def _told_of(error: ModelGeneratorError) -> ToldOfSweep:
 
 
 def _shown(visit: Visit, form: SweepForm, told: ToldOfSweep) -> dict[str, Any]:
-    is_charging = visit.organization().is_charging
+    is_charging = visit.service.config.billing
     return {
         "form": form,
         "subject": form.base.subject.subject,
         "told": told,
         "button": told.button(is_charging=is_charging),
-        "is_charging": is_charging,
         "controls": [it for it in controls().values() if it.kind is not SettingKind.LINES],
         "example": _example(form.control),
         "calls": _calls(form),

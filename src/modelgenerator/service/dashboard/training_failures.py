@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelgenerator.service.dashboard.training_views import can_resume
-from modelgenerator.service.operations.training_status import ShownTraining, charged_sentence
+from modelgenerator.service.operations.paying import OUR_FAULT, charged_sentence
+from modelgenerator.service.operations.training_status import ShownTraining
 from modelgenerator.service.records.jobs import Fault, JobError, JobStatus
 
 
@@ -52,8 +53,8 @@ def _side(error: JobError) -> str:
     if error.code == "insufficientFunds":
         return "Your organization's balance was used up."
     if error.fault is Fault.OURS:
-        return "This is on the server's side, not yours."
-    return "This is on your side: it comes from the pictures or the settings, which you can change."
+        return OUR_FAULT
+    return "This is on your side: it comes from the photos or the settings, which you can change."
 
 
 def _without_charge(hint: str | None) -> str | None:
@@ -90,7 +91,7 @@ def _credit(_: ShownTraining) -> Remedy:
 
 def _pictures(shown: ShownTraining) -> Remedy:
     address = f"/subjects/{shown.subject.id}" if shown.subject else "/subjects"
-    return Remedy("Check the pictures", address)
+    return Remedy("Check the photos", address)
 
 
 def _base_model(shown: ShownTraining) -> Remedy:
@@ -112,10 +113,10 @@ _BY_CODE: dict[str, tuple[str, Callable[[ShownTraining], Remedy]]] = {
     "baseModelNotFound": ("The base model was not found", _base_model),
     "baseModelGated": ("The base model may not be used", _base_model),
     "baseModelUnsupported": ("The base model cannot be trained", _base_model),
-    "unusableDataset": ("The pictures cannot be used", _pictures),
-    "unusablePhoto": ("A picture cannot be used", _pictures),
+    "unusableDataset": ("The photos cannot be used", _pictures),
+    "unusablePhoto": ("A photo cannot be used", _pictures),
     "unusableMask": ("A mask cannot be used", _pictures),
-    "fileDamaged": ("A stored picture is damaged", _pictures),
+    "fileDamaged": ("A stored photo is damaged", _pictures),
     "storageFull": ("The server's disk is full", _again),
     "outputNotWritable": ("The server's disk is full", _again),
 }

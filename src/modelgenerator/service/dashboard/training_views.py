@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import cast
 
 from modelgenerator.service.dashboard.as_code import Call
+from modelgenerator.service.dashboard.job_phases import PHASES
 from modelgenerator.service.dashboard.settings_form import in_words
 from modelgenerator.service.operations.training_curves import Curves, Point
 from modelgenerator.service.operations.training_origins import TrainingOrigin
@@ -24,18 +25,9 @@ ENDINGS: Mapping[AttemptEnd, str] = {
 }
 """How an attempt ended, in words."""
 
-_PHASES = {
-    "queued": "Queued",
-    "loadingBaseModel": "Loading base model",
-    "preparingDataset": "Preparing pictures",
-    "encoding": "Encoding",
-    "training": "Training",
-    "sampling": "Sampling",
-    "saving": "Saving",
-    "done": "Done",
-}
-_IN_WORDS = {**_PHASES, "waitingForMachine": "Waiting for a machine"}
-"""With what is a part of being queued, for those who look at the way."""
+_ON_THE_WAY = ("loadingBaseModel", "preparingDataset", "encoding", "training", "sampling", "saving")
+_WAY = {"queued": "Queued", **{name: PHASES[name] for name in _ON_THE_WAY}, "done": "Done"}
+"""Waiting for a machine is a part of being queued."""
 _RESOLVED_AS = {
     "flipAug": "flip",
     "alphaDim": "networkAlpha",
@@ -112,20 +104,15 @@ class CurveFacts:
 
 def phases_of(job: Job, plan: JsonObject) -> list[Phase]:
     """The way of a training, and where on it this one is."""
-    names = [name for name in _PHASES if name != "sampling" or plan.get("sampleEvery")]
+    names = [name for name in _WAY if name != "sampling" or plan.get("sampleEvery")]
     here = names.index(_phase_of(job)) if _phase_of(job) in names else 0
     at = "stopped" if job.status in (JobStatus.FAILED, JobStatus.CANCELLED) else "now"
     if job.status is JobStatus.SUCCEEDED:
         at = "past"
     return [
-        Phase(_PHASES[name], "past" if place < here else at if place == here else "ahead")
+        Phase(_WAY[name], "past" if place < here else at if place == here else "ahead")
         for place, name in enumerate(names)
     ]
-
-
-def phase_in_words(job: Job) -> str:
-    """What it is doing."""
-    return _IN_WORDS.get(_phase_of(job), "Working").lower()
 
 
 def how_far(job: Job, plan: JsonObject) -> HowFar:

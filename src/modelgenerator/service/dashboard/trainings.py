@@ -6,7 +6,7 @@ are pages of their own.  How a training is shown is in `training_views`.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Response
@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from modelgenerator.service.dashboard import training_views
 from modelgenerator.service.dashboard.as_code import Call
+from modelgenerator.service.dashboard.job_phases import phase_in_words
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.training_failures import failure_of
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
@@ -26,6 +27,7 @@ from modelgenerator.service.operations import (
     training_status,
     trainings,
 )
+from modelgenerator.service.operations.paying import charged_sentence
 from modelgenerator.service.operations.training_status import Log, LogLine, ShownTraining
 from modelgenerator.service.records.jobs import JobStatus
 
@@ -33,7 +35,6 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 PAGE = 30
 TAIL = 300
 """Lines of the log that are shown."""
-LONGER = timedelta(days=30)
 _LOG_PIECE = 5_000
 
 
@@ -66,6 +67,7 @@ def list_trainings(
         subject=only.subject if only else None,
         is_live=any(not it.job.status.is_final for it in page.items),
         views=training_views,
+        phase_in_words=phase_in_words,
         ticked=ticked or [],
         calls=[Call("GET", "/v1/trainings")],
     )
@@ -175,10 +177,16 @@ def rename_training(visit: VisitHere, id: UUID, name: Annotated[str, Form()] = "
 
 
 @router.post("/trainings/{id}/extend")
-def extend_training(visit: VisitHere, id: UUID, until: Annotated[datetime, Form()]) -> Response:
+def extend_training(
+    visit: VisitHere,
+    id: UUID,
+    until: Annotated[datetime, Form()],
+    back: Annotated[Literal["training", "storage"], Form()] = "training",
+) -> Response:
     """Keep its model longer; asked twice, it is kept until the same day."""
     trained_models.change_training(visit.service, visit.caller, id, expires_at=until)
-    return visit.go(f"/trainings/{id}", "The model is kept longer.")
+    address = f"/trainings/{id}" if back == "training" else "/storage"
+    return visit.go(address, f"The model is kept until {until:%d %b %Y}.")
 
 
 @router.post("/trainings/{id}/delete")
@@ -193,16 +201,18 @@ def delete_training(
 def _live(visit: Visit, shown: ShownTraining) -> dict[str, Any]:
     """What the part that changes shows."""
     now, model = visit.service.clock(), shown.model
+    longer = timedelta(days=visit.service.config.model_days)
     waits = shown.job.status is JobStatus.QUEUED
     return {
         "shown": shown,
         "phases": training_views.phases_of(shown.job, shown.training.plan),
-        "phase": training_views.phase_in_words(shown.job),
+        "phase": phase_in_words(shown.job),
         "how_far": training_views.how_far(shown.job, shown.training.plan),
         "failure": failure_of(shown),
+        "charged": charged_sentence(shown.job, shown.cost_so_far),
         "can_resume": training_views.can_resume(shown.job),
         "before": training_status.place_in_queue(visit.service, shown.job) if waits else 0,
-        "longer": None if model is None else (model.expires_at + LONGER).isoformat(),
+        "longer": longer,
         "is_usable": model is not None and not model.is_expired(now),
         "may_download": visit.service.config.allow_download,
     }

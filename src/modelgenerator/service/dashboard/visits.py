@@ -112,7 +112,11 @@ class Visit(Visitor):
 
     def page(self, template: str, /, status: int = 200, **values: Any) -> HTMLResponse:
         """A page with the organization's money and the visitor's role, or a part of one."""
-        given: dict[str, object] = {"role": self.caller.role, "may": self.may}
+        given: dict[str, object] = {
+            "role": self.caller.role,
+            "may": self.may,
+            "is_charging": self.service.config.billing,
+        }
         if not self.is_partial:
             given["organization"] = self.organization()
         return Visitor.page(self, template, status, **{**given, **values})

@@ -197,7 +197,7 @@ def delete_inference(service: Service, caller: Caller, id: UUID) -> DeletionRece
             "inference",
             id,
             prefixes=[_prefix(inference.organization_id, id)],
-            counts={"pictures": len(pictures)},
+            counts={"generatedPictures": len(pictures)},
             sha256s=[picture.sha256 for picture in pictures],
             now=service.clock(),
         )

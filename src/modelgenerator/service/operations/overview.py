@@ -5,21 +5,22 @@ In: who asks.  Out: one look at the organization, read with a fixed number of st
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.inferences import LINK_TIME, ShownPicture
+from modelgenerator.service.operations.paying import paid_for_each
 from modelgenerator.service.operations.service import Service
+from modelgenerator.service.operations.storage_use import ExpiringModel, expiring_models
 from modelgenerator.service.operations.works import Work, works_of_jobs
 from modelgenerator.service.records.datasets import Subject
 from modelgenerator.service.records.jobs import Job, JobStatus
-from modelgenerator.service.records.money import Account
+from modelgenerator.service.records.money import Account, LedgerEntry
 from modelgenerator.service.records.organizations import Role
-from modelgenerator.service.records.trainings import TrainedModel
 from modelgenerator.service.store.transaction import OrganizationStore, Transaction
 
-SOON = timedelta(days=7)
+_WEEK = timedelta(days=7)
 LATELY = timedelta(hours=24)
 _MOST_WORK, _MOST_FAILED, _MOST_EXPIRING, _MOST_PICTURES = 20, 10, 10, 12
 
@@ -30,15 +31,8 @@ class WorkingJob:
 
     job: Job
     work: Work
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expiring:
-    """A trained model whose weights are deleted soon."""
-
-    model: TrainedModel
-    name: str
-    """The training's."""
+    cost: int
+    """Microdollars; nothing is paid before it has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +50,6 @@ class Overview:
     """One look at an organization."""
 
     account: Account
-    is_charging: bool
     spent_week: int
     """Microdollars in the last seven days."""
     spent_month: int
@@ -65,7 +58,7 @@ class Overview:
     """What runs and what waits, some of it."""
     queued_count: int
     machine: Machine
-    expiring: tuple[Expiring, ...]
+    expiring: tuple[ExpiringModel, ...]
     failed: tuple[WorkingJob, ...]
     """In the last day."""
     pictures: tuple[ShownPicture, ...]
@@ -81,43 +74,45 @@ def read_overview(service: Service, caller: Caller) -> Overview:
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
         this_month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        week, month = store.accounts.spent_since(now - SOON, this_month)
+        week, month = store.accounts.spent_since(now - _WEEK, this_month)
         unfinished = store.jobs.unfinished(limit=_MOST_WORK)
         failed = store.jobs.failed_since(now - LATELY, limit=_MOST_FAILED)
         works = works_of_jobs(store, [*unfinished, *failed])
         subjects = store.subjects.page(limit=1).items
         return Overview(
             account=store.accounts.read(),
-            is_charging=service.config.billing,
             spent_week=week,
             spent_month=month,
-            work=_of(works, unfinished),
+            work=_of(works, unfinished, {}),
             queued_count=store.jobs.count(status=JobStatus.QUEUED),
             machine=_machine(service, transaction),
-            expiring=tuple(_expiring(store, now)),
-            failed=_of(works, failed),
+            expiring=tuple(expiring_models(store, now, limit=_MOST_EXPIRING)),
+            failed=_of(works, failed, paid_for_each(store, failed)),
             pictures=tuple(_newest_pictures(service, store)),
             newest_subject=subjects[0] if subjects else None,
             has_trained=bool(store.trainings.listed(limit=1).items),
         )
 
 
-def _of(works: Mapping[UUID, Work], jobs: Iterable[Job]) -> tuple[WorkingJob, ...]:
+def _of(
+    works: Mapping[UUID, Work], jobs: Iterable[Job], paid: Mapping[UUID, LedgerEntry]
+) -> tuple[WorkingJob, ...]:
     """Without those whose training was deleted."""
-    return tuple(WorkingJob(job=job, work=works[job.id]) for job in jobs if job.id in works)
+    return tuple(
+        WorkingJob(
+            job=job,
+            work=works[job.id],
+            cost=-paid[job.id].amount if job.id in paid else 0,
+        )
+        for job in jobs
+        if job.id in works
+    )
 
 
 def _machine(service: Service, transaction: Transaction) -> Machine:
     running, on_gpus = transaction.jobs.count_running()
     names = tuple(gpu.name for gpu in service.gpus)
     return Machine(gpus=names, busy=on_gpus if names else running)
-
-
-def _expiring(store: OrganizationStore, now: datetime) -> Iterator[Expiring]:
-    models = store.trained_models.expiring(now, now + SOON, limit=_MOST_EXPIRING)
-    trainings = store.trainings.some(model.training_id for model in models)
-    for model in models:
-        yield Expiring(model=model, name=trainings[model.training_id].name)
 
 
 def _newest_pictures(service: Service, store: OrganizationStore) -> Iterator[ShownPicture]:

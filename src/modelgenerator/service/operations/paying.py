@@ -9,10 +9,19 @@ from datetime import datetime
 from uuid import UUID
 
 from modelgenerator.service.billing.ledger import Ledger
+from modelgenerator.service.errors import in_dollars
 from modelgenerator.service.operations.service import Service
-from modelgenerator.service.records.jobs import Fault, Job, JobStatus
+from modelgenerator.service.records.jobs import Fault, Job, JobKind, JobStatus
 from modelgenerator.service.records.money import EntryKind, LedgerEntry
 from modelgenerator.service.store.transaction import OrganizationStore
+
+OUR_FAULT = "This is our fault, not yours."
+_CHARGED_FOR = {
+    JobKind.TRAIN: "the time that was used",
+    JobKind.GENERATE: "the pictures that were drawn",
+    JobKind.ZIP: "what was packed",
+    JobKind.GENERATE_OBJECTS: "what was written",
+}
 
 
 def payment_key(job: Job) -> str:
@@ -64,6 +73,15 @@ def is_our_fault(job: Job) -> bool:
     return (
         job.status is JobStatus.FAILED and job.error is not None and job.error.fault is Fault.OURS
     )
+
+
+def charged_sentence(job: Job, cost: int) -> str:
+    """What was charged for a job that did not go to its end, and for what, in words."""
+    if is_our_fault(job):
+        return "Nothing was charged: it was not your fault."
+    if not cost:
+        return "Nothing was charged."
+    return f"{in_dollars(cost)} was charged for {_CHARGED_FOR[job.kind]}."
 
 
 def ledger_of(service: Service, store: OrganizationStore, now: datetime) -> Ledger:

@@ -7,7 +7,7 @@ soonest.
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.service import Service
@@ -16,8 +16,10 @@ from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import TrainedModel, Training
 from modelgenerator.service.store.scoped import Page
 from modelgenerator.service.store.stored import StoredByKind
+from modelgenerator.service.store.transaction import OrganizationStore
 
 SOON = timedelta(days=14)
+"""Of models that expire: they are shown beforehand."""
 _GIGABYTE = 1_000_000_000
 _NEARLY_FULL = 0.1
 _NEARLY_FULL_BYTES = 5 * _GIGABYTE
@@ -76,11 +78,17 @@ def read_storage_use(service: Service, caller: Caller) -> StorageUse:
 def list_expiring(service: Service, caller: Caller, *, limit: int) -> Sequence[ExpiringModel]:
     """The models whose weights go within `SOON`, the first of them first."""
     caller.require(Role.VIEWER)
-    now = service.clock()
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
-        models = store.trained_models.expiring(now, now + SOON, limit=limit)
-        trainings = store.trainings.some({model.training_id for model in models})
+        return expiring_models(store, service.clock(), limit=limit)
+
+
+def expiring_models(
+    store: OrganizationStore, now: datetime, *, limit: int
+) -> Sequence[ExpiringModel]:
+    """The same within a transaction."""
+    models = store.trained_models.expiring(now, now + SOON, limit=limit)
+    trainings = store.trainings.some({model.training_id for model in models})
     return [ExpiringModel(model, trainings[model.training_id]) for model in models]
 
 

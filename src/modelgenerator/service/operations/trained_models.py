@@ -181,7 +181,7 @@ def _forget(service: Service, store: OrganizationStore, training: Training) -> D
         "training",
         training.id,
         prefixes=[training_prefix(training), *left_behind(store, training)],
-        counts={"trainedModels": int(model is not None)},
+        counts={"models": int(model is not None)},
         sha256s=[model.sha256] if model else [],
         now=now,
     )

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from modelgenerator.service.billing.prices import training_charge
 from modelgenerator.service.operations.callers import Caller
-from modelgenerator.service.operations.paying import is_our_fault, paid_for_each
+from modelgenerator.service.operations.paying import paid_for_each
 from modelgenerator.service.operations.readable_events import LINK_TIME, SAMPLE, without_insides
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.datasets import Subject
@@ -229,13 +229,6 @@ def used_ms(job: Job) -> int:
     return max(job.used_ms, told if isinstance(told, int) else 0)
 
 
-def charged_sentence(job: Job, cost: int) -> str:
-    """Who pays for what went wrong, in words."""
-    if is_our_fault(job):
-        return "Nothing was charged: it was not your fault."
-    return "The time that was used was charged." if cost else "Nothing was charged."
-
-
 def _line(event: JobEvent) -> LogLine:
     words = _WORDS.get(event.name)
     text = _plain(event) if words is None else words.format_map(_Told(event.data))
@@ -255,7 +248,7 @@ class _Told(dict[str, object]):
 
 
 _WORDS = {
-    "queued": "Waits for a worker.",
+    "queued": "Waits for its turn.",
     "started": "Attempt {attempt} begins.",
     "phase": "Phase: {phase}.",
     "checkpointSaved": "Checkpoint saved at step {step}.",

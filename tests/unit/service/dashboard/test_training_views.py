@@ -3,7 +3,8 @@ from uuid import UUID
 
 from tests.remembered import SetClock, a_job
 
-from modelgenerator.service.dashboard.training_views import phase_in_words, phases_of
+from modelgenerator.service.dashboard.job_phases import phase_in_words
+from modelgenerator.service.dashboard.training_views import phases_of
 from modelgenerator.service.records.jobs import JobStatus
 
 

@@ -40,8 +40,6 @@ document.addEventListener("htmx:configRequest", (event) => {
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
   const { target, fragment } = event.detail;
   if (target === document.activeElement) event.detail.shouldSwap = false;
-  // htmx would carry a size that was dragged over as an attribute, which the page's policy forbids
-  for (const one of [target, ...target.querySelectorAll("[style]")]) one.removeAttribute("style");
   const open = [...target.querySelectorAll("details")].map((one) => one.open);
   fragment.querySelectorAll("details").forEach((one, place) => { one.open = open[place] ?? false; });
 });

@@ -117,7 +117,9 @@ def test_a_flow_becomes_versions_and_keeps_its_comments(tmp_path: Path) -> None:
         older = person.get(f"{address}/definition?version=1").text
         assert "Greets" in older
         assert "runs now" in person.get(f"{address}/versions").text
-        assert person.get(f"{address}/definition?version=9").status_code == 404
+        for version in (9, -1, 10**30):
+            missing = person.get(f"{address}/definition?version={version}")
+            assert missing.status_code == 404
 
 
 def test_titles_with_html_stay_text_everywhere(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def _images(prompts: str, seed: str) -> list[dict[str, object]]:
     lines = comparisons.prompts_in(prompts)
     if not 1 <= len(lines) <= MOST_PROMPTS:
         raise InvalidValue(f"Write 1 to {MOST_PROMPTS} prompts, one a line.", field="prompts")
-    if not (seed.isascii() and seed.isdigit() and int(seed) < 2**53):
+    if not (seed.isascii() and seed.isdigit() and len(seed) <= 16 and int(seed) < 2**53):
         raise InvalidValue("The seed is a whole number, 0 or more.", field="seed")
     return [{"prompt": line, "seed": int(seed) + number} for number, line in enumerate(lines)]
 

@@ -69,7 +69,7 @@ class Checked:
 
 def check(values: object, capabilities: Capabilities | None = None) -> Checked:
     """All that can be said about the definition in `values` before it runs."""
-    faults = list(passed_limits(values, most=MAX_DEFINITION))
+    faults = list(islice(passed_limits(values, most=MAX_DEFINITION), MAX_FAULTS))
     if faults:
         return Checked(tuple(faults), (), None)
     found = _Findings(capabilities or Capabilities())

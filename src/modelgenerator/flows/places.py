@@ -84,6 +84,8 @@ class _Open:
     """Of the member whose value comes next."""
     is_again: bool = False
     """Whether it stands under a name that its object had before."""
+    is_name_again: bool = False
+    """Whether `name` was there before."""
 
 
 def find_places(text: str) -> Places:
@@ -102,7 +104,8 @@ def find_places(text: str) -> Places:
         elif here is not None and not here.is_list and here.name is None:
             here.name = _name(token)
             pointer = at(here.pointer, here.name)
-            if pointer in found.of and not here.is_again:
+            here.is_name_again = pointer in found.of
+            if here.is_name_again and not here.is_again:
                 found.twice.append(pointer)
             found.of[pointer] = place
         elif token != ":":
@@ -114,7 +117,7 @@ def find_places(text: str) -> Places:
             if token not in "[{":
                 found.plain.add(pointer)
             else:
-                is_again = here is not None and (here.is_again or pointer in found.twice)
+                is_again = here is not None and (here.is_again or here.is_name_again)
                 open_now.append(_Open(pointer, is_list=token == "[", is_again=is_again))
     return found
 

@@ -105,6 +105,8 @@ def test_what_cannot_be_drawn_is_said_at_the_form(tmp_path: Path) -> None:
         assert answer.status_code == 400
         assert "None of these trainings has a model" in answer.text
         trained(it, claimed(it))
+        answer = person.post("/trainings/compare/draw", data={**form, "seed": "9" * 5_000})
+        assert "The seed is a whole number" in answer.text
         answer = person.post("/trainings/compare/draw", data={**form, "seed": "many"})
         assert answer.status_code == 400
         assert "The seed is a whole number from 0 to 2^63 - 1" in answer.text

@@ -62,6 +62,13 @@ def test_faults_are_told_where_the_browser_finds_them(tmp_path: Path) -> None:
     assert fault["pointer"] == "/steps/0/type"
 
 
+@pytest.mark.parametrize("text", ["{" + "a: 1, " * 2_000 + "}", "[" + "NaN, " * 2_000 + "]"])
+def test_of_thousands_of_faults_some_hundreds_are_told(tmp_path: Path, text: str) -> None:
+    with serving(tmp_path) as it:
+        told = signed_in(it, Role.VIEWER).post("/flows/check", data={"text": text}).json()
+    assert 500 <= len(told["faults"]) <= 1_000
+
+
 @pytest.mark.parametrize("text", ["{\n a: 1,\n b 2}", "", "{a: ["])
 def test_a_text_that_is_no_json5_is_marked_too(tmp_path: Path, text: str) -> None:
     with serving(tmp_path) as it:
@@ -110,7 +117,9 @@ def test_a_flow_becomes_versions_and_keeps_its_comments(tmp_path: Path) -> None:
         older = person.get(f"{address}/definition?version=1").text
         assert "Greets" in older
         assert "runs now" in person.get(f"{address}/versions").text
-        assert person.get(f"{address}/definition?version=9").status_code == 404
+        for version in (9, -1, 10**30):
+            missing = person.get(f"{address}/definition?version={version}")
+            assert missing.status_code == 404
 
 
 def test_titles_with_html_stay_text_everywhere(tmp_path: Path) -> None:
@@ -190,6 +199,45 @@ def test_photos_come_from_a_subject_or_from_the_form(tmp_path: Path) -> None:
         assert few.status_code == 422
         assert "Needs at least 2 pictures, not 1." in few.text
         assert "1 photo</strong> uploaded already" in few.text
+
+
+def test_photos_are_added_to_those_that_were_uploaded_already(tmp_path: Path) -> None:
+    with serving(tmp_path) as it:
+        person = signed_in(it)
+        runs = f"{saved(person)}/runs"
+        photos = [("/photos", (f"{n}.png", uploaded._png(n), "image/png")) for n in (1, 2)]
+        few = person.post(runs, files=[("/name", (None, "A")), photos[0]])
+        kept = re.search(r'name="/photos" value="([^"]+)"', few.text)
+        assert kept is not None
+        before = ("/photos", (None, kept[1]))
+        sent = person.post(runs, files=[("/name", (None, "A")), before, photos[1]])
+        assert sent.status_code == 303, sent.text
+        run = it.http.get(f"/v1{sent.headers['location']}").json()
+        assert run["input"]["photos"] == kept[1]
+        taken = person.post(runs, files=[("/name", (None, "A")), before, photos[0]])
+        assert taken.status_code == 422  # a run has those photos now: it does not get more
+
+
+def test_photos_are_never_added_to_a_subject_s(tmp_path: Path) -> None:
+    with serving(tmp_path) as it:
+        person = signed_in(it)
+        runs = f"{saved(person)}/runs"
+        dataset = uploaded.a_dataset(it, pictures=2)
+        photo = ("/photos", ("9.png", uploaded._png(9), "image/png"))
+        files = [("/name", (None, "A")), ("/photos", (None, str(dataset))), photo]
+        assert person.post(runs, files=files).status_code == 422
+        assert len(it.http.get(f"/v1/datasets/{dataset}").json()["images"]) == 2
+
+
+@pytest.mark.parametrize("named", ["no id", "0" * 32])
+def test_photos_that_are_not_there_leave_the_form_filled_in(tmp_path: Path, named: str) -> None:
+    with serving(tmp_path) as it:
+        person = signed_in(it)
+        files = {"/name": (None, "Ann"), "/photos": (None, named)}
+        answer = person.post(f"{saved(person)}/runs", files=files)
+        assert answer.status_code == 422, answer.text
+        assert 'value="Ann"' in answer.text
+        assert "uploaded already" not in answer.text
 
 
 def test_a_run_shows_its_steps_and_what_they_were_told_and_left(tmp_path: Path) -> None:

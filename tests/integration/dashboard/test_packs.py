@@ -117,8 +117,16 @@ def test_both_models_are_asked_or_none(it: Serving) -> None:
     answer = person.post(f"/packs/{id}/run", data={"first": CREATURES, "second": str(UUID(int=7))})
     assert answer.status_code == 404
     assert "There is no training" in answer.text
-    (one,) = it.http.get("/v1/inferences").json()["items"]
-    assert one["status"] == "cancelled"
+    assert it.http.get("/v1/inferences").json()["items"] == []
+
+
+def test_a_queue_with_room_for_one_takes_neither_of_two_models(tmp_path: Path) -> None:
+    with serving(tmp_path, queued_jobs="1") as it:
+        id, person = a_pack(it), signed_in(it)
+        answer = person.post(f"/packs/{id}/run", data={"first": CREATURES, "second": CREATURES})
+        assert answer.status_code == 429
+        assert "Nothing was started and nothing was charged." in answer.text
+        assert it.http.get("/v1/inferences").json()["items"] == []
 
 
 def test_too_small_a_balance_for_both_draws_nothing(tmp_path: Path) -> None:

@@ -49,6 +49,11 @@ def test_a_template_keeps_only_what_was_written(
     assert "Mine &lt;b&gt;" in person.get("/templates").text
 
 
+def test_a_template_that_is_no_id_is_not_there(person: TestClient) -> None:
+    for address in ("/templates/check", "/templates/json"):
+        assert person.post(address, data={"template": "no id"}).status_code == 404
+
+
 def test_versions_say_what_they_changed(served: Serving, person: TestClient, template: str) -> None:
     form = person.get(f"{template}/edit")
     assert re.search(r'name="epochs"[^>]* value="3"', form.text)

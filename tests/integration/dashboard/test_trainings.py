@@ -132,7 +132,9 @@ def test_curves_are_told_whole_and_then_what_came_since(tmp_path: Path) -> None:
         assert since["isWhole"] is False
         whole = person.get(address).json()["points"]
         assert [point[:2] for point in whole] == [[1, 0.5], [2, 0.5], [3, 0.25], [4, 0.25]]
-        assert person.get(address, params={"after": "x"}).status_code == 400
+        newest = first["cursor"].partition("-")[0]
+        for cursor in ("x", f"{newest}-x", f"{newest}-{10**30}", f"{newest}-{-(10**30)}"):
+            assert person.get(address, params={"after": cursor}).status_code == 400
         assert "0.25" in page(person, f"/trainings/{id}")
 
 

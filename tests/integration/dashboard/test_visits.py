@@ -60,3 +60,15 @@ def test_pages_let_no_script_in_from_anywhere(tmp_path: Path) -> None:
         policy = signed_in(it).get("/").headers["content-security-policy"]
         assert "default-src 'none'; script-src 'self';" in policy
         assert "unsafe" not in policy
+
+
+def test_a_form_sent_twice_asks_once_and_one_that_was_changed_asks_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as it:
+        person = signed_in(it)
+        form = {"requestKey": "same", "name": "Mia", "kind": "person"}
+        first = person.post("/subjects", data=form).headers["location"]
+        again = person.post("/subjects", data=form).headers["location"]
+        changed = person.post("/subjects", data={**form, "name": "Moe"}).headers["location"]
+        assert first == again
+        assert first != changed
+        assert len(it.http.get("/v1/subjects").json()["items"]) == 2

@@ -119,6 +119,19 @@ def test_a_webhook_is_changed_switched_off_and_on_and_deleted(
     assert person.get(f"/webhooks/{id}").status_code == 404
 
 
+def test_a_reload_makes_no_other_secret(it: Serving, server: Listener) -> None:
+    person = signed_in(it)
+    id, _ = hook(it, person, server.url)
+    page = person.get(f"/webhooks/{id}").text
+    form = re.search(r'/secret".*?name="requestKey" value="([^"]+)"', page, re.DOTALL)
+    assert form is not None
+    sent = {"requestKey": form[1]}
+    assert SECRET.findall(html.unescape(person.post(f"/webhooks/{id}/secret", data=sent).text))
+    again = person.post(f"/webhooks/{id}/secret", data=sent)
+    assert "sent twice" in again.text
+    assert not SECRET.findall(html.unescape(again.text))
+
+
 def test_nothing_is_replayed_to_a_webhook_that_is_off(it: Serving, server: Listener) -> None:
     person = signed_in(it)
     id, _ = hook(it, person, server.url)

@@ -9,11 +9,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event
 from tests import uploaded
+from tests.carried import carried_on
+from tests.flows import flow, transform
 from tests.remembered import START
 from tests.serving import Serving, serving
 from tests.uploaded import SETTINGS, a_dataset, claimed
 
-from modelgenerator.service.operations import gallery
+from modelgenerator.service.operations import flows, gallery, runs
 from modelgenerator.service.operations.pictures import add_picture
 from modelgenerator.service.records.jobs import JobKind
 from modelgenerator.service.store.database import Database
@@ -107,11 +109,30 @@ def test_a_gallery_takes_as_many_statements_for_a_page_as_for_one(it):
     assert statements() == for_one
 
 
+@pytest.mark.parametrize("with_costs", [True, False])
+def test_a_run_takes_as_many_statements_for_many_steps_as_for_one(it, with_costs):
+    def statements(*steps: dict[str, Any]) -> int:
+        saved = flows.create_flow(it.service, it.owner, flow(*steps))
+        given = {"photos": str(a_dataset(it, pictures=4)), "scenes": ["sea"]}
+        run = runs.start_run(it.service, it.owner, saved.flow.id, given)
+        carried_on(it)
+        with asked(it.service.database) as found:
+            seen = runs.read_run(it.service, it.owner, run, with_costs=with_costs)
+        assert len(seen.steps) == len(steps)
+        assert [each.cost for each in seen.steps] == [10_000 * with_costs] * len(steps)
+        assert (seen.cost > 0) == with_costs
+        return len(found)
+
+    one, two, three = (transform({"said": "hi"}, name) for name in ("one", "two", "three"))
+    assert statements(one) == statements(one, two, three)
+
+
 @pytest.mark.parametrize(
     "read",
     [
         lambda store: store.generated_pictures.listed(limit=48, trained_model_id=ID),
         lambda store: store.accounts.entries.among("job_id", FIFTY),
+        lambda store: store.accounts.entries_under(map(str, FIFTY)),
         lambda store: store.accounts.spent_since(START),
         lambda store: store.deletion_receipts.all(target_id=ID),
         lambda store: store.flow_runs.page(flow_id=ID),

@@ -249,6 +249,17 @@ def test_a_rotated_secret_signs_beside_the_old_one_until_the_next_time(it, serve
     assert [verified(secret, server.told[1]) for secret in (newest, alone)] == [False, True]
 
 
+def test_a_rotation_that_is_asked_for_twice_happens_once(it, server):
+    webhook, key = hook(it, server.url), {"Idempotency-Key": "k"}
+    rotate = f"/v1/webhooks/{webhook['id']}/rotate-secret"
+    new = it.http.post(rotate, headers=key).json()["secret"]
+    again = it.http.post(rotate, headers=key)
+    assert (again.status_code, again.json()["secret"]) == (200, None)
+    happens(it)
+    send_due(it.service)
+    assert all(verified(secret, server.told[0]) for secret in (webhook["secret"], new))
+
+
 def test_a_secret_is_shown_once(it, server):
     body, key = {"url": server.url}, {"Idempotency-Key": "k"}
     first = it.http.post("/v1/webhooks", json=body, headers=key).json()

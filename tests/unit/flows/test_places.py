@@ -72,6 +72,11 @@ def test_a_value_reaches_from_its_first_to_its_last_sign():
     assert TEXT[whole.start : whole.end] == TEXT.removeprefix("// a flow\n")
 
 
+def test_what_stands_below_a_name_that_was_there_before_is_told_once():
+    text = "{a: 1, a: {b: 1, b: {c: 1, c: 2}}, d: {b: 1, b: {c: 1}, b: [{c: 1, c: 2}], e: 1}}"
+    assert find_places(text).twice == ["/a", "/d/b", "/d/b"]
+
+
 def test_a_name_that_stands_twice_is_told():
     assert find_places("{a: 1, b: {c: 1, 'c': 2}, \"a\": 3}").twice == ["/b/c", "/a"]
     assert find_places("[{a: 1}, {a: 1}]").twice == []

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Response
@@ -115,7 +115,7 @@ def microdollars_in(text: str) -> int:
     """
     try:
         amount = Decimal(text.strip().removeprefix("$").replace(",", "")) * MICRODOLLARS_PER_DOLLAR
-    except InvalidOperation:
+    except ArithmeticError:  # no number, or one beyond all measure
         amount = Decimal("nan")
     if not amount.is_finite() or amount != amount.to_integral_value():
         raise InvalidValue("Write an amount of dollars, as 25 or 12.50.", field="amount")

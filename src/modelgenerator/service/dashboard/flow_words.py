@@ -24,14 +24,17 @@ class PriceLine:
 
 def marks_in(text: str, faults: Iterable[Marked]) -> list[dict[str, object]]:
     """Faults for the editor: from, to, message and pointer."""
+    marked = tuple(faults)
+    ends = (end for each in marked for end in (each.span.start, each.span.end))
+    places = in_script(text, ends)
     return [
         {
-            "from": in_script(text, each.span.start),
-            "to": in_script(text, each.span.end),
+            "from": places[each.span.start],
+            "to": places[each.span.end],
             "message": sentence(each),
             "pointer": each.fault.pointer,
         }
-        for each in faults
+        for each in marked
     ]
 
 

@@ -25,7 +25,6 @@ from modelgenerator.service.dashboard.training_form import (
 )
 from modelgenerator.service.dashboard.training_form_filling import (
     MOST_OFFERED,
-    asked_once,
     begun,
     prefilled,
     sent_form,
@@ -65,7 +64,7 @@ def start(visit: VisitHere, texts: TextsHere) -> Response:
         return _page(visit, form, Told(faults=faults), status=422)
     asked = form.request()
     try:
-        id = create_training(visit.service, asked_once(visit.caller, asked), asked)
+        id = create_training(visit.service, visit.caller, asked)
     except ModelGeneratorError as error:
         if status_of(error) >= 500:
             raise
@@ -113,7 +112,7 @@ def save_as_template(visit: VisitHere, texts: TextsHere) -> Response:
     """Preset and changes under a name."""
     form = sent_form(visit, texts)
     settings, name = form.settings, text_of(texts, "templateName")
-    caller = asked_once(visit.caller, (name, settings))
+    caller = visit.caller
     try:
         made = templates.create_template(visit.service, caller, name=name, settings=settings)
     except ModelGeneratorError as error:

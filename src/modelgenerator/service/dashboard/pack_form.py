@@ -5,6 +5,7 @@ operation's to say.
 """
 
 import json
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -45,10 +46,14 @@ class PackForm:
         """
         if self.json is not None:
             return _parsed(self.json)
-        kept = {_line(image): image for image in before}
+        kept: dict[str, deque[JsonObject]] = defaultdict(deque)
+        for image in before:
+            kept[_line(image)].append(image)
         seed = seed_in(self.seed or str(USUAL_SEED))
         lines = [line.strip() for line in self.prompts.splitlines() if line.strip()]
-        return [kept.get(line) or {"prompt": line, "seed": seed} for line in lines]
+        return [
+            kept[line].popleft() if kept[line] else {"prompt": line, "seed": seed} for line in lines
+        ]
 
 
 def _line(image: Mapping[str, object]) -> str:

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Annotated
 from uuid import UUID
@@ -19,7 +18,6 @@ from modelgenerator.service.dashboard.pack_form import PackForm
 from modelgenerator.service.dashboard.page_errors import PageRoute, trouble_of
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
 from modelgenerator.service.errors import (
-    AlreadyFinished,
     InsufficientFunds,
     InvalidValue,
     NotFound,
@@ -27,7 +25,8 @@ from modelgenerator.service.errors import (
     TooLarge,
 )
 from modelgenerator.service.http.statuses import status_of
-from modelgenerator.service.operations import cancelling, inference_packs, inferences, model_lists
+from modelgenerator.service.operations import inference_packs, inferences, model_lists
+from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.inferences import InferenceRequest
 from modelgenerator.service.records.generations import InferencePack
 from modelgenerator.service.records.trainings import JsonObject
@@ -197,21 +196,14 @@ def _drawn_with(visit: Visit, pack: InferencePack, models: Sequence[str]) -> lis
     if visit.service.config.billing and price > account.available:
         raise InsufficientFunds(needed=price, present=account.available)
     images = _with_seeds(pack.images)
-    asked: list[UUID] = []
-    try:
-        for number, model in enumerate(models):
-            form = DrawingForm(model)
-            request = InferenceRequest(
-                images=images, base_model=form.base_model, training_id=form.training_id
-            )
-            caller = visit.caller.numbered(number)
-            asked.append(inferences.create_inference(visit.service, caller, request))
-    except ModelGeneratorError:
-        for id in asked:
-            with suppress(AlreadyFinished):
-                cancelling.cancel_inference(visit.service, visit.caller, id)
-        raise
-    return asked
+    asked: list[tuple[Caller, InferenceRequest]] = []
+    for number, model in enumerate(models):
+        form = DrawingForm(model)
+        request = InferenceRequest(
+            images=images, base_model=form.base_model, training_id=form.training_id
+        )
+        asked.append((visit.caller.numbered(number), request))
+    return inferences.create_inferences(visit.service, asked)
 
 
 def _with_seeds(images: Sequence[JsonObject]) -> list[Mapping[str, object]]:

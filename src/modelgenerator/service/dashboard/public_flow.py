@@ -26,7 +26,7 @@ from modelgenerator.service.dashboard.run_steps import (
     part_done,
     timeline,
 )
-from modelgenerator.service.dashboard.visits import Visitor, VisitorHere, form_request
+from modelgenerator.service.dashboard.visits import REQUEST_KEY, Visitor, VisitorHere, form_request
 from modelgenerator.service.http.received_files import ReceivedForm, received_form
 from modelgenerator.service.operations import flows, public_runs
 from modelgenerator.service.operations.flows import PublicPage
@@ -96,8 +96,8 @@ def public_run_results(visitor: VisitorHere, slug: str, ticket: str) -> Response
 
 def _start(visitor: Visitor, page: PublicPage, form: ReceivedForm, address: str) -> Response:
     service, slug = visitor.service, page.slug
-    key = form.value("requestKey")
-    request = form_request(key, visitor.request.url.path) if key else None
+    key = form.value(REQUEST_KEY)
+    request = form_request(key, visitor.request.url.path, form.sent) if key else None
     filled = None
     try:
         filled = filled_in(page.input, form, VisitorsRoom(service, slug, address))

@@ -5,6 +5,7 @@ dataset property names the pictures.  What the values may be is decided where th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
@@ -25,11 +26,12 @@ from modelgenerator.service.dashboard.flow_form import (
 )
 from modelgenerator.service.dashboard.flow_form_sent import read_form
 from modelgenerator.service.dashboard.visits import Visit
-from modelgenerator.service.errors import NothingUsable
+from modelgenerator.service.errors import NotFound, NothingUsable
 from modelgenerator.service.http.received_files import ReceivedForm
 from modelgenerator.service.operations import datasets, form_uploads, subjects, uploads
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.flows import SavedFlow
+from modelgenerator.service.operations.form_inputs import id_of
 from modelgenerator.service.operations.service import Service
 
 _SUBJECTS_SHOWN = 100
@@ -78,11 +80,12 @@ class MembersRoom:
     flow_id: UUID
 
     def add(self, before: str | None, files: list[FolderFile], folder: Path) -> Added:
-        """To a new dataset, whatever was chosen before."""
-        del before
+        """To what was uploaded with this form before, or to a new dataset."""
         caller = replace(self.caller, request=None)
-        dataset = form_uploads.start_upload(self.service, caller, self.flow_id)
-        return Added(str(dataset.id), stored(self.service, caller, dataset.id, files, folder))
+        id = id_of(before or "")
+        if id is None or not form_uploads.is_waiting_upload(self.service, caller, id):
+            id = form_uploads.start_upload(self.service, caller, self.flow_id).id
+        return Added(str(id), stored(self.service, caller, id, files, folder))
 
 
 def stored(
@@ -130,12 +133,14 @@ def subject_choices(visit: Visit, flow: Flow) -> list[SubjectChoice]:
 
 
 def members_counts(visit: Visit, form: Form) -> dict[str, int]:
-    """How many pictures the datasets have that a form names."""
+    """How many pictures the datasets have that a form names, as far as they are there."""
     named = [str(each.value) for each in _of_pictures(form.controls) if each.value]
     counts: dict[str, int] = {}
     for value in named:
-        seen = datasets.read_dataset(visit.service, visit.caller, UUID(value))
-        counts[value] = len(seen.pictures)
+        if (id := id_of(value)) is not None:
+            with suppress(NotFound):
+                seen = datasets.read_dataset(visit.service, visit.caller, id)
+                counts[value] = len(seen.pictures)
     return counts
 
 

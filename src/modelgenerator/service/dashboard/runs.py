@@ -26,6 +26,7 @@ from modelgenerator.service.dashboard.run_steps import (
     timeline,
 )
 from modelgenerator.service.dashboard.visits import (
+    REQUEST_KEY,
     UploadingVisitHere,
     Visit,
     VisitHere,
@@ -86,10 +87,9 @@ def resume_run(visit: VisitHere, id: UUID) -> Response:
 
 
 def _start(visit: Visit, id: UUID, form: ReceivedForm) -> Response:
-    key = form.value("requestKey")
     caller = visit.caller
-    if key:
-        caller = replace(caller, request=form_request(key, visit.request.url.path))
+    if key := form.value(REQUEST_KEY):
+        caller = replace(caller, request=form_request(key, visit.request.url.path, form.sent))
     saved = flows.read_flow(visit.service, caller, id)
     schema = saved.definition.input
     filled = filled_in(schema, form, MembersRoom(visit.service, caller, id))

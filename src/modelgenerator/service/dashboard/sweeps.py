@@ -33,7 +33,6 @@ from modelgenerator.service.dashboard.training_form import (
     told_of_error,
 )
 from modelgenerator.service.dashboard.training_form_filling import (
-    asked_once,
     begun,
     prefilled,
     training_form_of,
@@ -146,7 +145,7 @@ def start(visit: VisitHere, texts: TextsHere) -> Response:
     form, told = _sent(visit, texts)
     if not told.at:
         asked = form.request()
-        caller = asked_once(visit.caller, asked)
+        caller = visit.caller
         try:
             ids = sweeps.create_sweep(visit.service, caller, asked)
         except ModelGeneratorError as error:

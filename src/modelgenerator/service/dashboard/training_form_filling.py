@@ -33,9 +33,7 @@ from modelgenerator.service.operations import (
     templates,
     training_status,
 )
-from modelgenerator.service.operations.accounts import hash_of
 from modelgenerator.service.operations.base_model_facts import read_base_model
-from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.likely_settings import likely_settings
 from modelgenerator.service.operations.subjects import SubjectSeen
 from modelgenerator.service.records.organizations import Role
@@ -109,14 +107,6 @@ def prefilled(
         changes = {name: it for name, it in usual.items() if name not in said} | dict(given)
         form = replace(form, changes=changes)
     return form.without_what_is_preset()
-
-
-def asked_once(caller: Caller, asked: object) -> Caller:
-    """Sent twice it is made once; sent again with other settings it is another request."""
-    if caller.request is None:
-        return caller
-    key = f"{caller.request.key} {hash_of(repr(asked))[:32]}"
-    return replace(caller, request=replace(caller.request, key=key))
 
 
 def _known_base(visit: Visit, name: str) -> BaseModelFiles | None:

@@ -25,6 +25,7 @@ from modelgenerator.service.dashboard.settings_form import (
     settings_form,
 )
 from modelgenerator.service.dashboard.training_form import Texts, TextsHere, text_of
+from modelgenerator.service.dashboard.training_form_filling import id_of
 from modelgenerator.service.dashboard.training_presets import BASE_MODELS
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
 from modelgenerator.service.errors import InvalidValue
@@ -203,7 +204,9 @@ def _template_in(visit: Visit, texts: Texts) -> TemplateSeen | None:
     """The template that is edited; none: it is a new one."""
     visit.caller.require(Role.MEMBER)
     id = text_of(texts, "template")
-    return templates.read_template(visit.service, visit.caller, UUID(id)) if id else None
+    return (
+        templates.read_template(visit.service, visit.caller, id_of(id, "template")) if id else None
+    )
 
 
 def _faults(settings: Mapping[str, object]) -> dict[str, str]:

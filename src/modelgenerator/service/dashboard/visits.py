@@ -5,13 +5,15 @@ answer.  The browser shows who it is by a cookie that no script can read and tha
 request brings along; what changes something must come from one of our own pages.
 """
 
+import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Any, cast
 from urllib.parse import quote, unquote, urlsplit
 
-from fastapi import Depends, Form, Request
+from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from modelgenerator.service.dashboard.rendering import once, render
@@ -23,6 +25,8 @@ from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.organizations import Role
 
 SESSION = "session"
+REQUEST_KEY = "requestKey"
+"""The hidden field of a form that is to be carried out once."""
 _SAID = "said"
 _READING = {"GET", "HEAD"}
 _POLICY = (
@@ -150,13 +154,31 @@ def signed_in(visitor: Visitor) -> Caller | None:
         return None
 
 
-def form_request(key: str, path: str) -> RequestKey:
-    """That of a form, which may be sent twice, to this path."""
-    return RequestKey(f"form {key}"[:255], path)
+def form_request(key: str, path: str, sent: Iterable[tuple[str, str]]) -> RequestKey:
+    """That of a form which was sent to this path.
+
+    `sent` are its fields: the same form sent twice asks once, and whoever goes back and writes
+    something else asks for something else.
+    """
+    fields = sorted(pair for pair in sent if pair[0] != REQUEST_KEY)
+    digest = hashlib.sha256(json.dumps([path, fields]).encode()).hexdigest()
+    return RequestKey(f"form {key[:100]} {digest}", path)
+
+
+async def _form_key(request: Request) -> RequestKey | None:
+    """Of a form without files; the framework has read it already."""
+    if request.method in _READING:
+        return None
+    form = await request.form()
+    key = form.get(REQUEST_KEY)
+    if not isinstance(key, str) or not key:
+        return None
+    sent = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    return form_request(key, request.url.path, sent)
 
 
 def _visit(
-    visitor: VisitorHere, request_key: Annotated[str | None, Form(alias="requestKey")] = None
+    visitor: VisitorHere, key: Annotated[RequestKey | None, Depends(_form_key)] = None
 ) -> Visit:
     caller = signed_in(visitor)
     if caller is None:
@@ -164,8 +186,8 @@ def _visit(
     request, service = visitor.request, visitor.service
     if request.method not in _READING:
         service.requests.count(hash_of(request.cookies[SESSION]), service.clock())
-    if request_key:
-        caller = replace(caller, request=form_request(request_key, request.url.path))
+    if key is not None:
+        caller = replace(caller, request=key)
     return Visit(service, request, caller)
 
 

@@ -68,6 +68,12 @@ class ReceivedForm:
     folder: Path
     """In which they lie, and which has room for more."""
 
+    @property
+    def sent(self) -> list[tuple[str, str]]:
+        """All of it, files by name and size: what tells one form from another."""
+        files = [(field, f"{file.name} {file.size}") for field, file in self.files]
+        return [*self.values, *files]
+
     def value(self, name: str) -> str | None:
         """The first text with this name."""
         return next((text for field, text in self.values if field == name), None)

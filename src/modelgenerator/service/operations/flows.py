@@ -9,12 +9,13 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import cast
 from uuid import UUID
 
 from modelgenerator.errors import InvalidFlow
 from modelgenerator.flows import definition
-from modelgenerator.flows.check import Capabilities, check
+from modelgenerator.flows.check import MAX_FAULTS, Capabilities, check
 from modelgenerator.flows.definition import Document, flow_of, read_document
 from modelgenerator.flows.faults import Fault, in_words
 from modelgenerator.flows.places import Span
@@ -288,7 +289,8 @@ def read_version(service: Service, caller: Caller, id: UUID, number: int) -> Flo
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
         _there(store.flows.get(id))
-        version = store.flow_versions.first(flow_id=id, number=number)
+        is_possible = 0 < number < 2**63  # beyond that no database can be asked
+        version = store.flow_versions.first(flow_id=id, number=number) if is_possible else None
     if version is None:
         raise NotFound("version", number)
     return version
@@ -352,7 +354,8 @@ def _read(service: Service, caller: Caller, written: Written) -> _Read:
     values = document.values if document else written
     can = Capabilities(has_language_model=service.config.object_generator_endpoint is not None)
     checked = check(values, can)
-    faults = (*checked.faults, *(definition.duplicate_faults(document) if document else ()))
+    twice = definition.duplicate_faults(document) if document else ()
+    faults = (*checked.faults, *islice(twice, MAX_FAULTS))
     if checked.flow is not None:
         faults += tuple(_references(service, caller, checked.flow))
     source = written if isinstance(written, str) else ""

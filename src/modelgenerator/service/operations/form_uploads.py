@@ -50,6 +50,16 @@ def add_waiting_dataset(service: Service, caller: Caller) -> Dataset:
     return dataset
 
 
+def is_waiting_upload(service: Service, caller: Caller, dataset_id: UUID) -> bool:
+    """Whether this dataset was uploaded for a form and no run has taken it yet."""
+    caller.require(Role.MEMBER)
+    with service.database.reading() as transaction:
+        dataset = transaction.of(caller.organization_id).datasets.find(dataset_id)
+    if dataset is None or dataset.origin is not Origin.FLOW or dataset.expires_at is None:
+        return False
+    return dataset.expires_at > service.clock()
+
+
 def forget_uploads(service: Service) -> int:
     """Delete the datasets that no run has taken in time, with every picture; how many."""
     with service.database.reading() as transaction:

@@ -39,7 +39,7 @@ from modelgenerator.service.records.jobs import Job, JobKind
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.store.keys import organization_key
 from modelgenerator.service.store.scoped import Page
-from modelgenerator.service.store.transaction import OrganizationStore
+from modelgenerator.service.store.transaction import OrganizationStore, Transaction
 
 PRIORITY = 10
 """Before trainings: seconds do not wait behind an hour where there is room for both."""
@@ -87,6 +87,17 @@ def create_inference(service: Service, caller: Caller, request: InferenceRequest
     """Ask for pictures; the inference's id.
 
     Raises:
+        What `create_inferences` raises.
+    """
+    return create_inferences(service, [(caller, request)])[0]
+
+
+def create_inferences(
+    service: Service, asked: Sequence[tuple[Caller, InferenceRequest]]
+) -> list[UUID]:
+    """Ask for pictures by several inferences, by all or by none; their ids.
+
+    Raises:
         Forbidden: the caller may only look.
         NotFound: there is no such training or pack.
         Conflict: the training has not succeeded.
@@ -95,36 +106,13 @@ def create_inference(service: Service, caller: Caller, request: InferenceRequest
         QueueFull: too much waits already.
         Everything that `read_wishes` and `plan_pictures` raise.
     """
-    caller.require(Role.MEMBER)
-    if request.webhook_url is not None:
-        check_address(service, request.webhook_url, field="webhookUrl")
-    with service.database.reading() as transaction:
-        store = transaction.of(caller.organization_id)
-        if (earlier := answered_before(store, caller)) is not None:
-            return earlier
-        wishes = _wishes(store, request)
-        models = _models(service, store, wishes)
-    pictures = plan_pictures(service, wishes, models)
-    now = service.clock()
+    plans = [_plan(service, caller, request) for caller, request in asked]
     with service.database.transaction() as transaction:
-        store = transaction.of(caller.organization_id)
-        if (earlier := earlier_answer(store, caller, now)) is not None:
-            return earlier
-        if request.flow_run_id is None:  # a run that was let in goes on to its end
-            require_room(service, store)
-        _models(service, store, wishes)  # none has expired while base models were looked at
-        inference_id = new_id(now)
-        job = _job(service, caller, inference_id, pictures)
-        store.jobs.add(job)
-        hold_estimate(service, store, job)
-        store.inferences.add(_inference(job, request, wishes, models, pictures))
-        if request.webhook_url is not None:
-            store.webhook_endpoints.add(
-                new_endpoint(caller.organization_id, request.webhook_url, now, job_id=job.id)
-            )
-        remember(store, caller, inference_id)
+        ids = [
+            plan if isinstance(plan, UUID) else _add(service, transaction, plan) for plan in plans
+        ]
     service.news.work_came()
-    return inference_id
+    return ids
 
 
 def read_inference(service: Service, caller: Caller, id: UUID) -> ShownInference:
@@ -202,6 +190,53 @@ def delete_inference(service: Service, caller: Caller, id: UUID) -> DeletionRece
             now=service.clock(),
         )
     return finish_removal(service, receipt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Planned:
+    """What is to be drawn, when everything slow has been looked at."""
+
+    caller: Caller
+    request: InferenceRequest
+    wishes: Sequence[FlowImage]
+    models: Mapping[UUID, UsableModel]
+    pictures: Sequence[PlannedPicture]
+
+
+def _plan(service: Service, caller: Caller, request: InferenceRequest) -> _Planned | UUID:
+    """What to add; or what the same request made before."""
+    caller.require(Role.MEMBER)
+    if request.webhook_url is not None:
+        check_address(service, request.webhook_url, field="webhookUrl")
+    with service.database.reading() as transaction:
+        store = transaction.of(caller.organization_id)
+        if (earlier := answered_before(store, caller)) is not None:
+            return earlier
+        wishes = _wishes(store, request)
+        models = _models(service, store, wishes)
+    pictures = plan_pictures(service, wishes, models)
+    return _Planned(caller=caller, request=request, wishes=wishes, models=models, pictures=pictures)
+
+
+def _add(service: Service, transaction: Transaction, plan: _Planned) -> UUID:
+    caller, request, now = plan.caller, plan.request, service.clock()
+    store = transaction.of(caller.organization_id)
+    if (earlier := earlier_answer(store, caller, now)) is not None:
+        return earlier
+    if request.flow_run_id is None:  # a run that was let in goes on to its end
+        require_room(service, store)
+    _models(service, store, plan.wishes)  # none has expired while base models were looked at
+    inference_id = new_id(now)
+    job = _job(service, caller, inference_id, plan.pictures)
+    store.jobs.add(job)
+    hold_estimate(service, store, job)
+    store.inferences.add(_inference(job, request, plan.wishes, plan.models, plan.pictures))
+    if request.webhook_url is not None:
+        store.webhook_endpoints.add(
+            new_endpoint(caller.organization_id, request.webhook_url, now, job_id=job.id)
+        )
+    remember(store, caller, inference_id)
+    return inference_id
 
 
 def _wishes(store: OrganizationStore, request: InferenceRequest) -> list[FlowImage]:

@@ -56,13 +56,8 @@ def settle(
     return ledger.settle(payment_key(job), kind, 0 if is_ours else cost, memo=words)
 
 
-def paid_for(store: OrganizationStore, job: Job) -> LedgerEntry | None:
-    """What was taken for the job; none: it has not ended, or nothing is charged here."""
-    return store.accounts.entries.first(key=payment_key(job))
-
-
 def paid_for_each(store: OrganizationStore, jobs: Iterable[Job]) -> dict[UUID, LedgerEntry]:
-    """The same for all jobs of a page, by their ids."""
+    """What was taken for the jobs of a page, by their ids; of those alone that have ended."""
     keys = {job.id: payment_key(job) for job in jobs}
     entries = store.accounts.entries.among("job_id", keys)
     return {it.job_id: it for it in entries if it.job_id and it.key == keys[it.job_id]}

@@ -190,7 +190,7 @@ def _public(service: Service, slug: str) -> tuple[Flow, Caller]:
 
 
 def _shown(service: Service, caller: Caller, id: UUID, ticket: str) -> PublicRun:
-    seen = read_run(service, caller, id)
+    seen = read_run(service, caller, id, with_costs=False)
     error = None
     if seen.run.error is not None:
         is_money = seen.run.error.get("code") == "insufficientFunds"

@@ -4,6 +4,7 @@ In: who asks, and a flow.  Out: a run that waits for its next step, and what a r
 steps are begun by `carrying_on`; how they end is in `run_steps`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +15,7 @@ from modelgenerator.service.errors import AlreadyFinished, Conflict, NotFound
 from modelgenerator.service.operations.callers import Caller, earlier_answer, remember
 from modelgenerator.service.operations.flows import SavedFlow, read_flow
 from modelgenerator.service.operations.form_inputs import AcceptedInput, accept_input
-from modelgenerator.service.operations.paying import ledger_of, paid_for
+from modelgenerator.service.operations.paying import ledger_of, payment_key
 from modelgenerator.service.operations.queue_room import require_room
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.stored_addresses import links_to, with_addresses
@@ -118,8 +119,8 @@ def begin_run(
     return run.id
 
 
-def read_run(service: Service, caller: Caller, id: UUID) -> SeenRun:
-    """A run with everything that its steps left so far.
+def read_run(service: Service, caller: Caller, id: UUID, *, with_costs: bool = True) -> SeenRun:
+    """A run with everything that its steps left so far; without costs, all of them are 0.
 
     Raises:
         NotFound: there is none.
@@ -130,15 +131,15 @@ def read_run(service: Service, caller: Caller, id: UUID) -> SeenRun:
         run = store.flow_runs.get(id)
         version = store.flow_versions.get(run.version_id)
         steps = store.step_results.in_order(id)
-        jobs = [store.jobs.get(step.job_id) if step.job_id else None for step in steps]
-        cost = _cost(store, run, steps)
-        costs = [_step_cost(store, *each) for each in zip(steps, jobs, strict=True)]
+        jobs = store.jobs.some(_job_ids(store, run, steps, with_earlier=with_costs))
+        paid = _paid(store, run, steps, jobs.values()) if with_costs else {}
     links = links_to(steps, service.files)
-    seen = tuple(
-        SeenStep(step, job, with_addresses(step.result, links), paid)
-        for step, job, paid in zip(steps, jobs, costs, strict=True)
-    )
-    return SeenRun(run, version, seen, cost)
+    seen: list[SeenStep] = []
+    for step in steps:
+        job = jobs[step.job_id] if step.job_id else None
+        cost = paid.get(payment_key(job) if job else transformer_key(id, step.step_id), 0)
+        seen.append(SeenStep(step, job, with_addresses(step.result, links), cost))
+    return SeenRun(run, version, tuple(seen), sum(paid.values()))
 
 
 def list_runs(
@@ -209,24 +210,26 @@ def _take_datasets(store: OrganizationStore, ids: tuple[UUID, ...], now: datetim
             store.datasets.replace(replace(dataset, expires_at=None))
 
 
-def _step_cost(store: OrganizationStore, step: StepResult, job: Job | None) -> int:
-    if job is not None:
-        entry = paid_for(store, job)
-    else:
-        entry = store.accounts.entries.first(key=transformer_key(step.run_id, step.step_id))
-    return -entry.amount if entry is not None else 0
+def _job_ids(
+    store: OrganizationStore, run: FlowRun, steps: list[StepResult], *, with_earlier: bool
+) -> set[UUID]:
+    """Jobs of the steps; and those of attempts before, which the events tell."""
+    ids = {step.job_id for step in steps if step.job_id is not None}
+    if with_earlier:
+        events = store.run_events.from_number(run.id, 1, limit=MOST_EVENTS)
+        ids |= {event.job_id for event in events if event.job_id is not None}
+    return ids
 
 
-def _cost(store: OrganizationStore, run: FlowRun, steps: list[StepResult]) -> int:
-    """What was taken for the run, for steps that are done at once, and for every job it had."""
+def _paid(
+    store: OrganizationStore, run: FlowRun, steps: list[StepResult], jobs: Iterable[Job]
+) -> dict[str, int]:
+    """What was taken for the run, for steps that are done at once, and for every job, by key."""
     keys = [_price_key(run.id)]
     keys += [
         transformer_key(run.id, step.step_id)
         for step in steps
         if step.type == StepType.OBJECT_TRANSFORMER
     ]
-    entries = [store.accounts.entries.first(key=key) for key in keys]
-    events = store.run_events.from_number(run.id, 1, limit=MOST_EVENTS)
-    jobs = {event.job_id for event in events if event.job_id is not None}
-    entries += [paid_for(store, store.jobs.get(id)) for id in jobs]
-    return -sum(entry.amount for entry in entries if entry is not None)
+    keys += map(payment_key, jobs)
+    return {key: -entry.amount for key, entry in store.accounts.entries_under(keys).items()}

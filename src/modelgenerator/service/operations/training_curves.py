@@ -143,7 +143,10 @@ def _seen(cursor: str | None) -> tuple[UUID, int] | None:
     if cursor is None:
         return None
     try:
-        job, _, sequence = cursor.partition("-")
-        return UUID(job), int(sequence)
+        job, _, written = cursor.partition("-")
+        id, sequence = UUID(job), int(written)
     except ValueError:
-        raise InvalidValue("after is the cursor of an earlier answer.", field="after") from None
+        id, sequence = None, -1
+    if id is None or not 0 <= sequence < 2**63:
+        raise InvalidValue("after is the cursor of an earlier answer.", field="after")
+    return id, sequence

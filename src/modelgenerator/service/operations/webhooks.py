@@ -123,16 +123,22 @@ def rotate_secret(
 ) -> ShownEndpoint:
     """A new secret; messages are signed with the one before it too, until the next rotation.
 
+    The same request again changes nothing, and shows no secret.
+
     Raises:
         NotFound: there is none.
     """
     caller.require(Role.ADMIN)
     with service.database.transaction() as transaction:
-        endpoints = transaction.of(caller.organization_id).webhook_endpoints
+        store, now = transaction.of(caller.organization_id), service.clock()
+        endpoints = store.webhook_endpoints
+        if (earlier := earlier_answer(store, caller, now)) is not None:
+            return ShownEndpoint(endpoints.get(earlier), None)
         endpoint = endpoints.get_locked(id)
         old = endpoint.secrets[:1] if keep_old else ()
         endpoint = replace(endpoint, secrets=(new_secret(), *old))
         endpoints.replace(endpoint)
+        remember(store, caller, endpoint.id)
     return ShownEndpoint(endpoint, endpoint.secrets[0])
 
 

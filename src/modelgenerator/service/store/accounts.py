@@ -1,5 +1,6 @@
 """Accounts, their ledger, and what is held back: rows and sums; the rules are in `billing`."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -72,6 +73,13 @@ class Accounts:
         table = ACCOUNTS.table
         this = update(table).where(table.columns.organization_id == self._organization_id)
         self._connection.execute(this.values(balance=account.balance, held=account.held))
+
+    def entries_under(self, keys: Iterable[str]) -> dict[str, LedgerEntry]:
+        """The entries with these keys, by them, as far as they are there."""
+        entry = ENTRIES.table.columns
+        mine = entry.organization_id == self._organization_id
+        query = select(ENTRIES.table).where(mine, entry.key.in_(list(keys)))
+        return {row.key: ENTRIES.read(row) for row in self._connection.execute(query)}
 
     def by_month(self) -> list[tuple[str, EntryKind, int, int]]:
         """Month (UTC), kind, sum and number of all entries; the newest month first."""

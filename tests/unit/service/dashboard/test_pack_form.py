@@ -14,6 +14,14 @@ def test_a_form_that_is_sent_as_it_was_shown_changes_nothing():
         assert form.images(IMAGES) == list(IMAGES)
 
 
+def test_images_with_the_same_prompt_keep_their_own_settings():
+    images = [{"prompt": "a fox", "seed": seed} for seed in (1, 2, 3)]
+    form = PackForm.of("Scenes", images, as_json=False)
+    assert form.images(images) == images
+    longer = PackForm(prompts=f"{form.prompts}\na fox", seed="7")
+    assert longer.images(images) == [*images, {"prompt": "a fox", "seed": 7}]
+
+
 def test_a_new_line_gets_the_seed():
     form = PackForm(name="Scenes", prompts="a fox\n\n  a cat\n", seed="7")
     assert form.images(IMAGES) == [IMAGES[0], {"prompt": "a cat", "seed": 7}]

@@ -11,6 +11,7 @@ from typing import cast
 from modelgenerator.service.dashboard.as_code import Call
 from modelgenerator.service.dashboard.job_phases import PHASES
 from modelgenerator.service.dashboard.settings_form import in_words
+from modelgenerator.service.errors import in_dollars
 from modelgenerator.service.operations.training_curves import Curves, Point
 from modelgenerator.service.operations.training_origins import TrainingOrigin
 from modelgenerator.service.operations.training_status import Sample, ShownTraining
@@ -257,3 +258,13 @@ def _steps_per_epoch(plan: JsonObject) -> int:
 
 def _number(value: object) -> float | None:
     return value if isinstance(value, int | float) else None
+
+
+def beside_cost(shown: ShownTraining) -> str:
+    """What is said beside the cost so far."""
+    if shown.final_cost is not None:
+        return "final"
+    estimate = int(str(shown.training.estimate["cost"]))
+    if shown.cost_so_far > estimate:
+        return f"so far; {in_dollars(estimate)} were expected in all"
+    return f"so far, about {in_dollars(estimate)} in all"

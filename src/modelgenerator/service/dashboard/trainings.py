@@ -209,6 +209,7 @@ def _live(visit: Visit, shown: ShownTraining) -> dict[str, Any]:
         "phase": phase_in_words(shown.job),
         "how_far": training_views.how_far(shown.job, shown.training.plan),
         "failure": failure_of(shown),
+        "beside_cost": training_views.beside_cost(shown),
         "charged": charged_sentence(shown.job, shown.cost_so_far),
         "can_resume": training_views.can_resume(shown.job),
         "before": training_status.place_in_queue(visit.service, shown.job) if waits else 0,

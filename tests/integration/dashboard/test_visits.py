@@ -72,3 +72,11 @@ def test_a_form_sent_twice_asks_once_and_one_that_was_changed_asks_again(tmp_pat
         assert first == again
         assert first != changed
         assert len(it.http.get("/v1/subjects").json()["items"]) == 2
+
+
+def test_what_an_address_does_not_do_is_no_fault_of_ours(tmp_path: Path) -> None:
+    with serving(tmp_path) as it:
+        answer = signed_in(it).post("/trainings")
+        assert answer.status_code == 405
+        assert "Method Not Allowed." in answer.text
+        assert "our fault" not in answer.text

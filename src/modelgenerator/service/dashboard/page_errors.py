@@ -128,16 +128,19 @@ def _status_of(error: Exception) -> int:
     return 500
 
 
+_ASKED_WRONGLY = "This cannot be done as it was asked"
 _YOURS = "Nothing was started and nothing was charged."
 _OURS = f"{OUR_FAULT} Nothing was charged."
 
 
 def _trouble(error: Exception, status: int) -> Trouble:
     if isinstance(error, RequestValidationError):
-        return Trouble("This cannot be done as it was asked", _faults(error), None, _YOURS)
+        return Trouble(_ASKED_WRONGLY, _faults(error), None, _YOURS)
     if isinstance(error, NotFound) or status == 404:
         words = str(error) if isinstance(error, ServiceError) else "There is no such page."
         return Trouble("Not here", words, None, "", Button("Go home", "/"))
+    if isinstance(error, HTTPException) and status < 500:
+        return Trouble(_ASKED_WRONGLY, f"{error.detail}.", None, _YOURS, Button("Go home", "/"))
     if status == 507:
         full = StorageFull()
         hint = getattr(error, "hint", None) or "Whoever runs this server must make room."
@@ -156,7 +159,7 @@ def _trouble(error: Exception, status: int) -> Trouble:
 
 
 def _title(error: ModelGeneratorError) -> str:
-    return _TITLES.get(type(error), "This cannot be done as it was asked")
+    return _TITLES.get(type(error), _ASKED_WRONGLY)
 
 
 def _button(error: ModelGeneratorError) -> Button | None:

@@ -9,7 +9,7 @@ function begin(field) {
   const input = field.querySelector("input[type=file]");
   chosenFiles.set(field, []);
   input.addEventListener("change", () => add(field, [...input.files]));
-  const drop = field.querySelector(".drop");
+  const drop = field.querySelector(".photos-here");
   drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
   drop.addEventListener("dragleave", () => drop.classList.remove("over"));
   drop.addEventListener("drop", (event) => {

@@ -35,7 +35,7 @@ serve: $(READY)
 	$(BIN)/modelgenerator serve
 
 test: $(READY)
-	$(QUIET_THREADS) $(BIN)/python -m pytest -n 2
+	$(QUIET_THREADS) $(BIN)/python -m pytest -n 2 -rs
 
 unit: $(READY)
 	$(QUIET_THREADS) $(BIN)/python -m pytest -n 2 -m "not slow" tests/unit

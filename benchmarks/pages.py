@@ -1,6 +1,6 @@
 """How soon is a page of the dashboard seen, in an organization that has worked for years?
 
-    python benchmarks/pages.py                     # 1,000 trainings, 10,000 pictures; some minutes
+    python benchmarks/pages.py                     # 1,000 trainings, 11,000 pictures; some minutes
     python benchmarks/pages.py --quick             # a tenth of that
     python benchmarks/pages.py --only /generate /trainings
 

@@ -15,5 +15,4 @@ def with_switch(text: str, name: str, *, is_on: bool) -> str:
     if there is not None:
         return text[: there.start] + value + text[there.end :]
     after = places.values[""].start + 1
-    is_empty = not [pointer for pointer in places.of if pointer]
-    return f"{text[:after]}\n  {name}: {value}{'' if is_empty else ','}{text[after:]}"
+    return f"{text[:after]}\n  {name}: {value},{text[after:]}"

@@ -181,8 +181,9 @@ class ServiceConfig(BaseModel):
         None,
         ge=1,
         le=10_000,
-        description="Trainings and pictures that are given to the cluster at once; absent: one a "
-        "GPU (without GPUs, one for two CPUs), and one that waits.",
+        description="Trainings, or pictures in their place, that are given to the cluster at "
+        "once, beside one more of pictures alone; absent: one a GPU (without GPUs, one for two "
+        "CPUs), and one that waits.",
     )
     cluster_gpu_gigabytes: int | None = Field(
         None,

@@ -8,11 +8,12 @@ from uuid import UUID
 import pytest
 from PIL import Image
 from tests import uploaded
-from tests.household import a_household, neighbours
 from tests.pages import signed_in
+from tests.remembered import an_organization
 from tests.serving import Serving, serving
 
 from modelgenerator.service.errors import in_dollars
+from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.inferences import InferenceRequest, create_inference
 from modelgenerator.service.operations.pictures import add_picture
 from modelgenerator.service.records.job_specs import DrawnPicture
@@ -251,13 +252,16 @@ def test_a_viewer_looks_and_asks_for_nothing(it: Serving, training: str) -> None
 
 
 def test_other_organizations_are_not_seen(it: Serving) -> None:
-    household = a_household(it)
-    id = household.ids["/v1/inferences"]
-    theirs = neighbours(it)
-    assert theirs.get(f"/v1/inferences/{id}").status_code == 404
-    person = signed_in(it)
-    for address in (f"/generate/{UUID(int=1)}", f"/generate/pictures/{UUID(int=1)}/thumbnail"):
-        assert person.get(address).status_code == 404
+    id = asked(it)
+    drawn(it)
+    with it.service.database.reading() as transaction:
+        picture = transaction.of(it.organization_id).generated_pictures.page(limit=1).items[0]
+    addresses = (f"/generate/{id}", f"/generate/pictures/{picture.id}/thumbnail")
+    own = signed_in(it)
+    assert [own.get(one).status_code for one in addresses] == [200, 200]
+    second = an_organization(it.service.database, it.clock)
+    theirs = signed_in(it, owner=Caller(organization_id=second, role=Role.OWNER))
+    assert [theirs.get(one).status_code for one in addresses] == [404, 404]
 
 
 def test_pictures_of_one_training_are_shown_alone(it: Serving, training: str) -> None:

@@ -1,5 +1,6 @@
 """What happened, in the order in which it happened."""
 
+import base64
 import html
 import re
 
@@ -150,3 +151,18 @@ def test_a_cursor_that_is_none_is_refused(it: Serving, cursor: str) -> None:
     with pytest.raises(InvalidValue):
         list_happenings(it.service, it.owner, cursor, limit=3)
     assert signed_in(it).get("/logs", params={"cursor": cursor}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '["0001-01-01T00:00:00+23:59", "runBegan", "00000000000000000000000000000001"]',
+        "[" * 20_000,
+        '["2026-01-01T00:00:00", "runBegan", "00000000000000000000000000000001"]',
+        "{}",
+    ],
+)
+def test_a_cursor_that_no_page_gave_is_refused(it: Serving, written: str) -> None:
+    cursor = base64.urlsafe_b64encode(written.encode()).decode().rstrip("=")
+    with pytest.raises(InvalidValue, match="This cursor is none that a page gave"):
+        list_happenings(it.service, it.owner, cursor, limit=3)

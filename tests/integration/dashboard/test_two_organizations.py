@@ -1,9 +1,10 @@
 """What is one organization's is, for another's members, no page: over every page that there is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pytest
+from fastapi import APIRouter
 from fastapi.testclient import TestClient
 from tests.household import Household, a_household
 from tests.pages import signed_in
@@ -70,6 +71,16 @@ def _routes() -> Iterator[tuple[str, str]]:
                     yield method, path
 
 
+def _whole(routers: Iterable[APIRouter]) -> Iterator[tuple[str, str]]:
+    """Addresses without an id, but those of the form itself."""
+    for router in routers:
+        for route in router.routes:
+            path: str = getattr(route, "path", "")
+            if "{" not in path and path not in ("/sign-in", "/sign-out"):
+                for method in sorted(getattr(route, "methods", ())):
+                    yield method, path
+
+
 def _address(path: str, household: Household) -> str:
     beginning = next(one for one in sorted(WHOSE, key=len, reverse=True) if path.startswith(one))
     before, _, rest = path.partition("{")
@@ -97,3 +108,6 @@ def test_without_a_session_every_page_leads_to_the_form(houses: _Houses):
         answer = stranger.request(method, _address(path, houses.first))
         assert answer.status_code == 303, (method, path)
         assert answer.headers["location"].startswith("/sign-in"), (method, path)
+    for method, path in _whole(ROUTERS):
+        answer = stranger.request(method, path)
+        assert answer.status_code == 303, (method, path)

@@ -181,10 +181,10 @@ def test_bytes_are_counted_for_each_organization(
     other = an_organization(database, clock)
     with database.transaction() as transaction:
         store = transaction.of(dataset.organization_id)
-        assert store.stored_bytes() == 1_000 * len(pictures)
+        assert store.stored().byte_count == 1_000 * len(pictures)
         _trained(transaction.of(dataset.organization_id), dataset, clock)
-        assert store.stored_bytes() == 1_000 * len(pictures) + 10 + 100
-        assert transaction.of(other).stored_bytes() == 0
+        assert store.stored().byte_count == 1_000 * len(pictures) + 10 + 100
+        assert transaction.of(other).stored().byte_count == 0
 
 
 def test_trainings_are_found_by_the_dataset_and_counted_by_the_template(

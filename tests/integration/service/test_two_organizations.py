@@ -119,3 +119,4 @@ def test_without_a_key_nothing_but_what_is_public_answers(here: Serving, househo
     for method, path in _routes():
         answer = _ask(nobody, method, path, household.address(path))
         assert answer.status_code == 401, (method, path, answer.text)
+    assert nobody.get("/v1/base-models/creatures").status_code == 401

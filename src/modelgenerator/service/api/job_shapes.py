@@ -37,8 +37,8 @@ class Started(Shape):
 
     status: JobStatus
     phase: str | None
-    """`waitingForMachine`, `loadingBaseModel`, `preparingDataset`, `encoding`, `training`,
-    `sampling`, `saving`."""
+    """`waitingForMachine`, `starting`, `loadingBaseModel`, `preparingDataset`, `encoding`,
+    `training`, `sampling`, `saving`."""
     progress: Mapping[str, object] | None
     """`step`, `totalSteps`, `epoch`, `loss`, `learningRate`, `d`, `stepsPerSecond`,
     `secondsRemaining`: as far as they are known."""

@@ -10,6 +10,7 @@ from modelgenerator.service.records.jobs import Job
 
 PHASES: Mapping[str, str] = {
     "waitingForMachine": "Waiting for a machine",
+    "starting": "Starting",
     "loadingBaseModel": "Loading base model",
     "preparingDataset": "Preparing photos",
     "encoding": "Encoding",

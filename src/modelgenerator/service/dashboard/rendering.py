@@ -105,7 +105,6 @@ _environment = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
-    extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
 )
 _environment.filters.update(
     cents=cents,

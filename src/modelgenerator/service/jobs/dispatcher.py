@@ -273,7 +273,6 @@ class Dispatcher:
             checkpoint_key=job.checkpoint_key,
             used_ms=job.used_ms,
             gpus=job.gpus,
-            gpu_memory=job.gpu_memory,
             drawn=drawn,
         )
 

@@ -24,6 +24,7 @@ class Phase(StrEnum):
     """What a job is doing; people see it."""
 
     WAITING_FOR_MACHINE = "waitingForMachine"
+    STARTING = "starting"
     LOADING_BASE_MODEL = "loadingBaseModel"
     PREPARING_DATASET = "preparingDataset"
     ENCODING = "encoding"
@@ -125,8 +126,6 @@ class Assignment:
     used_ms: int = 0
     """Paid work that is kept from earlier attempts."""
     gpus: int = 0
-    gpu_memory: int = 0
-    """Bytes that it needs on a GPU."""
     drawn: frozenset[int] = frozenset()
     """Positions of pictures that earlier attempts have drawn."""
 

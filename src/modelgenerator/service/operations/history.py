@@ -6,12 +6,11 @@ signed in or which role somebody had before, is not told.
 """
 
 import base64
-import binascii
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -308,7 +307,7 @@ def _place_in(cursor: str) -> Place:
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None:
             raise ValueError("no instant")
-        return Place(moment, Source(source), UUID(hex=id))
-    except (ValueError, TypeError, binascii.Error, AttributeError):
+        return Place(moment.astimezone(UTC), Source(source), UUID(hex=id))
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         message = "This cursor is none that a page gave: begin without one."
         raise InvalidValue(message, field="cursor") from None

@@ -3,13 +3,13 @@
 In: who asks.  Out: one look at the organization, read with a fixed number of statements.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from modelgenerator.service.operations.callers import Caller
-from modelgenerator.service.operations.inferences import LINK_TIME, ShownPicture
+from modelgenerator.service.operations.inferences import ShownPicture, shown_picture
 from modelgenerator.service.operations.paying import paid_for_each
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.storage_use import ExpiringModel, expiring_models
@@ -18,7 +18,7 @@ from modelgenerator.service.records.datasets import Subject
 from modelgenerator.service.records.jobs import Job, JobStatus
 from modelgenerator.service.records.money import Account, LedgerEntry
 from modelgenerator.service.records.organizations import Role
-from modelgenerator.service.store.transaction import OrganizationStore, Transaction
+from modelgenerator.service.store.transaction import Transaction
 
 _WEEK = timedelta(days=7)
 LATELY = timedelta(hours=24)
@@ -39,8 +39,10 @@ class WorkingJob:
 class Machine:
     """What jobs run on, and how much of it is taken, whoever took it."""
 
+    is_cluster: bool
+    """Jobs run on other machines: how many those are is not known here."""
     gpus: tuple[str, ...]
-    """Names; none: jobs run on the processor."""
+    """Names of this machine's; none: jobs run on its processor, or on a cluster."""
     busy: int
     """Jobs on it; each takes a GPU."""
 
@@ -88,7 +90,10 @@ def read_overview(service: Service, caller: Caller) -> Overview:
             machine=_machine(service, transaction),
             expiring=tuple(expiring_models(store, now, limit=_MOST_EXPIRING)),
             failed=_of(works, failed, paid_for_each(store, failed)),
-            pictures=tuple(_newest_pictures(service, store)),
+            pictures=tuple(
+                shown_picture(service, picture)
+                for picture in store.generated_pictures.page(limit=_MOST_PICTURES).items
+            ),
             newest_subject=subjects[0] if subjects else None,
             has_trained=bool(store.trainings.listed(limit=1).items),
         )
@@ -112,10 +117,5 @@ def _of(
 def _machine(service: Service, transaction: Transaction) -> Machine:
     running, on_gpus = transaction.jobs.count_running()
     names = tuple(gpu.name for gpu in service.gpus)
-    return Machine(gpus=names, busy=on_gpus if names else running)
-
-
-def _newest_pictures(service: Service, store: OrganizationStore) -> Iterator[ShownPicture]:
-    for picture in store.generated_pictures.page(limit=_MOST_PICTURES).items:
-        url = service.files.link("GET", picture.storage_key, expires_in=LINK_TIME)
-        yield ShownPicture(picture=picture, url=url)
+    is_cluster = service.config.executor == "ray"
+    return Machine(is_cluster=is_cluster, gpus=names, busy=on_gpus if names else running)

@@ -50,8 +50,7 @@ class StorageUse:
     @property
     def used(self) -> int:
         """Bytes of what counts towards the quota."""
-        kept = self.stored
-        return sum(it.byte_count for it in (kept.photos, kept.models, kept.pictures))
+        return self.stored.byte_count
 
 
 @dataclass(frozen=True, slots=True)

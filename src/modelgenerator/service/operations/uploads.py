@@ -63,7 +63,7 @@ def add_files(
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
         store.datasets.get(dataset_id)
-        stored_bytes = store.stored_bytes()
+        stored_bytes = store.stored().byte_count
     arrivals = sorted_arrivals(files, service.config.upload_files)
     upload = _Upload(service, caller, dataset_id, spool, stored_bytes)
     with _told_how_far(upload, arrivals):

@@ -83,11 +83,6 @@ class Pictures(Records[DatasetPicture]):
         query = select(self._columns.label).where(self._where(dataset_id=dataset_id))
         return list(self._connection.execute(query).scalars())
 
-    def stored_bytes(self) -> int:
-        """Of all of the organization's pictures; masks are small."""
-        total = select(func.sum(self._columns.byte_count)).where(self._where())
-        return int(self._connection.execute(total).scalar_one() or 0)
-
     def put_in_order(self, dataset_id: UUID, ids: Sequence[UUID]) -> None:
         """`ids` are all of the dataset's pictures, as a person wants to see them."""
         table = self._kind.table

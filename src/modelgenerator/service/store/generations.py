@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, Select, UniqueConstraint, func, select
+from sqlalchemy import Index, Select, UniqueConstraint, select
 
 from modelgenerator.service.records.generations import GeneratedPicture, Inference, InferencePack
 from modelgenerator.service.store.columns import belongs_to, kind_of, refers_to
@@ -62,11 +62,3 @@ class GeneratedPictures(Unchanging[GeneratedPicture]):
             inference.trained_model_id == trained_model_id,
         )
         return select(GENERATED_PICTURES.table).where(self._one_of("inference_id", theirs))
-
-
-def stored_bytes(scope: OrganizationScope) -> int:
-    """Of all of an organization's generated pictures."""
-    columns = GENERATED_PICTURES.table.columns
-    total = select(func.sum(columns.byte_count))
-    mine = total.where(columns.organization_id == scope.organization_id)
-    return int(scope.connection.execute(mine).scalar_one() or 0)

@@ -31,6 +31,11 @@ class StoredByKind:
     archives: int
     """How many; their bytes are in no record."""
 
+    @property
+    def byte_count(self) -> int:
+        """What counts towards the quota."""
+        return sum(it.byte_count for it in (self.photos, self.models, self.pictures))
+
 
 def stored_by_kind(scope: OrganizationScope) -> StoredByKind:
     """Everything that has not been deleted; four statements."""

@@ -192,14 +192,6 @@ class Snapshots(Unchanging[DatasetSnapshot]):
         return {row.dataset_id: row.trainings for row in self._connection.execute(query)}
 
 
-def stored_bytes(scope: OrganizationScope) -> int:
-    """Of the weights of an organization's models that are still kept."""
-    columns = TRAINED_MODELS.table.columns
-    mine = columns.organization_id == scope.organization_id
-    kept = select(func.sum(columns.byte_count)).where(mine, columns.deleted_at.is_(None))
-    return int(scope.connection.execute(kept).scalar_one() or 0)
-
-
 def expired_models(connection: Connection, now: datetime, limit: int) -> list[TrainedModel]:
     """Models of all organizations whose weights should be gone and are not, the oldest first."""
     columns = TRAINED_MODELS.table.columns

@@ -85,14 +85,6 @@ class OrganizationStore:
         """When what happened, the newest first, from before `before`."""
         return moments_before(self._scope, before, sources, limit)
 
-    def stored_bytes(self) -> int:
-        """Of all pictures and weights that are kept."""
-        return (
-            self.pictures.stored_bytes()
-            + trainings.stored_bytes(self._scope)
-            + generations.stored_bytes(self._scope)
-        )
-
 
 class Transaction:
     """All or nothing of what is done with it is kept."""

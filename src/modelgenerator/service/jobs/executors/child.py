@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
@@ -24,6 +25,8 @@ BODIES = "modelgenerator.service.jobs.executors.child_process"
 """The module that runs the bodies of jobs."""
 LAST_LINES = 12
 _LAST_BYTES = 8_000
+_ENDING_SECONDS = 1.0
+"""That a process may take to end once it has closed its pipe."""
 _NAMES = (
     *("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CACHE_HOME"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"),
@@ -44,6 +47,7 @@ class Child:
     ) -> None:
         """`told` is the first word to it; descriptors in `held` stay open as long as it lives."""
         self._pipe, far_end = Pipe()
+        self._sending = threading.Lock()
         self._errors = _appended()
         self.process = _start(program, far_end, self._errors.fileno(), environment, held)
         far_end.close()
@@ -67,14 +71,17 @@ class Child:
         except (EOFError, OSError):
             # the end of the pipe can be read for ever, and is no message
             self._pipe.close()
+            with suppress(subprocess.TimeoutExpired):  # it may be ending in order: let it say how
+                self.process.wait(_ENDING_SECONDS)
             self.process.kill()
             self.process.wait()
             return None
 
     def send(self, word: object) -> None:
         """That it ended is found when it is listened to."""
-        with suppress(OSError):
-            self._pipe.send_bytes(pickle.dumps(word))
+        content = pickle.dumps(word)
+        with suppress(OSError), self._sending:  # a large word is written in two pieces
+            self._pipe.send_bytes(content)
 
     def close_pipe(self) -> None:
         """It hears that, and may end in order."""

@@ -59,11 +59,10 @@ class _Child:
                 word: Word = pickle.loads(self._pipe.recv_bytes())
             except (EOFError, OSError):
                 os._exit(0)
-            if isinstance(word, Stop):
-                if word.name in stops:
-                    stops[word.name].set()
+            if isinstance(word, Stop):  # which may come before the attempt that it is about
+                stops.setdefault(word.name, threading.Event()).set()
             else:
-                stops = {word.name: threading.Event()}
+                stops = {word.name: stops.get(word.name, threading.Event())}
                 self._waiting.put((word, stops[word.name]))
 
     def work(self) -> None:

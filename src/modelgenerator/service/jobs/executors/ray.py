@@ -9,7 +9,7 @@ import importlib.util
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from subprocess import TimeoutExpired
@@ -61,37 +61,32 @@ class RayExecutor:
         self,
         config: ServiceConfig,
         *,
-        checkpoint_seconds: float | None = None,
-        idle_seconds: float = IDLE_SECONDS,
         patience: float = PATIENCE,
-        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Raises:
             InvalidSettings: Ray is not installed, or no other machine can see the storage.
         """
         _refuse(config)
-        self._config, self._timer = config, timer
+        self._config = config
         self._terms = Terms(
             config=without_secrets(config),
             environment=for_machines(os.environ),
-            checkpoint_seconds=config.checkpoint_seconds
-            if checkpoint_seconds is None
-            else checkpoint_seconds,
-            idle_seconds=idle_seconds,
+            checkpoint_seconds=config.checkpoint_seconds,
+            idle_seconds=IDLE_SECONDS,
             patience=patience,
             version=version(),
         )
         self._jobs: dict[str, RayJob] = {}
         self._cluster: Cluster | None = None
         self._pause = FIRST_PAUSE
-        self._again_at = self._heard_at = timer()
+        self._again_at = self._heard_at = time.monotonic()
         self._driver: Child | None = self._connected()
 
     def free_slots(self) -> Sequence[Slot]:
         """None while there is no cluster."""
         self.listen()
-        if self._driver is None and self._timer() >= self._again_at:
+        if self._driver is None and time.monotonic() >= self._again_at:
             self._driver = self._connected()
         if self._cluster is None:
             return []
@@ -136,11 +131,11 @@ class RayExecutor:
         if self._driver is None:
             return
         while (word := self._driver.heard()) is not None:
-            self._heard_at = self._timer()
+            self._heard_at = time.monotonic()
             self._take(word)
         if not self._driver.is_alive:
             self._lose_cluster(self._driver, f"its driver {self._driver.how_it_died()}")
-        elif self._timer() - self._heard_at > self._terms.patience:
+        elif time.monotonic() - self._heard_at > self._terms.patience:
             self._lose_cluster(self._driver, "its driver does not answer")
 
     # ---
@@ -148,7 +143,7 @@ class RayExecutor:
     def _connected(self) -> Child:
         """A driver that tries; whether it can is heard."""
         ours = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
-        self._heard_at = self._timer()
+        self._heard_at = time.monotonic()
         return Child(_DRIVER, needed(os.environ) | ours, self._terms)
 
     def _take(self, word: WordOfDriver) -> None:
@@ -178,7 +173,7 @@ class RayExecutor:
         self._driver = self._cluster = None
         for job in list(self._jobs.values()):
             job.lose("was lost together with the Ray cluster")
-        self._again_at = self._timer() + self._pause
+        self._again_at = time.monotonic() + self._pause
         _LOG.warning(
             "There is no Ray at %s: %s. It is looked for again in %.0f seconds. %s",
             self._config.ray_address,

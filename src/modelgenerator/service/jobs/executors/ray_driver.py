@@ -245,6 +245,8 @@ class _Driver:
             return
         if isinstance(answer, Opened):
             placed.opened = answer
+            if placed.is_told_to_wait:  # from now on it may stand still
+                self._say(Came(placed.name, [PhaseBegun(Phase.STARTING)]))
             placed.actor.begin.remote(placed.assignment)
         else:
             self._heard(placed, answer)
@@ -252,7 +254,7 @@ class _Driver:
             placed.question = placed.actor.hear.remote()
 
     def _heard(self, placed: _Placed, answer: Heard) -> None:
-        if answer.messages:
+        if answer.messages and placed.assignment is not None:
             self._say(Came(placed.name, answer.messages))
         if _is_over(answer.messages):
             self._ended(placed)

@@ -221,10 +221,12 @@ def test_one_request_has_a_page_and_can_be_cancelled_and_deleted(it: Serving) ->
 def test_a_failure_says_whose_it_is_what_was_charged_and_what_helps(it: Serving) -> None:
     id, person = asked(it), signed_in(it)
     job = uploaded.claimed(it, JobKind.GENERATE)
-    error = JobError(code="internalError", message="The worker broke.", fault=Fault.OURS)
+    hint = "Nothing was charged. Look into the log."
+    error = JobError(code="internalError", message="The worker broke.", fault=Fault.OURS, hint=hint)
     uploaded.ended(it, job, JobStatus.FAILED, error=error)
     page = person.get(f"/generate/{id}").text
     assert "The worker broke." in page
+    assert "<p>Look into the log.</p>" in page
     assert "This is our fault, not yours. Nothing was charged: it was not your fault." in page
     assert "Try again" in page
 

@@ -65,11 +65,13 @@ def test_what_runs_and_waits_is_shown_with_how_far_it_is(tmp_path: Path) -> None
 def test_failures_of_the_last_day_say_why_and_who_pays(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
         begun(it, a_dataset(it))
-        error = JobError(code="x", message="The loss became <NaN>.", fault=Fault.OURS, hint="Wait.")
+        hint = "Nothing was charged. Wait."
+        error = JobError(code="x", message="The loss became <NaN>.", fault=Fault.OURS, hint=hint)
         ended(it, claimed(it), JobStatus.FAILED, error=error)
         page = signed_in(it).get("/").text
         assert "The loss became &lt;NaN&gt;. Wait." in page
         assert "Nothing was charged: it was not your fault." in page
+        assert page.count("Nothing was charged") == 1
         it.clock.advance(timedelta(hours=25).total_seconds())
         assert "The loss became" not in signed_in(it).get("/").text
 

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from modelgenerator.service.dashboard.job_phases import phase_in_words
 from modelgenerator.service.errors import in_dollars
 from modelgenerator.service.operations.inferences import ShownInference, ShownPicture
-from modelgenerator.service.operations.paying import OUR_FAULT, charged_sentence, is_our_fault
+from modelgenerator.service.operations.paying import (
+    OUR_FAULT,
+    charged_sentence,
+    hint_without_charge,
+    is_our_fault,
+)
 from modelgenerator.service.records.jobs import JobStatus
 from modelgenerator.service.records.trainings import JsonObject
 
@@ -76,6 +81,12 @@ class Drawing:
     def charged(self) -> str:
         """What it cost, where it did not go to its end."""
         return charged_sentence(self.shown.job, self.shown.cost_so_far)
+
+    @property
+    def hint(self) -> str | None:
+        """What helps, where it failed."""
+        error = self.shown.job.error
+        return None if error is None else hint_without_charge(error.hint)
 
     @property
     def side(self) -> str:

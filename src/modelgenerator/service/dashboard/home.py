@@ -9,7 +9,7 @@ from modelgenerator.service.dashboard.job_phases import phase_in_words
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
 from modelgenerator.service.operations.overview import Overview, WorkingJob, read_overview
-from modelgenerator.service.operations.paying import charged_sentence
+from modelgenerator.service.operations.paying import charged_sentence, hint_without_charge
 from modelgenerator.service.operations.storage_use import SOON
 from modelgenerator.service.operations.works import WorkKind
 from modelgenerator.service.records.jobs import Job
@@ -36,6 +36,8 @@ class Row:
     doing: str
     charged: str
     """For those that failed."""
+    hint: str | None
+    """What helps then."""
 
 
 @router.get("/")
@@ -74,6 +76,7 @@ def row_of(one: WorkingJob) -> Row:
         done=counted and min(1.0, counted[0] / counted[1]),
         doing=words,
         charged=charged_sentence(job, one.cost),
+        hint=hint_without_charge(job.error.hint) if job.error else None,
     )
 
 

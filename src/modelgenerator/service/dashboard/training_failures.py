@@ -7,7 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelgenerator.service.dashboard.training_views import can_resume
-from modelgenerator.service.operations.paying import OUR_FAULT, charged_sentence
+from modelgenerator.service.operations.paying import (
+    OUR_FAULT,
+    charged_sentence,
+    hint_without_charge,
+)
 from modelgenerator.service.operations.training_status import ShownTraining
 from modelgenerator.service.records.jobs import Fault, JobError, JobStatus
 
@@ -42,7 +46,7 @@ def failure_of(shown: ShownTraining) -> Failure | None:
     return Failure(
         title=title,
         happened=error.message,
-        hint=_without_charge(error.hint),
+        hint=hint_without_charge(error.hint),
         side=_side(error),
         charged=charged_sentence(shown.job, shown.cost_so_far),
         remedy=helping(shown),
@@ -55,11 +59,6 @@ def _side(error: JobError) -> str:
     if error.fault is Fault.OURS:
         return OUR_FAULT
     return "This is on your side: it comes from the photos or the settings, which you can change."
-
-
-def _without_charge(hint: str | None) -> str | None:
-    """The charge is said once, beside it."""
-    return None if hint is None else hint.removeprefix("Nothing was charged. ").strip() or None
 
 
 def _again(shown: ShownTraining) -> Remedy:

@@ -79,6 +79,11 @@ def charged_sentence(job: Job, cost: int) -> str:
     return f"{in_dollars(cost)} was charged for {_CHARGED_FOR[job.kind]}."
 
 
+def hint_without_charge(hint: str | None) -> str | None:
+    """A job's hint for a page that says `charged_sentence` beside it."""
+    return None if hint is None else hint.removeprefix("Nothing was charged.").strip() or None
+
+
 def ledger_of(service: Service, store: OrganizationStore, now: datetime) -> Ledger:
     """The organization's, as this deployment charges."""
     return Ledger(store.accounts, now, is_charging=service.config.billing)

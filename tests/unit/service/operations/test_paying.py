@@ -3,7 +3,7 @@ from uuid import UUID
 
 from tests.remembered import SetClock, a_job
 
-from modelgenerator.service.operations.paying import charged_sentence
+from modelgenerator.service.operations.paying import charged_sentence, hint_without_charge
 from modelgenerator.service.records.jobs import Fault, JobError, JobKind, JobStatus
 
 
@@ -21,3 +21,10 @@ def test_what_is_our_fault_or_cost_nothing_was_not_charged():
     failed = replace(job, status=JobStatus.FAILED, error=error)
     assert charged_sentence(failed, 0) == "Nothing was charged: it was not your fault."
     assert charged_sentence(job, 0) == "Nothing was charged."
+
+
+def test_a_hint_does_not_say_again_that_nothing_was_charged():
+    assert hint_without_charge("Nothing was charged. Try again.") == "Try again."
+    assert hint_without_charge("Nothing was charged.") is None
+    assert hint_without_charge("Try again.") == "Try again."
+    assert hint_without_charge(None) is None

@@ -24,6 +24,16 @@ def test_only_what_differs_is_shown(tmp_path: Path) -> None:
         assert f"/trainings/{first}/curves.json" in answer.text
 
 
+def test_a_training_that_was_cancelled_in_the_queue_never_began(tmp_path: Path) -> None:
+    with serving(tmp_path) as it:
+        first, second = a_training(it, "A"), a_training(it, "B")
+        person = signed_in(it)
+        person.post(f"/trainings/{first}/cancel")
+        page = person.get(f"/trainings/compare?id={first}&id={second}").text
+        took = page.partition(">took</th>")[2].partition("</tr>")[0]
+        assert took == "<td>never began</td><td>not over</td>"
+
+
 def test_samples_of_the_same_prompt_stand_side_by_side(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
         ids = []

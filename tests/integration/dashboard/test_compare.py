@@ -123,3 +123,18 @@ def test_what_cannot_be_drawn_is_said_at_the_form(tmp_path: Path) -> None:
         assert ">lvff</textarea>" in answer.text
         viewer = signed_in(it, Role.VIEWER)
         assert viewer.post("/trainings/compare/draw", data=form).status_code == 403
+
+
+def test_all_draw_or_none_and_what_is_lacking_can_be_added(tmp_path: Path) -> None:
+    with serving(tmp_path, price_picture="30") as it:
+        person = signed_in(it)
+        ids = [a_training(it, name) for name in "AB"]
+        for _ in ids:
+            trained(it, claimed(it), used_ms=0)
+        form = {"id": ids, "prompts": "lvff\nlvff at sea", "seed": "1"}
+        answer = person.post("/trainings/compare/draw", data=form)
+        assert answer.status_code == 402
+        assert "The balance is too small" in answer.text
+        assert 'href="/billing#add-credit">Add credit</a>' in answer.text
+        assert "lvff at sea</textarea>" in answer.text
+        assert it.http.get("/v1/inferences").json()["items"] == []

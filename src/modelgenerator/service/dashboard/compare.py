@@ -16,7 +16,7 @@ from modelgenerator.errors import ModelGeneratorError
 from modelgenerator.service.dashboard import comparisons, training_views
 from modelgenerator.service.dashboard.as_code import Call
 from modelgenerator.service.dashboard.drawing_form import seed_in
-from modelgenerator.service.dashboard.page_errors import PageRoute
+from modelgenerator.service.dashboard.page_errors import PageRoute, trouble_of
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
 from modelgenerator.service.errors import InvalidValue
 from modelgenerator.service.http.statuses import status_of
@@ -65,22 +65,22 @@ def draw(
         images = _images(prompts, seed)
     except InvalidValue as fault:
         return _page(visit, chosen, earlier or [], written, fault)
-    usable = [it for it in _read(visit, chosen) if _is_usable(visit, it)]
+    usable = [it.training.id for it in _read(visit, chosen) if _is_usable(visit, it)]
     if not usable:
         fault = InvalidValue("None of these trainings has a model.", field="prompts")
         return _page(visit, chosen, earlier or [], written, fault)
-    asked: list[UUID] = []
-    for number, shown in enumerate(usable):
-        request = InferenceRequest(images=images, training_id=shown.training.id)
-        try:
-            asked.append(
-                inferences.create_inference(visit.service, visit.caller.numbered(number), request)
-            )
-        except ModelGeneratorError as error:
-            if not asked:
-                return _page(visit, chosen, earlier or [], written, error)
-            address = _address(chosen, [*(earlier or []), *asked])
-            return visit.go(address, f"{shown.training.name}: {error}", is_good=False)
+    try:
+        asked = inferences.create_inferences(
+            visit.service,
+            [
+                (visit.caller.numbered(number), InferenceRequest(images=images, training_id=id))
+                for number, id in enumerate(usable)
+            ],
+        )
+    except InvalidValue as fault:
+        return _page(visit, chosen, earlier or [], written, fault)
+    except ModelGeneratorError as error:
+        return _page(visit, chosen, earlier or [], written, refused=error)
     return visit.go(_address(chosen, [*(earlier or []), *asked]))
 
 
@@ -89,15 +89,17 @@ def _page(
     ids: list[UUID],
     asked: list[UUID],
     written: dict[str, str] | None = None,
-    fault: ModelGeneratorError | None = None,
+    fault: InvalidValue | None = None,
+    refused: ModelGeneratorError | None = None,
 ) -> Response:
     trainings = _read(visit, ids)
     curves = [training_curves.read_curves(visit.service, visit.caller, id) for id in ids]
     samples = [training_status.read_samples(visit.service, visit.caller, id) for id in ids]
     usable = [it for it in trainings if _is_usable(visit, it)]
+    wrong = fault or refused
     return visit.page(
         "compare/page.html",
-        status=200 if fault is None else status_of(fault),
+        status=200 if wrong is None else status_of(wrong),
         trainings=trainings,
         usable=usable,
         rows=comparisons.differences(trainings),
@@ -112,6 +114,7 @@ def _page(
         ],
         written=written or {"prompts": _usual_prompt(trainings), "seed": "1"},
         fault=fault,
+        trouble=None if refused is None else trouble_of(refused),
         price=visit.service.config.prices.picture,
         calls=_calls(trainings, usable),
         **_grid(visit, ids, asked),

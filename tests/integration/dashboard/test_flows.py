@@ -162,6 +162,19 @@ def test_a_flow_is_deleted_and_its_runs_stay(tmp_path: Path) -> None:
         assert person.get(run).status_code == 200
 
 
+def test_older_runs_are_a_page_of_their_own(tmp_path: Path) -> None:
+    with serving(tmp_path) as it:
+        person = signed_in(it)
+        address = saved(person)
+        for _ in range(11):
+            person.post(f"{address}/runs", files={"/name": (None, "Ann")})
+        newest = person.get(address).text
+        assert newest.count('href="/runs/') == 10
+        older = re.search(rf'href="({address}\?cursor=[^"]*)">Older<', newest)
+        assert older is not None
+        assert person.get(unescape(older[1])).text.count('href="/runs/') == 1
+
+
 def test_a_form_that_is_sent_twice_runs_once(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
         person = signed_in(it)

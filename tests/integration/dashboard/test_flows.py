@@ -274,6 +274,22 @@ def test_a_run_shows_its_steps_and_what_they_were_told_and_left(tmp_path: Path) 
         assert "hx-trigger" not in again.headers
 
 
+def test_a_run_that_nobody_can_pay_leads_to_credit_and_says_so_to_who_only_looks(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path, starting_balance=25_000) as it:
+        person, viewer = signed_in(it), signed_in(it, Role.VIEWER)
+        flow = it.http.post("/v1/flows", json={"definition": FLOW}).json()["id"]
+        run = person.post(f"/flows/{flow}/runs", files={}).headers["location"]
+        carried_on(it)
+        for page in (person.get(run).text, viewer.get(run).text):
+            assert "The balance is used up" in page
+        assert 'href="/billing#add-credit">Add credit</a>' in person.get(run).text
+        assert "Go on at the failed step" in person.get(run).text
+        assert "Go on at the failed step" not in viewer.get(run).text
+        assert "Add credit" not in viewer.get(run).text
+
+
 def test_a_viewer_reads_and_changes_nothing(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
         address = saved(signed_in(it))

@@ -126,13 +126,14 @@ class _Failure:
 
     title: str
     happened: str
+    is_unpaid: bool
 
 
 def _failure(seen: SeenRun) -> _Failure:
     error = seen.run.error or {}
     is_unpaid = error.get("code") == "insufficientFunds"
     title = "The balance is used up" if is_unpaid else "A step failed"
-    return _Failure(title, str(error.get("message") or "See the step above."))
+    return _Failure(title, str(error.get("message") or "See the step above."), is_unpaid)
 
 
 def _calls(seen: SeenRun) -> list[Call]:

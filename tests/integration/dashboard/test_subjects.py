@@ -248,6 +248,7 @@ def test_shades_go_along_to_the_training(tmp_path: Path) -> None:
         train = f"/trainings/new?subject={subject}&amp;maskedLoss=true&amp;headMaskShade=9"
         assert f'href="{train}"' in part
         assert part.count("<img") == 6
+        assert "client.ask" not in part, "the client reads no picture by it"
         assert "first=6" in part
         shown = re.search(r'src="([^"]*preview[^"]*)"', part)
         assert shown is not None

@@ -18,7 +18,7 @@ class Call:
     path: str
     body: Mapping[str, object] | None = None
     files: str | None = None
-    """Names of the files that a form sends, as curl writes them: `photos/*.jpg`."""
+    """Names of the files that a form sends, as curl writes them: `photo.jpg`."""
     python: str | None = None
     """Lines that do it with `client`, where the Python client has a word for it."""
     saves_as: str | None = None

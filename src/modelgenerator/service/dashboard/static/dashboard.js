@@ -52,7 +52,6 @@ document.addEventListener("click", async (event) => {
   if (button.matches("[data-back]")) history.back();
   if (button.matches("[data-copy]")) await copy(button);
   if (button.matches("[data-insert]")) insert(button);
-  if (button.matches("[data-check-all]")) checkAll(button);
 });
 
 async function copy(button) {
@@ -77,13 +76,6 @@ function insert(button) {
   field.setRangeText(before + button.dataset.insert + after, from, to, "end");
   field.dispatchEvent(new Event("input", { bubbles: true }));
   field.focus();
-}
-
-function checkAll(button) {
-  const boxes = document.querySelectorAll(button.dataset.checkAll);
-  const isOn = [...boxes].some((box) => !box.checked);
-  for (const box of boxes) box.checked = isOn;
-  boxes[0]?.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
 // --- what comes later -----------------------------------------------------------------------------

@@ -280,7 +280,9 @@ def test_a_run_that_nobody_can_pay_leads_to_credit_and_says_so_to_who_only_looks
     with serving(tmp_path, starting_balance=25_000) as it:
         person, viewer = signed_in(it), signed_in(it, Role.VIEWER)
         flow = it.http.post("/v1/flows", json={"definition": FLOW}).json()["id"]
-        run = person.post(f"/flows/{flow}/runs", files={}).headers["location"]
+        run = person.post(f"/flows/{flow}/runs", files={"requestKey": (None, "k")}).headers[
+            "location"
+        ]
         carried_on(it)
         for page in (person.get(run).text, viewer.get(run).text):
             assert "The balance is used up" in page

@@ -248,8 +248,10 @@ def test_shades_go_along_to_the_training(tmp_path: Path) -> None:
         train = f"/trainings/new?subject={subject}&amp;maskedLoss=true&amp;headMaskShade=9"
         assert f'href="{train}"' in part
         assert part.count("<img") == 6
-        assert "client.ask" not in part, "the client reads no picture by it"
         assert "first=6" in part
+        whole = person.get(f"/subjects/{subject}/masks").text
+        assert "-o preview.webp" in whole
+        assert "client.ask" not in whole, "the client asks for JSON"
         shown = re.search(r'src="([^"]*preview[^"]*)"', part)
         assert shown is not None
         picture = person.get(shown.group(1).replace("&amp;", "&"))

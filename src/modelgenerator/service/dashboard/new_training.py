@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response
 
 from modelgenerator.errors import InvalidSettings, ModelGeneratorError
 from modelgenerator.service.dashboard.page_errors import PageRoute
-from modelgenerator.service.dashboard.rendering import once, pretty
+from modelgenerator.service.dashboard.rendering import pretty
 from modelgenerator.service.dashboard.settings_form import controls, read_form, read_json
 from modelgenerator.service.dashboard.training_form import (
     Texts,
@@ -167,5 +167,4 @@ def _shown(visit: Visit, form: TrainingForm, told: Told | None) -> dict[str, Any
         "base_models": BASE_MODELS,
         "json_text": pretty(form.settings),
         "json_fault": None,
-        "once_key": once(),
     }

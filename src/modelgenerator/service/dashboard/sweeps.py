@@ -13,7 +13,7 @@ from fastapi import APIRouter, Response
 from modelgenerator.errors import HubUnreachable, InvalidSettings, ModelGeneratorError
 from modelgenerator.service.dashboard.as_code import Call
 from modelgenerator.service.dashboard.page_errors import PageRoute
-from modelgenerator.service.dashboard.rendering import once, pretty
+from modelgenerator.service.dashboard.rendering import pretty
 from modelgenerator.service.dashboard.settings_form import (
     BASE_MODEL,
     SettingControl,
@@ -232,7 +232,6 @@ def _shown(visit: Visit, form: SweepForm, told: ToldOfSweep) -> dict[str, Any]:
         "controls": [it for it in controls().values() if it.kind is not SettingKind.LINES],
         "example": _example(form.control),
         "calls": _calls(form),
-        "once_key": once(),
     }
 
 

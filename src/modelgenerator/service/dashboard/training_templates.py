@@ -15,7 +15,7 @@ from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.service.dashboard.as_code import Call
 from modelgenerator.service.dashboard.page_errors import PageRoute
-from modelgenerator.service.dashboard.rendering import once, pretty
+from modelgenerator.service.dashboard.rendering import pretty
 from modelgenerator.service.dashboard.settings_form import (
     BASE_MODEL,
     controls,
@@ -245,7 +245,6 @@ def _shown(settings: Mapping[str, object], name: str, seen: TemplateSeen | None)
         "json_text": pretty(dict(settings)),
         "json_fault": None,
         "calls": [call],
-        "once_key": once(),
     }
 
 

@@ -80,17 +80,17 @@ def row_of(one: WorkingJob) -> Row:
     )
 
 
-def machine_words(seen: Overview) -> list[tuple[str, str, bool]]:
-    """Each kind of device: its name, what it does, and whether it is busy."""
+def machine_words(seen: Overview) -> tuple[str, str]:
+    """What works here, and how much of it is free."""
     machine = seen.machine
     if not machine.gpus:
         jobs = "1 job" if machine.busy == 1 else f"{machine.busy} jobs"
-        return [("This machine's processor", jobs if machine.busy else "free", machine.busy > 0)]
+        return "This machine's processor", jobs if machine.busy else "free"
     busy, count = machine.busy, len(machine.gpus)
     words = "busy" if busy >= count else f"{count - busy} of {count} free" if busy else "free"
     names = dict.fromkeys(machine.gpus)
     name = ", ".join(f"{machine.gpus.count(one)} × {one}" for one in names)  # noqa: RUF001
-    return [(name, words, busy > 0)]
+    return name, words
 
 
 _COUNTED = (("step", "totalSteps", "step"), ("pictures", "totalPictures", "picture"))

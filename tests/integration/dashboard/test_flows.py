@@ -122,6 +122,14 @@ def test_a_flow_becomes_versions_and_keeps_its_comments(tmp_path: Path) -> None:
             assert missing.status_code == 404
 
 
+def test_a_version_is_as_large_as_its_file(tmp_path: Path) -> None:
+    with serving(tmp_path) as it:
+        person = signed_in(it)
+        text = SMALL.replace("// mine", "// " + "ü" * 900)
+        page = shown(person.get(f"{saved(person, text)}/versions"))
+        assert f"{len(text.encode()) / 1000:.1f} kB" in page
+
+
 def test_titles_with_html_stay_text_everywhere(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
         person = signed_in(it)
@@ -298,6 +306,7 @@ def test_a_viewer_reads_and_changes_nothing(tmp_path: Path) -> None:
         viewer = signed_in(it, Role.VIEWER)
         page = viewer.get(address)
         assert page.status_code == 200
+        assert "One address starts at most 10 runs in 1 h." in page.text
         for words in ("Make it public", "Delete flow", ">Run ·"):
             assert words not in page.text
         for path in ("/flows", f"{address}/definition"):

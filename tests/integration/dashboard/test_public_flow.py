@@ -58,6 +58,8 @@ def test_a_visitor_sees_the_form_in_the_flow_s_words_and_colours(tmp_path: Path)
     assert nonce is not None
     assert f"'nonce-{nonce[1]}'" in page.headers["content-security-policy"]
     assert "body { background: #123456ff; }" in page.text
+    assert "not used within 24 h are deleted" in page.text
+    assert "has the link to them, for 30 days." in page.text
     for hidden in ("do not tell", "menu", "Sign out"):
         assert hidden not in page.text
 
@@ -72,6 +74,7 @@ def test_a_visitor_runs_it_without_a_script(tmp_path: Path) -> None:
         carried_on(it)
         page = visitor.get(address)
         assert page.status_code == 200
+        assert "it shows your results for 30 days." in page.text
         assert "Hi Ann" in unescape(page.text)
         assert "Learning from the photos" in page.text
         for hidden in ("do not tell", "lvff", "datasetId", "hidden</", "$0", "greet</strong>"):

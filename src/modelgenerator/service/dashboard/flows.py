@@ -159,6 +159,7 @@ def flow_values(visit: Visit, saved: SavedFlow, cursor: str | None = None) -> di
         "calls": run_calls(saved),
         "picture_counts": {},
         "visitor_price": service.config.prices.public_run,
+        "visitors_runs": service.public_runs,
         **_CALLED_BY_TEMPLATES,
     }
 

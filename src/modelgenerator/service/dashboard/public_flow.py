@@ -30,7 +30,8 @@ from modelgenerator.service.dashboard.visits import REQUEST_KEY, Visitor, Visito
 from modelgenerator.service.http.received_files import ReceivedForm, received_form
 from modelgenerator.service.operations import flows, public_runs
 from modelgenerator.service.operations.flows import PublicPage
-from modelgenerator.service.operations.public_runs import PublicRun
+from modelgenerator.service.operations.form_uploads import UPLOADS_WAIT
+from modelgenerator.service.operations.public_runs import RUNS_ARE_SHOWN, PublicRun
 from modelgenerator.service.operations.service import Service
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -123,6 +124,8 @@ def _form_page(visitor: Visitor, page: PublicPage, form: Form, *, status: int = 
         status=200 if visitor.is_partial else status,
         page=page,
         form=form,
+        photos_wait=UPLOADS_WAIT,
+        shown_for=RUNS_ARE_SHOWN,
         picture_counts=counts,
         colours=colour_rules(page.ui),
     )
@@ -137,6 +140,7 @@ def _run_values(visitor: Visitor, slug: str, ticket: str) -> dict[str, Any]:
         "ticket": ticket,
         "state": run.seen.run.status.value,
         "started": run.seen.run.created_at,
+        "shown_for": RUNS_ARE_SHOWN,
         "lines": lines,
         "part": part_done(lines),
         "mark": mark_of(run.seen),

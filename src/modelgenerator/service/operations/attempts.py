@@ -24,7 +24,7 @@ class Attempts:
     """So many attempts in a while, for each who tries; any thread may ask."""
 
     def __init__(self, most: int, within: timedelta) -> None:
-        self._most, self._within = most, within
+        self.most, self.within = most, within
         self._windows: OrderedDict[str, _Window] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -37,13 +37,13 @@ class Attempts:
         with self._lock:
             window = self._windows.get(who)
             # a clock that was set back opens no window twice as long
-            if window is None or not window.began <= now < window.began + self._within:
+            if window is None or not window.began <= now < window.began + self.within:
                 self._windows[who] = window = _Window(now)
                 self._windows.move_to_end(who)
                 while len(self._windows) > MOST_KEPT:
                     self._windows.popitem(last=False)
-            if window.count >= self._most:
-                raise RateLimited(window.began + self._within - now)
+            if window.count >= self.most:
+                raise RateLimited(window.began + self.within - now)
             window.count += 1
 
     def forget(self, who: str) -> None:

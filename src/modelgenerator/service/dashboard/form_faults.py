@@ -6,6 +6,7 @@ An error that is about none of them is not the form's: it goes on as it came.
 
 from collections.abc import Collection
 
+from modelgenerator.errors import ModelGeneratorError
 from modelgenerator.service.errors import ServiceError
 
 Faults = dict[str, str]
@@ -20,4 +21,10 @@ def faults_of(error: ServiceError, fields: Collection[str]) -> Faults:
     if error.field not in fields:
         raise error
     assert error.field is not None
-    return {error.field: f"{error} {error.hint or ''}".strip()}
+    return {error.field: with_hint(error)}
+
+
+def with_hint(error: ModelGeneratorError) -> str:
+    """What is wrong, and what helps where that is known."""
+    hint = error.hint if isinstance(error, ServiceError) else None
+    return f"{error} {hint}" if hint else str(error)

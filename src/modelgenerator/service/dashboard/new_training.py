@@ -24,8 +24,8 @@ from modelgenerator.service.dashboard.training_form import (
     told_of_error,
 )
 from modelgenerator.service.dashboard.training_form_filling import (
-    MOST_OFFERED,
     begun,
+    choose_subject,
     prefilled,
     sent_form,
     told_of,
@@ -33,7 +33,7 @@ from modelgenerator.service.dashboard.training_form_filling import (
 from modelgenerator.service.dashboard.training_presets import BASE_MODELS, PLAIN, RECOMMENDED
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
 from modelgenerator.service.http.statuses import status_of
-from modelgenerator.service.operations import subjects, templates
+from modelgenerator.service.operations import templates
 from modelgenerator.service.operations.trainings import create_training
 from modelgenerator.service.records.organizations import Role
 
@@ -46,9 +46,7 @@ def new_training(visit: VisitHere, texts: TextsHere) -> Response:
     visit.caller.require(Role.MEMBER)
     subject, settings = begun(visit, texts)
     if subject is None:
-        offered = subjects.list_subjects(visit.service, visit.caller, None, limit=MOST_OFFERED)
-        query = visit.request.url.query
-        return visit.page("trainings/choose_subject.html", subjects=offered.items, query=query)
+        return choose_subject(visit)
     settings |= read_form(texts)
     usual = PLAIN if "from" in texts else RECOMMENDED
     key = text_of(texts, "template") or text_of(texts, "preset") or usual

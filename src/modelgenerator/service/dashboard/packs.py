@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from modelgenerator.service.dashboard.as_code import Call
 from modelgenerator.service.dashboard.drawing_form import BASE, DrawingForm
 from modelgenerator.service.dashboard.drawing_help import base_models
 from modelgenerator.service.dashboard.drawing_status import Drawing
+from modelgenerator.service.dashboard.form_faults import with_hint
 from modelgenerator.service.dashboard.pack_form import PackForm
 from modelgenerator.service.dashboard.page_errors import PageRoute, trouble_of
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
@@ -59,10 +60,8 @@ def packs_page(visit: VisitHere, cursor: str | None = None) -> Response:
 @router.get("/packs/new")
 def new_pack(visit: VisitHere, view: str = "") -> Response:
     """The form for one."""
-    form = PackForm(prompts=_EXAMPLES)
-    if view == "json":
-        form = replace(form, json=PackForm.of("", _images_of(form), as_json=True).json)
-    return _form_page(visit, None, form)
+    examples = PackForm(prompts=_EXAMPLES).images()
+    return _form_page(visit, None, PackForm.of("", examples, as_json=view == "json"))
 
 
 @router.post("/packs")
@@ -180,11 +179,7 @@ def _faults(error: ModelGeneratorError | None, form: PackForm) -> dict[str, str]
     place = (error.field if isinstance(error, ServiceError) else None) or "images"
     if place == "images" and form.json is None:
         place = "prompts"
-    return {place: str(error)}
-
-
-def _images_of(form: PackForm) -> list[JsonObject]:
-    return [*form.images()]
+    return {place: with_hint(error)}
 
 
 def _drawn_with(visit: Visit, pack: InferencePack, models: Sequence[str]) -> list[UUID]:

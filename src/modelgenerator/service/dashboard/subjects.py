@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Response
 
 from modelgenerator.datasets.subject import SubjectKind
 from modelgenerator.service.dashboard.as_code import Call
+from modelgenerator.service.dashboard.form_faults import faults_of
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
 from modelgenerator.service.errors import InvalidValue
@@ -68,7 +69,8 @@ def create_subject(
             visit.service, visit.caller, name=name, kind=kind, class_name=class_name
         )
     except InvalidValue as error:
-        written = Written(name, kind, class_name, ((error.field or "name", str(error)),))
+        faults = faults_of(error, ("name", "className"))
+        written = Written(name, kind, class_name, tuple(faults.items()))
         return _form(visit, written, status=error.status)
     return visit.go(f"/subjects/{made.subject.id}")
 

@@ -34,14 +34,15 @@ from modelgenerator.service.dashboard.training_form import (
 )
 from modelgenerator.service.dashboard.training_form_filling import (
     begun,
+    choose_subject,
     prefilled,
     training_form_of,
 )
 from modelgenerator.service.dashboard.training_presets import QUICK
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
-from modelgenerator.service.errors import InvalidValue, NotFound, ServiceError
+from modelgenerator.service.errors import InvalidValue, NotFound
 from modelgenerator.service.http.statuses import status_of
-from modelgenerator.service.operations import subjects, sweeps
+from modelgenerator.service.operations import sweeps
 from modelgenerator.service.operations.sweeps import MOST_VALUES, PlannedSweep, SweepRequest
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.setting_faults import faults_in
@@ -125,9 +126,7 @@ def sweep_page(visit: VisitHere, texts: TextsHere) -> Response:
     visit.caller.require(Role.MEMBER)
     subject, settings = begun(visit, texts)
     if subject is None:
-        offered = subjects.list_subjects(visit.service, visit.caller, None, limit=50)
-        query = visit.request.url.query
-        return visit.page("trainings/choose_subject.html", subjects=offered.items, query=query)
+        return choose_subject(visit)
     settings |= read_form(texts)
     base = prefilled(visit, subject, settings, _preset(texts), texts)
     form = SweepForm(
@@ -217,9 +216,8 @@ def _told_of(error: ModelGeneratorError) -> ToldOfSweep:
     if isinstance(error, InvalidValue) and error.field == "values":
         return ToldOfSweep(at={"values": str(error)})
     told = told_of_error(error)
-    hint = error.hint if isinstance(error, ServiceError) else None
     words = told.trouble or next(iter(told.faults.values()))
-    return ToldOfSweep(trouble=f"{words} {hint}" if hint else words)
+    return ToldOfSweep(trouble=f"{words} {told.hint}" if told.hint else words)
 
 
 def _shown(visit: Visit, form: SweepForm, told: ToldOfSweep) -> dict[str, Any]:

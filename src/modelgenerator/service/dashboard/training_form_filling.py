@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from uuid import UUID
 
+from fastapi import Response
+
 from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import HubUnreachable, ModelGeneratorError
@@ -57,6 +59,13 @@ def begun(visit: Visit, texts: Texts) -> tuple[SubjectSeen | None, dict[str, obj
         id = id_of(text_of(texts, "subject"), "subject")
         subject = subjects.read_subject(visit.service, visit.caller, id)
     return subject, settings
+
+
+def choose_subject(visit: Visit) -> Response:
+    """The page that asks whom to train, where the address does not name it."""
+    offered = subjects.list_subjects(visit.service, visit.caller, None, limit=MOST_OFFERED)
+    query = visit.request.url.query
+    return visit.page("trainings/choose_subject.html", subjects=offered.items, query=query)
 
 
 def sent_form(

@@ -28,6 +28,7 @@ from modelgenerator.service.operations import (
     trainings,
 )
 from modelgenerator.service.operations.paying import charged_sentence
+from modelgenerator.service.operations.training_origins import TrainingOrigin
 from modelgenerator.service.operations.training_status import Log, LogLine, ShownTraining
 from modelgenerator.service.records.jobs import JobStatus
 
@@ -83,7 +84,7 @@ def read_training(visit: VisitHere, id: UUID, search: str = "") -> Response:
     return visit.page(
         "trainings/one.html",
         **_live(visit, shown),
-        **_samples(visit, shown),
+        **_samples(visit, shown, origin),
         origin=origin,
         rows=training_views.plan_rows(shown.training, origin),
         loss=training_views.loss_facts(curves.points, plan),
@@ -110,7 +111,8 @@ def read_status(visit: VisitHere, id: UUID) -> Response:
 def read_samples(visit: VisitHere, id: UUID, seen: int = 0) -> Response:
     """What was drawn on the way; nothing, while there is no more than was seen."""
     shown = training_status.read_training(visit.service, visit.caller, id)
-    values = _samples(visit, shown)
+    origin = training_origins.read_origin(visit.service, visit.caller, id)
+    values = _samples(visit, shown, origin)
     if values["sample_count"] == seen and not shown.job.status.is_final:
         return Response(status_code=204)
     return visit.page("trainings/samples.html", shown=shown, **values)
@@ -219,9 +221,8 @@ def _live(visit: Visit, shown: ShownTraining) -> dict[str, Any]:
     }
 
 
-def _samples(visit: Visit, shown: ShownTraining) -> dict[str, Any]:
+def _samples(visit: Visit, shown: ShownTraining, origin: TrainingOrigin) -> dict[str, Any]:
     samples = training_status.read_samples(visit.service, visit.caller, shown.training.id)
-    origin = training_origins.read_origin(visit.service, visit.caller, shown.training.id)
     return {
         "grid": training_views.grid_of(samples),
         "sample_count": len(samples),

@@ -21,6 +21,8 @@ def test_only_what_differs_is_shown(tmp_path: Path) -> None:
         row = table.partition(">network dim</th>")[2].partition("</tr>")[0]
         assert row == "<td>4</td><td>8</td>"
         assert "base model" not in table
+        assert 'aria-label="Loss by step; the numbers are in the table"' in answer.text
+        assert 'aria-label="Learning rate as it takes effect, by step"' in answer.text
         assert f"/trainings/{first}/curves.json" in answer.text
 
 

@@ -157,7 +157,8 @@ def _snake(name: str) -> str:
 
 
 def seed_in(text: str) -> int:
-    """
+    """The seed that a person wrote.
+
     Raises:
         InvalidValue: it is no seed.
     """

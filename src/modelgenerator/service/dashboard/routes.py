@@ -1,4 +1,4 @@
-"""Every page, in the order of the menu.
+"""Every page.
 
 `/trainings/new`, `/trainings/compare` and `/trainings/sweep` come before `/trainings/{id}`.
 """

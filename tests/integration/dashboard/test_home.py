@@ -140,8 +140,10 @@ def test_devices_are_free_or_busy(tmp_path: Path) -> None:
         seen = read_overview(replace(it.service, gpus=(gpu, gpu)), it.owner)
         assert machine_words(seen) == ("2 × L4", "free")  # noqa: RUF001
         for busy, words in ((1, "1 of 2 free"), (2, "busy")):
-            taken = replace(seen, machine=Machine(gpus=("L4", "L4"), busy=busy))
+            taken = replace(seen, machine=Machine(is_cluster=False, gpus=("L4", "L4"), busy=busy))
             assert machine_words(taken) == ("2 × L4", words)  # noqa: RUF001
+        far = replace(seen, machine=Machine(is_cluster=True, gpus=(), busy=3))
+        assert machine_words(far) == ("The Ray cluster", "3 jobs")
 
 
 def test_a_job_that_told_nothing_yet_says_its_phase(tmp_path: Path) -> None:

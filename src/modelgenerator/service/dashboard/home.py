@@ -85,7 +85,8 @@ def machine_words(seen: Overview) -> tuple[str, str]:
     machine = seen.machine
     if not machine.gpus:
         jobs = "1 job" if machine.busy == 1 else f"{machine.busy} jobs"
-        return "This machine's processor", jobs if machine.busy else "free"
+        name = "The Ray cluster" if machine.is_cluster else "This machine's processor"
+        return name, jobs if machine.busy else "free"
     busy, count = machine.busy, len(machine.gpus)
     words = "busy" if busy >= count else f"{count - busy} of {count} free" if busy else "free"
     names = dict.fromkeys(machine.gpus)

@@ -76,6 +76,7 @@ def _taking() -> Update:
             lease_owner=bindparam("asked_by"),
             lease_until=bindparam("held_until", type_=_JOB.lease_until.type),
             started_at=func.coalesce(_JOB.started_at, now, type_=_JOB.started_at.type),
+            machine=None,
             phase=None,
             progress=None,
         )

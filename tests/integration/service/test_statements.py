@@ -165,7 +165,8 @@ def test_work_is_listed_by_how_it_stands(
         assert [job.id for job in store.jobs.failed_since(now, limit=5)] == [first.id]
         later = now + timedelta(seconds=1)
         assert store.jobs.failed_since(later, limit=5) == []
-        assert transaction.jobs.count_running() == (1, 0)
+        assert [job.id for job in store.jobs.running(limit=5)] == [second.id]
+        assert [job.id for job in store.jobs.queued(limit=5)] == [unfinished[1].id]
 
 
 def queued_at_last(transaction: Transaction, organization_id: UUID, clock: SetClock) -> UUID:

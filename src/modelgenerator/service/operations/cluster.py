@@ -41,6 +41,11 @@ class Busy:
     gpus: int = 0
     """That all of it has."""
 
+    @property
+    def count(self) -> int:
+        """Of all jobs there."""
+        return self.own_count + self.others_count
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenMachine:
@@ -76,6 +81,8 @@ class Cluster:
     places: int
     """Jobs that run at once."""
     places_taken: int
+    uses_gpus: bool
+    """Whether any place has one: nobody may have said that they can be used."""
     queue: tuple[WorkingJob, ...]
     """Of the organization that asks, in the order in which it begins, some of it."""
     queued_count: int
@@ -91,9 +98,7 @@ def read_cluster(service: Service, caller: Caller) -> Cluster:
         queued = store.jobs.queued(limit=_MOST_QUEUED)
         situation = situation_of(service, transaction, caller.organization_id, queued)
         works = works_of_jobs(store, [*running, *queued])
-    waiting = {
-        job.id: why_it_waits(job, situation) for job in (*running, *queued) if waits(job)
-    }
+    waiting = {job.id: why_it_waits(job, situation) for job in (*running, *queued) if waits(job)}
     own = working_jobs(works, running, waiting=waiting)
     return Cluster(
         machines=_machines(situation, own),
@@ -101,6 +106,7 @@ def read_cluster(service: Service, caller: Caller) -> Cluster:
         servers=_servers(situation.servers),
         places=sum(places.count for places in situation.places),
         places_taken=taken_of(situation.places, situation.counts),
+        uses_gpus=any(places.gpus for places in situation.places),
         queue=working_jobs(works, queued, waiting=waiting),
         queued_count=_queued(situation.counts, is_own=True),
         others_queued=_queued(situation.counts, is_own=False),
@@ -159,6 +165,4 @@ def _servers(servers: Iterable[Server]) -> tuple[SeenServer, ...]:
 
 
 def _queued(counts: Iterable[JobCount], *, is_own: bool) -> int:
-    return sum(
-        it.jobs for it in counts if it.status is JobStatus.QUEUED and it.is_own is is_own
-    )
+    return sum(it.jobs for it in counts if it.status is JobStatus.QUEUED and it.is_own is is_own)

@@ -168,9 +168,7 @@ def can_run(places: Places, job: Job) -> bool:
 def taken_of(places: Sequence[Places], counts: Sequence[JobCount]) -> int:
     """How many of the places have a job; not more than there are."""
     kinds = {kind for place in places for kind in place.kinds}
-    running = sum(
-        it.jobs for it in counts if it.status is JobStatus.RUNNING and it.kind in kinds
-    )
+    running = sum(it.jobs for it in counts if it.status is JobStatus.RUNNING and it.kind in kinds)
     return min(running, sum(place.count for place in places))
 
 

@@ -66,6 +66,8 @@ def jobs_before(
 
     What no place can run, or is not to be run yet, is not counted and has no number.
     """
+    if not places:
+        return {}
     running = (
         select(_JOB.organization_id, func.count().label("jobs"))
         .where(_JOB.status == JobStatus.RUNNING)
@@ -89,7 +91,7 @@ def jobs_before(
         .where(
             _JOB.status == JobStatus.QUEUED,
             or_(_JOB.not_before.is_(None), _JOB.not_before <= now),
-            or_(*map(_can_run, places)) if places else False,
+            or_(*map(_can_run, places)),
         )
         .subquery("waiting")
     )

@@ -35,8 +35,8 @@ from modelgenerator.service.records.jobs import (
     JobStatus,
     Lease,
 )
-from modelgenerator.service.records.trainings import JsonObject
 from modelgenerator.service.records.servers import Places
+from modelgenerator.service.records.trainings import JsonObject
 from modelgenerator.service.store.job_counts import JobCount, count_unfinished, jobs_before
 from modelgenerator.service.store.job_queue import Offer, claim
 from modelgenerator.service.store.job_tables import ATTEMPTS, EVENTS, JOBS

@@ -101,6 +101,18 @@ def test_only_what_can_take_its_place_goes_before_a_job(database, organization_i
     assert line(database, clock, ours, places=(gpu,)) == [2]
 
 
+def test_what_an_organization_may_not_have_running_besides_is_last(
+    database, organization_id, other, clock
+):
+    queued(database, other, clock)
+    claimed(database, clock)
+    jobs = [queued(database, owner, clock) for owner in (other, organization_id, organization_id)]
+    with database.reading() as transaction:
+        ids = [job.id for job in jobs]
+        before = transaction.jobs.before(ids, ANYWHERE, clock(), most_of_one=1)
+    assert [before[id] for id in ids] == [1, 0, 2]
+
+
 def test_what_no_place_can_run_has_no_place_in_the_line(database, organization_id, clock):
     ours = queued(database, organization_id, clock, gpus=1)
     assert line(database, clock, ours) == [None]

@@ -200,10 +200,10 @@ def test_trainings_are_found_by_the_dataset_and_counted_by_the_template(
         version = trained[0].template_version_id
         assert version is not None
         template_id = store.template_versions.get(version).template_id
-        assert store.template_versions.times_used(template_id) == 1
+        assert store.template_versions.times_used([template_id]) == {template_id: 1}
         others = transaction.of(other)
         assert others.snapshots.trainings_of(dataset.id) == []
-        assert others.template_versions.times_used(template_id) == 0
+        assert others.template_versions.times_used([template_id]) == {}
 
 
 def test_jobs_are_found_by_what_their_specs_name(

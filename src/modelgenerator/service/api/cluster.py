@@ -15,6 +15,7 @@ from modelgenerator.service.operations.cluster import Busy, SeenMachine, SeenSer
 from modelgenerator.service.operations.working_jobs import WorkingJob
 from modelgenerator.service.operations.works import WorkKind
 from modelgenerator.service.records.jobs import JobStatus
+from modelgenerator.service.records.priorities import Priority, priority_of
 
 router = APIRouter(prefix="/v1/cluster", tags=["cluster"])
 
@@ -30,8 +31,7 @@ class WorkShape(Shape):
     status: JobStatus
     phase: str | None
     progress: Mapping[str, object] | None
-    priority: int
-    """Higher goes first."""
+    priority: Priority
     waiting_for: WaitingShape | None
     created_at: datetime
     started_at: datetime | None
@@ -147,7 +147,7 @@ def _work(one: WorkingJob) -> WorkShape:
         status=job.status,
         phase=job.phase,
         progress=job.progress,
-        priority=job.priority,
+        priority=priority_of(job.priority),
         waiting_for=waiting_shape(one.waiting),
         created_at=job.created_at,
         started_at=job.started_at,

@@ -7,6 +7,7 @@ from modelgenerator.service.api.shapes import Shape
 from modelgenerator.service.operations.paying import charged_sentence
 from modelgenerator.service.operations.waiting import Waiting, WaitReason
 from modelgenerator.service.records.jobs import Fault, Job, JobAttempt, JobStatus
+from modelgenerator.service.records.priorities import Priority
 
 
 class JobErrorShape(Shape):
@@ -27,8 +28,9 @@ class WaitingShape(Shape):
     """Why it waits."""
 
     reason: WaitReason
-    """`triedLater`, `noServer`, `noCluster`, `noGpu`, `noLargerGpu`, `placesTaken`; `begins`: it is
-    about to begin; `waitingForMachine`: it has its turn, and no machine of the cluster has room."""
+    """`triedLater`, `noServer`, `noCluster`, `noGpu`, `noLargerGpu`, `runningLimit`, `placesTaken`,
+    `roomIsMade`; `begins`: it is about to begin; `waitingForMachine`: it has its turn, and no
+    machine of the cluster has room."""
     message: str
     """The same in words."""
     jobs_before: int | None
@@ -49,6 +51,7 @@ class Started(Shape):
     """What a job says of itself, part of every answer about one."""
 
     status: JobStatus
+    priority: Priority
     phase: str | None
     """`waitingForMachine`, `starting`, `loadingBaseModel`, `preparingDataset`, `encoding`,
     `training`, `sampling`, `saving`."""

@@ -10,6 +10,7 @@ from modelgenerator.service.operations.paying import charged_sentence, hint_with
 from modelgenerator.service.operations.working_jobs import WorkingJob
 from modelgenerator.service.operations.works import WorkKind
 from modelgenerator.service.records.jobs import Job
+from modelgenerator.service.records.priorities import Priority, priority_of
 
 _PLACES = {
     WorkKind.TRAINING: "/trainings",
@@ -30,6 +31,7 @@ class Row:
     """From 0 to 1, as far as the job has told of it."""
     doing: str
     """Or why it waits."""
+    priority: Priority
     charged: str
     """For those that failed."""
     hint: str | None
@@ -46,6 +48,7 @@ def row_of(one: WorkingJob) -> Row:
         address=f"{_PLACES[work.kind]}/{work.id}",
         done=counted and min(1.0, counted[0] / counted[1]),
         doing=one.waiting.message if one.waiting else words,
+        priority=priority_of(job.priority),
         charged=charged_sentence(job, one.cost),
         hint=hint_without_charge(job.error.hint) if job.error else None,
     )

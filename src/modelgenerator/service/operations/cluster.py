@@ -13,7 +13,6 @@ from importlib.metadata import version
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.waiting import (
-    WAITING_FOR_MACHINE,
     Situation,
     situation_of,
     taken_of,
@@ -22,7 +21,7 @@ from modelgenerator.service.operations.waiting import (
 )
 from modelgenerator.service.operations.working_jobs import WorkingJob, working_jobs
 from modelgenerator.service.operations.works import works_of_jobs
-from modelgenerator.service.records.jobs import JobStatus
+from modelgenerator.service.records.jobs import WAITING_FOR_MACHINE, JobStatus
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.servers import Machine, Server
 from modelgenerator.service.store.job_counts import JobCount

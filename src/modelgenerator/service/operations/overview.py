@@ -13,7 +13,6 @@ from modelgenerator.service.operations.paying import paid_for_each
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.storage_use import ExpiringModel, expiring_models
 from modelgenerator.service.operations.waiting import (
-    WAITING_FOR_MACHINE,
     Situation,
     situation_of,
     waits,
@@ -22,7 +21,7 @@ from modelgenerator.service.operations.waiting import (
 from modelgenerator.service.operations.working_jobs import WorkingJob, working_jobs
 from modelgenerator.service.operations.works import works_of_jobs
 from modelgenerator.service.records.datasets import Subject
-from modelgenerator.service.records.jobs import JobStatus
+from modelgenerator.service.records.jobs import WAITING_FOR_MACHINE, JobStatus
 from modelgenerator.service.records.money import Account
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.servers import Machine

@@ -4,20 +4,18 @@ In: jobs that wait, within a transaction.  Out: the reason of each, from a fixed
 statements for all of them.  Other organizations appear as numbers alone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from modelgenerator.service.operations.service import Service
-from modelgenerator.service.records.jobs import Job, JobStatus
+from modelgenerator.service.records.jobs import WAITING_FOR_MACHINE, Job, JobStatus
 from modelgenerator.service.records.servers import Places, Server
 from modelgenerator.service.store.job_counts import JobCount
+from modelgenerator.service.store.job_queue import LIMITED, NO_LIMIT
 from modelgenerator.service.store.transaction import Transaction
-
-WAITING_FOR_MACHINE = "waitingForMachine"
-"""The phase of a job that was given to a cluster, and has no machine there yet."""
 
 
 class WaitReason(StrEnum):
@@ -28,7 +26,9 @@ class WaitReason(StrEnum):
     NO_CLUSTER = "noCluster"
     NO_GPU = "noGpu"  # no place has one, or not so many
     NO_LARGER_GPU = "noLargerGpu"
+    RUNNING_LIMIT = "runningLimit"  # its organization runs as many as it may
     PLACES_TAKEN = "placesTaken"
+    ROOM_IS_MADE = "roomIsMade"  # a training of a lower priority is about to end
     WAITING_FOR_MACHINE = "waitingForMachine"  # taken by a server, and no machine has room
     BEGINS = "begins"
 
@@ -53,6 +53,10 @@ class Situation:
     counts: Sequence[JobCount]
     before: Mapping[UUID, int]
     """How many go before each job."""
+    room_is_made: Collection[UUID] = ()
+    """For these jobs."""
+    most_of_one: int = NO_LIMIT
+    """Jobs that one organization may have running at once."""
 
     @property
     def places(self) -> list[Places]:
@@ -63,7 +67,7 @@ class Situation:
 def why_they_wait(
     service: Service, transaction: Transaction, organization_id: UUID, jobs: Iterable[Job]
 ) -> dict[UUID, Waiting]:
-    """For each of an organization's jobs that waits, by its id.  At most three statements."""
+    """For each of an organization's jobs that waits, by its id.  At most four statements."""
     waiting = [job for job in jobs if waits(job)]
     if not waiting:
         return {}
@@ -87,11 +91,14 @@ def situation_of(
     servers = transaction.servers.alive(now)
     places = [places for server in servers for places in server.places]
     ids = [job.id for job in jobs if job.status is JobStatus.QUEUED]
+    most, ledger = service.config.running_jobs or NO_LIMIT, transaction.jobs
     return Situation(
         now=now,
         servers=servers,
         counts=transaction.of(organization_id).jobs.counts(),
-        before=transaction.jobs.before(ids, places, now) if ids else {},
+        before=ledger.before(ids, places, now, most_of_one=most) if ids else {},
+        room_is_made=ledger.room_is_made_for(ids) if ids else (),
+        most_of_one=most,
     )
 
 
@@ -106,6 +113,8 @@ def why_it_waits(job: Job, situation: Situation) -> Waiting:
         _nobody_takes_jobs(situation)
         or _nothing_is_large_enough(job, situation.places)
         or _is_tried_later(job, situation.now)
+        or _runs_as_many_as_it_may(job, situation)
+        or _room_is_made(job, situation)
         or _waits_for_its_turn(job, situation)
     )
 
@@ -146,6 +155,28 @@ def _is_tried_later(job: Job, now: datetime) -> Waiting | None:
     seconds = max(1, round((job.not_before - now).total_seconds()))
     words = f"Its last attempt came to nothing. It is tried again in {_count(seconds, 'second')}."
     return Waiting(WaitReason.TRIED_LATER, words)
+
+
+def _runs_as_many_as_it_may(job: Job, situation: Situation) -> Waiting | None:
+    if job.kind not in LIMITED:
+        return None
+    running = sum(it.jobs for it in situation.counts if it.is_own and _is_limited(it))
+    if running < situation.most_of_one:
+        return None
+    words = f"Your organization has {_count(running, 'job')} running, as many as it may at once."
+    return Waiting(WaitReason.RUNNING_LIMIT, words)
+
+
+def _is_limited(count: JobCount) -> bool:
+    """Whether these run, and take what an organization has only so many of."""
+    return count.status is JobStatus.RUNNING and count.kind in LIMITED
+
+
+def _room_is_made(job: Job, situation: Situation) -> Waiting | None:
+    if job.id not in situation.room_is_made:
+        return None
+    words = "A training of a lower priority saves a checkpoint and makes room for it."
+    return Waiting(WaitReason.ROOM_IS_MADE, words)
 
 
 def _waits_for_its_turn(job: Job, situation: Situation) -> Waiting:

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from modelgenerator.service.records.jobs import JobKind, JobStatus
 from modelgenerator.service.records.servers import Places
+from modelgenerator.service.store.job_queue import LIMITED, NO_LIMIT
 from modelgenerator.service.store.job_tables import JOBS
 
 _JOB = JOBS.table.columns
-_HEAVY = (JobKind.TRAIN, JobKind.GENERATE)
-"""They wait for the same places, and nothing else does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,21 +59,31 @@ def count_unfinished(connection: Connection, organization_id: UUID) -> list[JobC
 
 
 def jobs_before(
-    connection: Connection, ids: Iterable[UUID], places: Sequence[Places], now: datetime
+    connection: Connection,
+    ids: Iterable[UUID],
+    places: Sequence[Places],
+    now: datetime,
+    *,
+    most_of_one: int = NO_LIMIT,
 ) -> dict[UUID, int]:
     """How many begin before each of these, in the order of a claim, if nothing ends or comes.
 
-    What no place can run, or is not to be run yet, is not counted and has no number.
+    What no place can run, or is not to be run yet, is not counted and has no number; what an
+    organization may not have running besides is last.
     """
     if not places:
         return {}
     running = (
-        select(_JOB.organization_id, func.count().label("jobs"))
+        select(
+            _JOB.organization_id,
+            func.count().label("jobs"),
+            func.sum(case((_JOB.kind.in_(LIMITED), 1), else_=0)).label("limited"),
+        )
         .where(_JOB.status == JobStatus.RUNNING)
         .group_by(_JOB.organization_id)
         .subquery("running")
     )
-    is_heavy = _JOB.kind.in_(_HEAVY)
+    is_heavy = _JOB.kind.in_(LIMITED)  # these wait for the same places, and nothing else does
     nth = func.row_number().over(
         partition_by=(_JOB.organization_id, is_heavy), order_by=(_JOB.priority.desc(), _JOB.id)
     )
@@ -84,6 +93,10 @@ def jobs_before(
             _JOB.priority,
             is_heavy.label("is_heavy"),
             (nth + func.coalesce(running.columns.jobs, 0)).label("share"),
+            case(
+                (and_(is_heavy, nth + func.coalesce(running.columns.limited, 0) > most_of_one), 1),
+                else_=0,
+            ).label("is_over"),
         )
         .select_from(
             JOBS.table.outerjoin(running, running.columns.organization_id == _JOB.organization_id)
@@ -97,7 +110,8 @@ def jobs_before(
     )
     each = waiting.columns
     place = func.row_number().over(
-        partition_by=each.is_heavy, order_by=(each.priority.desc(), each.share, each.id)
+        partition_by=each.is_heavy,
+        order_by=(each.is_over, each.priority.desc(), each.share, each.id),
     )
     line = select(each.id, place.label("place")).subquery("line")
     query = select(line).where(line.columns.id.in_(list(ids)))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -43,13 +44,15 @@ def why(
     before: int = 0,
     servers: Sequence[Server] | None = None,
     places: Sequence[Places] | None = None,
+    **more: Any,
 ) -> Waiting:
     if servers is None:
         told = {} if places is None else {"places": tuple(places)}
         servers = [a_server(CLOCK, **told)]
-    now = CLOCK.now
-    before_each = {job.id: before}
-    return why_it_waits(job, Situation(now=now, servers=servers, counts=counts, before=before_each))
+    situation = Situation(
+        now=CLOCK.now, servers=servers, counts=counts, before={job.id: before}, **more
+    )
+    return why_it_waits(job, situation)
 
 
 def test_nobody_takes_jobs():
@@ -102,6 +105,23 @@ def test_what_came_to_nothing_is_tried_later():
     assert waiting.reason is WaitReason.TRIED_LATER
     assert waiting.message == "Its last attempt came to nothing. It is tried again in 8 seconds."
     assert why(later, servers=[]).reason is WaitReason.NO_SERVER
+
+
+def test_an_organization_runs_as_many_as_it_may():
+    own = replace(running(3), is_own=True)
+    light = replace(own, kind=JobKind.ZIP)
+    waiting = why(JOB, own, running(9), light, most_of_one=3)
+    assert waiting.reason is WaitReason.RUNNING_LIMIT
+    assert waiting.message == "Your organization has 3 jobs running, as many as it may at once."
+    assert why(JOB, own, most_of_one=4).reason is WaitReason.PLACES_TAKEN
+    zip_ = replace(JOB, kind=JobKind.ZIP)
+    light_place = Places(kinds=("zip",), count=1)
+    assert why(zip_, own, most_of_one=3, places=[light_place]).reason is WaitReason.BEGINS
+
+
+def test_a_training_makes_room():
+    waiting = why(JOB, running(2), room_is_made={JOB.id})
+    assert waiting.reason is WaitReason.ROOM_IS_MADE
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,13 @@ def joined(meeting: Path, rank: int, size: int, device: torch.device) -> Group:
     """This process among the others, who all must come; it stays until it ends."""
     store = FileStore(str(meeting), size)
     dist.init_process_group(
-        BACKENDS[device.type], store=store, rank=rank, world_size=size, timeout=PATIENCE
+        BACKENDS[device.type],
+        store=store,
+        rank=rank,
+        world_size=size,
+        timeout=PATIENCE,
+        # NCCL connects now, and not in the middle of the first step
+        device_id=torch.device("cuda", 0) if device.type == "cuda" else None,
     )
     group = dist.group.WORLD
     assert group is not None, "it was made just now"

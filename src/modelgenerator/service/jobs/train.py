@@ -8,9 +8,10 @@ library's; what becomes of the messages, the dispatcher's.
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -170,7 +171,6 @@ class _Training:
         if resumed.checkpoint is not None:
             data = {"step": resumed.checkpoint.step, "totalSteps": plan.total_steps}
             yield Told("resumed", data)
-        yield PhaseBegun(Phase.ENCODING)
         events = teacher(
             folder,
             cache=ContentCache(self.room / "encoded"),
@@ -178,11 +178,9 @@ class _Training:
             checkpoint_seconds=self.tools.checkpoint_seconds,
         )
         telling = Telling(plan, self.tools.files, self.key)
-        with closing(events), ExitStack() as loading:
-            if plan.processes > 1:  # they load the base model, each its own
-                loading.enter_context(self.used.free())
-            for event in events:
-                loading.close()
+        with closing(events):
+            first = yield from self._first(events, plan)
+            for event in chain([first], events):
                 if isinstance(event, Started):
                     self._began_to_train(resumed)
                 yield from telling.of(event, self.used.ms)
@@ -196,6 +194,19 @@ class _Training:
         yield from telling.rest()
         yield from self._kept()
         yield Stopped(self.used.ms)
+
+    def _first(
+        self, events: Iterator[Event], plan: TrainingPlan
+    ) -> Generator[Message, None, Event]:
+        """The first event, before which several processes load the base model, each its own."""
+        if plan.processes > 1:
+            with self.used.free():
+                first = next(events)
+            yield PhaseBegun(Phase.ENCODING)
+        else:
+            yield PhaseBegun(Phase.ENCODING)
+            first = next(events)
+        return first
 
     def _began_to_train(self, resumed: Resumed) -> None:
         if resumed.checkpoint is None:

@@ -1,6 +1,6 @@
 """A process that takes part in a training, as whoever started it sees it.
 
-In: a task.  Out: what it says, and how it ended.  It is a fresh interpreter, as in
+In: its number, and a task.  Out: what it says, and how it ended.  It is a fresh interpreter, as in
 `datasets.workers`: no fork of this one, which may have threads and a GPU in use.  It sees one GPU,
 the one with its number among those that this process sees.
 """
@@ -27,14 +27,14 @@ _ENDING_SECONDS = 5.0
 class RankProcess:
     """One of them; to be killed at the end, whatever happened."""
 
-    def __init__(self, task: Task) -> None:
-        self.rank = task.rank
+    def __init__(self, rank: int, count: int) -> None:
+        """Number `rank` of `count`, which waits for its task."""
+        self.rank = rank
         self.pipe, far_end = Pipe()
-        self._errors = tempfile.TemporaryFile("a+b")  # noqa: SIM115  it lives as long as the process
-        environment = surroundings(os.environ, rank=task.rank, count=task.plan.processes)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
+        environment = surroundings(os.environ, rank=rank, count=count)
         self._process = _start(far_end, self._errors.fileno(), environment)
         far_end.close()
-        self.send(task)
 
     def send(self, word: Task | str) -> None:
         """That it ended is found when it is listened to."""

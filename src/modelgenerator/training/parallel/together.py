@@ -92,9 +92,11 @@ def _started(tasks: Sequence[Task]) -> Generator[list[RankProcess], None, None]:
     with ExitStack() as ends:
         processes: list[RankProcess] = []
         for task in tasks:
-            process = RankProcess(task)
+            process = RankProcess(task.rank, len(tasks))
             ends.callback(process.kill)
             processes.append(process)
+        for process, task in zip(processes, tasks, strict=True):
+            process.send(task)  # a large one waits until it is read
         yield processes
 
 

@@ -31,6 +31,7 @@ from modelgenerator.service.operations.paying import charged_sentence
 from modelgenerator.service.operations.training_origins import TrainingOrigin
 from modelgenerator.service.operations.training_status import Log, LogLine, ShownTraining
 from modelgenerator.service.records.jobs import JobStatus
+from modelgenerator.service.records.priorities import Priority
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 PAGE = 30
@@ -178,6 +179,13 @@ def rename_training(visit: VisitHere, id: UUID, name: Annotated[str, Form()] = "
     return visit.go(f"/trainings/{id}", "Renamed.")
 
 
+@router.post("/trainings/{id}/priority")
+def give_priority(visit: VisitHere, id: UUID, priority: Annotated[Priority, Form()]) -> Response:
+    """Before others, or after them."""
+    trained_models.change_training(visit.service, visit.caller, id, priority=priority)
+    return visit.go(f"/trainings/{id}", f"The priority is {priority}.")
+
+
 @router.post("/trainings/{id}/extend")
 def extend_training(
     visit: VisitHere,
@@ -208,6 +216,7 @@ def _live(visit: Visit, shown: ShownTraining) -> dict[str, Any]:
         "shown": shown,
         "phases": training_views.phases_of(shown.job, shown.training.plan),
         "phase": phase_in_words(shown.job),
+        "priority": training_views.priority_of_job(shown.job, visit.service.config),
         "how_far": training_views.how_far(shown.job, shown.training.plan),
         "failure": failure_of(shown),
         "beside_cost": training_views.beside_cost(shown),

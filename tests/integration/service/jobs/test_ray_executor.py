@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -216,6 +217,24 @@ def test_a_job_for_which_there_is_no_room_waits_and_can_be_cancelled(far):
     job.ask_to_stop()
     assert far.all_of(job) == [Stopped(7)]
     assert job.machine is None
+
+
+def test_a_job_goes_to_a_kind_of_gpu_that_has_the_memory(far, machines):
+    kinds = ("L4", "H100")
+    added = [
+        machines.add(1, num_gpus=1, labels={"ray.io/accelerator-type": kind}) for kind in kinds
+    ]
+    try:
+        far.until(lambda: {it.gpu_kind for it in far.executor.machines()} >= set(kinds))
+        slot = Slot(name="large", kinds=(JobKind.ZIP,), gpus=1, gpu_kinds=("H100",))
+        asked = replace(assignment_of(archive(ZipEntry(name="a.txt", text="a"))), gpus=1)
+        job = far.executor.start(slot, asked)
+        assert isinstance(far.all_of(job)[-1], Succeeded)
+        (large,) = [it for it in far.executor.machines() if it.gpu_kind == "H100"]
+        assert job.machine == large.name
+    finally:
+        for node in added:
+            machines.cluster.remove_node(node, allow_graceful=False)
 
 
 def test_a_child_far_away_gets_what_it_needs_and_no_secret(monkeypatch, machines, tmp_path):

@@ -18,6 +18,8 @@ from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.notices import Notice
+from modelgenerator.service.errors import StorageFull, StorageUnreachable
 from modelgenerator.service.jobs.base_models import loaded
 from modelgenerator.service.jobs.bodies import Tools
 from modelgenerator.service.jobs.checkpoints import Resumed, StoredCheckpoints
@@ -80,6 +82,8 @@ class _Training:
     """On the clock of `time.monotonic`."""
     seconds_to_store: float = 0.0
     """Of the newest checkpoint."""
+    is_without_checkpoint: bool = False
+    """The newest could not be stored."""
 
     def __post_init__(self) -> None:
         self.spec = TrainSpec.from_json(self.assignment.spec)
@@ -193,10 +197,27 @@ class _Training:
 
     def _kept(self) -> Iterator[Message]:
         begun = time.monotonic()
-        if (stored := self.checkpoints.store(self.tools.folder, self.used.ms)) is not None:
-            yield stored
+        try:
+            stored = self.checkpoints.store(self.tools.folder, self.used.ms)
+        except (StorageFull, StorageUnreachable) as error:
+            yield from self._went_on_without(error)
+        else:
+            self.is_without_checkpoint = False
+            if stored is not None:
+                yield stored
         self.stored_at = time.monotonic()
         self.seconds_to_store = self.stored_at - begun
+
+    def _went_on_without(self, error: StorageFull | StorageUnreachable) -> Iterator[Message]:
+        """An hour of training does not end with a minute of the storage's; told once."""
+        if not self.is_without_checkpoint:
+            step = self.checkpoints.stored_step
+            message = (
+                f"A checkpoint could not be stored ({str(error).rstrip('.')}). The training goes "
+                f"on; if this machine were lost now, it would go on from step {step} elsewhere."
+            )
+            yield noticed(Notice("warning", None, message))
+        self.is_without_checkpoint = True
 
     def _saved(
         self, lora_file: Path, telling: Telling, base_files: BaseModelFiles
@@ -205,6 +226,7 @@ class _Training:
         result = stored_lora(
             lora_file,
             telling,
+            name=self.spec.training_id.hex,
             base_revision=base_files.revision,
             steps=telling.plan.total_steps - self.checkpoints.first_step,
             preparing_ms=self.preparing_ms,

@@ -44,7 +44,7 @@ from modelgenerator.service.records.datasets import DatasetPicture
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.store.files import CHUNK
-from modelgenerator.service.store.keys import organization_key
+from modelgenerator.service.store.keys import hashed_name, organization_key
 from modelgenerator.service.store.transaction import OrganizationStore
 
 
@@ -172,7 +172,7 @@ class _Upload:
 
     def keep_mask(self, picture_id: UUID, mask: Encoded) -> None:
         """Store it, in place of the one that the picture had."""
-        key = self._stored(mask)
+        key = self._stored(mask, hashed_name(uuid4().hex, mask.sha256, mask.ending))
         try:
             with self._service.database.transaction() as transaction:
                 store = transaction.of(self._organization_id)
@@ -208,7 +208,7 @@ class _Upload:
             return refused_for(one.label, one.archive, encoded)
         if encoded.byte_count > self._room_left:
             raise QuotaReached
-        key = self._stored(encoded)
+        key = self._stored(encoded, f"{uuid4().hex}{encoded.ending}")
         try:
             result = self._entered(one, encoded, key)
         except BaseException:
@@ -286,8 +286,7 @@ class _Upload:
     def _place(self) -> Path:
         return self._spool / f"made-{uuid4().hex}"
 
-    def _stored(self, encoded: Encoded) -> str:
-        name = f"{uuid4().hex}{encoded.ending}"
+    def _stored(self, encoded: Encoded, name: str) -> str:
         key = organization_key(self._organization_id, "datasets", self._dataset_id.hex, name)
         self._service.files.put(key, _pieces(encoded.path))
         encoded.path.unlink()

@@ -19,7 +19,7 @@ from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.notices import Notice
-from modelgenerator.service.errors import StorageFull, StorageUnreachable
+from modelgenerator.service.errors import StorageUnreachable
 from modelgenerator.service.jobs.base_models import loaded
 from modelgenerator.service.jobs.bodies import Tools
 from modelgenerator.service.jobs.checkpoints import Resumed, StoredCheckpoints
@@ -199,7 +199,7 @@ class _Training:
         begun = time.monotonic()
         try:
             stored = self.checkpoints.store(self.tools.folder, self.used.ms)
-        except (StorageFull, StorageUnreachable) as error:
+        except StorageUnreachable as error:
             yield from self._went_on_without(error)
         else:
             self.is_without_checkpoint = False
@@ -208,7 +208,7 @@ class _Training:
         self.stored_at = time.monotonic()
         self.seconds_to_store = self.stored_at - begun
 
-    def _went_on_without(self, error: StorageFull | StorageUnreachable) -> Iterator[Message]:
+    def _went_on_without(self, error: StorageUnreachable) -> Iterator[Message]:
         """An hour of training does not end with a minute of the storage's; told once."""
         if not self.is_without_checkpoint:
             step = self.checkpoints.stored_step

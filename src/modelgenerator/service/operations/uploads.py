@@ -16,7 +16,7 @@ from modelgenerator.datasets.captions import CAPTION_BYTES, read_caption
 from modelgenerator.datasets.images import PhotoLimits
 from modelgenerator.datasets.sources import FolderFile
 from modelgenerator.errors import OutputNotWritable, UnusablePhoto, UserError
-from modelgenerator.service.errors import QuotaReached, StorageFull
+from modelgenerator.service.errors import QuotaReached, StorageFull, StorageUnreachable
 from modelgenerator.service.operations.arrivals import Arrivals, Arrived, sorted_arrivals
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.datasets import picture_of
@@ -316,17 +316,24 @@ def free_label(label: str, taken: Sequence[str]) -> str:
 
 @contextmanager
 def _told_how_far(upload: _Upload, arrivals: Arrivals) -> Generator[None, None, None]:
-    """A full disk, in words that say what is kept."""
+    """A storage that takes no more, in words that say what is kept."""
     try:
         yield
     except StorageFull as error:
-        kept = sum(one.status is FileStatus.ACCEPTED for one in upload.results)
         why = error.__doc__ if isinstance(error, QuotaReached) else "The disk is full."
-        raise type(error)(
-            f"{why} {kept} of {arrivals.count} files were kept.",
-            hint="Make space, or ask the operator for it; then send the same files again: those "
-            "that were kept are known.",
-        ) from error
+        hint = f"Make space, or ask the operator for it; {_AGAIN}"
+        raise type(error)(f"{why} {_kept_of(upload, arrivals)}", hint=hint) from error
+    except StorageUnreachable as error:
+        message = f"{error} {_kept_of(upload, arrivals)}"
+        raise type(error)(message, hint=f"Wait a little; {_AGAIN}") from error
+
+
+_AGAIN = "then send the same files again: those that were kept are known."
+
+
+def _kept_of(upload: _Upload, arrivals: Arrivals) -> str:
+    kept = sum(one.status is FileStatus.ACCEPTED for one in upload.results)
+    return f"{kept} of {arrivals.count} files were kept."
 
 
 def _sha256_of(one: Arrived, most: int) -> str | FileResult:

@@ -19,7 +19,7 @@ from tests.remembered import SetClock
 from tests.vision_endpoint import refuses, says, serve_vision
 
 from modelgenerator.service.config import ServiceConfig
-from modelgenerator.service.jobs import bodies, generate_objects
+from modelgenerator.service.jobs import bodies, generate_objects, train
 from modelgenerator.service.jobs.bodies import Tools, body_of
 from modelgenerator.service.jobs.checkpoint_keys import read_key
 from modelgenerator.service.jobs.messages import (
@@ -180,16 +180,18 @@ def test_a_storage_that_starts_again_costs_a_training_nothing(whole, tmp_path, m
     """It is away when a checkpoint is due, and again when the LoRA is there."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(train, "_RARELY", 0)  # each checkpoint is stored, however quick a step is
     monkeypatch.setattr(bodies, "RESTARTING", replace(RESTARTING, pauses=(0.1,) * 50))
     hurried = Patience(first_backoff=timedelta(milliseconds=5), pauses=())
     with s3_server() as endpoint, FaultyBucket(endpoint) as proxy:
         make_bucket(endpoint, "kept")
         storage = BucketFiles("s3://kept/files", endpoint=proxy.address, patience=hurried)
-        pictures = taught.pictures_in(storage, ORGANIZATION)
+        spec = taught.training(
+            ORGANIZATION, taught.pictures_in(storage, ORGANIZATION), sampleEvery=5, saveEvery=2
+        )
+        spec = spec.model_copy(update={"settings": {**spec.settings, "samplePrompts": ["lvff"]}})
         said: list[Message] = []
-        for message in Running(storage, tmp_path).begin(
-            JobKind.TRAIN, taught.training(ORGANIZATION, pictures)
-        ):
+        for message in Running(storage, tmp_path).begin(JobKind.TRAIN, spec):
             said.append(message)
             if isinstance(message, CheckpointStored) and len(of_kind(said, CheckpointStored)) == 1:
                 proxy.stop()

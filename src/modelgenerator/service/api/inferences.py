@@ -14,6 +14,7 @@ from modelgenerator.service.api.event_streams import LastEventId, events_of_job,
 from modelgenerator.service.api.job_shapes import (
     Started,
     error_shape,
+    waiting_shape,
 )
 from modelgenerator.service.api.problems import problems
 from modelgenerator.service.api.receipts import Receipt
@@ -24,6 +25,7 @@ from modelgenerator.service.operations.inferences import (
     ShownInference,
     ShownPicture,
 )
+from modelgenerator.service.records.priorities import Priority, priority_of
 
 router = APIRouter(prefix="/v1/inferences", tags=["inferences"])
 
@@ -40,6 +42,7 @@ class NewInference(Body):
     """For the images that name none."""
     inference_pack_id: UUID | None = None
     """Its images are drawn after the others."""
+    priority: Priority = Priority.NORMAL
     webhook_url: str | None = None
     """Is told when this starts and ends."""
 
@@ -90,6 +93,7 @@ def create_inference(
         base_model=body.base_model,
         training_id=body.training_id,
         pack_id=body.inference_pack_id,
+        priority=body.priority,
         webhook_url=body.webhook_url,
     )
     id = inferences.create_inference(service, caller, request)
@@ -147,8 +151,10 @@ def _shape(shown: ShownInference, webhook_secret: str | None = None) -> Inferenc
         estimate=job.estimate,
         webhook_secret=webhook_secret,
         status=job.status,
+        priority=priority_of(job.priority),
         phase=job.phase,
         progress=job.progress,
+        waiting_for=waiting_shape(shown.waiting),
         is_cancelling=job.cancel_requested_at is not None and not job.status.is_final,
         cost_so_far=shown.cost_so_far,
         final_cost=shown.final_cost,

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from modelgenerator.service.api.job_shapes import Started, error_shape
+from modelgenerator.service.api.job_shapes import Started, error_shape, waiting_shape
 from modelgenerator.service.api.shapes import Shape
 from modelgenerator.service.operations.estimates import Certainty
 from modelgenerator.service.operations.planning import PlannedTraining, plan_as_json
 from modelgenerator.service.operations.training_status import ShownTraining
 from modelgenerator.service.records.datasets import Origin
+from modelgenerator.service.records.priorities import priority_of
 from modelgenerator.service.records.trainings import JsonObject, TrainedModel
 
 
@@ -143,8 +144,10 @@ def _facts(shown: ShownTraining) -> dict[str, object]:
         "expires_at": shown.model.expires_at if shown.model else None,
         "model": _model(shown.model) if shown.model else None,
         "status": job.status,
+        "priority": priority_of(job.priority),
         "phase": job.phase,
         "progress": job.progress,
+        "waiting_for": waiting_shape(shown.waiting),
         "is_cancelling": job.cancel_requested_at is not None and not job.status.is_final,
         "cost_so_far": shown.cost_so_far,
         "final_cost": shown.final_cost,

@@ -26,23 +26,24 @@ from modelgenerator.service.operations.picture_wishes import (
     read_wishes,
     training_of,
 )
+from modelgenerator.service.operations.priorities import check_priority
 from modelgenerator.service.operations.queue_room import require_room
 from modelgenerator.service.operations.removals import finish_removal, receipt_for
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.trained_models import usable_model
+from modelgenerator.service.operations.waiting import Waiting, why_they_wait
 from modelgenerator.service.operations.webhooks import check_address, new_endpoint
 from modelgenerator.service.records.deletions import DeletionReceipt
 from modelgenerator.service.records.generations import GeneratedPicture, Inference
 from modelgenerator.service.records.ids import new_id
-from modelgenerator.service.records.job_specs import GenerateSpec
+from modelgenerator.service.records.job_specs import GenerateSpec, base_model_key
 from modelgenerator.service.records.jobs import Job, JobKind
 from modelgenerator.service.records.organizations import Role
+from modelgenerator.service.records.priorities import Priority, number_of
 from modelgenerator.service.store.keys import organization_key
 from modelgenerator.service.store.scoped import Page
 from modelgenerator.service.store.transaction import OrganizationStore, Transaction
 
-PRIORITY = 10
-"""Before trainings: seconds do not wait behind an hour where there is room for both."""
 LINK_TIME = timedelta(hours=1)
 NO_IMAGES: tuple[Mapping[str, object], ...] = ()
 
@@ -58,6 +59,7 @@ class InferenceRequest:
     """For the images that do not say it themselves."""
     pack_id: UUID | None = None
     """Its images are drawn after the others."""
+    priority: Priority = Priority.NORMAL
     webhook_url: str | None = None
     flow_run_id: UUID | None = None
 
@@ -81,6 +83,8 @@ class ShownInference:
     """Microdollars."""
     final_cost: int | None
     """None as long as it has not ended."""
+    waiting: Waiting | None
+    """Why, while it waits."""
 
 
 def create_inference(service: Service, caller: Caller, request: InferenceRequest) -> UUID:
@@ -101,6 +105,7 @@ def create_inferences(
         Forbidden: the caller may only look.
         NotFound: there is no such training or pack.
         Conflict: the training has not succeeded.
+        InvalidValue: a priority that is not given here.
         ModelExpired: its weights are deleted.
         InsufficientFunds: the balance does not cover the pictures.
         QueueFull: too much waits already.
@@ -124,7 +129,8 @@ def read_inference(service: Service, caller: Caller, id: UUID) -> ShownInference
     caller.require(Role.VIEWER)
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
-        (shown,) = shown_inferences(service, store, [store.inferences.get(id)])
+        inference = store.inferences.get(id)
+        (shown,) = shown_inferences(service, transaction, store, [inference])
     return shown
 
 
@@ -136,7 +142,7 @@ def list_inferences(
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
         page = store.inferences.page(cursor, limit=limit)
-        shown = tuple(shown_inferences(service, store, page.items))
+        shown = tuple(shown_inferences(service, transaction, store, page.items))
     return Page(shown, page.next_cursor)
 
 
@@ -206,6 +212,7 @@ class _Planned:
 def _plan(service: Service, caller: Caller, request: InferenceRequest) -> _Planned | UUID:
     """What to add; or what the same request made before."""
     caller.require(Role.MEMBER)
+    check_priority(service.config, request.priority)
     if request.webhook_url is not None:
         check_address(service, request.webhook_url, field="webhookUrl")
     with service.database.reading() as transaction:
@@ -227,7 +234,7 @@ def _add(service: Service, transaction: Transaction, plan: _Planned) -> UUID:
         require_room(service, store)
     _models(service, store, plan.wishes)  # none has expired while base models were looked at
     inference_id = new_id(now)
-    job = _job(service, caller, inference_id, plan.pictures)
+    job = _job(service, plan, inference_id)
     store.jobs.add(job)
     hold_estimate(service, store, job)
     store.inferences.add(_inference(job, request, plan.wishes, plan.models, plan.pictures))
@@ -259,9 +266,8 @@ def _models(
     }
 
 
-def _job(
-    service: Service, caller: Caller, inference_id: UUID, pictures: Sequence[PlannedPicture]
-) -> Job:
+def _job(service: Service, plan: _Planned, inference_id: UUID) -> Job:
+    caller, pictures, request = plan.caller, plan.pictures, plan.request
     now, prices = service.clock(), service.config.prices
     spec = GenerateSpec(
         inference_id=inference_id,
@@ -269,6 +275,7 @@ def _job(
         pictures=tuple(picture.to_draw for picture in pictures),
         storage_prefix=_prefix(caller.organization_id, inference_id),
     )
+    first = spec.pictures[0]
     return Job(
         id=new_id(now),
         organization_id=caller.organization_id,
@@ -278,8 +285,10 @@ def _job(
         prices=prices,
         estimate=pictures_charge(prices, len(pictures)),
         created_at=now,
-        priority=PRIORITY,
+        priority=number_of(request.priority, JobKind.GENERATE),
         gpus=int(service.device().kind != "cpu"),
+        base_model=base_model_key(first.base_model, first.base_revision),
+        lora_sha256=None if first.lora is None else first.lora.sha256,
     )
 
 
@@ -306,11 +315,15 @@ def _inference(
 
 
 def shown_inferences(
-    service: Service, store: OrganizationStore, inferences: Sequence[Inference]
+    service: Service,
+    transaction: Transaction,
+    store: OrganizationStore,
+    inferences: Sequence[Inference],
 ) -> Iterator[ShownInference]:
     """With as many statements for a page as for one."""
     jobs = store.jobs.some(inference.job_id for inference in inferences)
     paid = paid_for_each(store, jobs.values())
+    waiting = why_they_wait(service, transaction, store.organization_id, jobs.values())
     ids = [inference.id for inference in inferences]
     pictures = sorted(
         store.generated_pictures.among("inference_id", ids), key=lambda one: one.position
@@ -328,6 +341,7 @@ def shown_inferences(
             pictures=mine,
             cost_so_far=cost if is_over else pictures_charge(job.prices, len(mine)),
             final_cost=cost if is_over else None,
+            waiting=waiting.get(job.id),
         )
 
 

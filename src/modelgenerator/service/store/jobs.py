@@ -16,11 +16,8 @@ from sqlalchemy import (
     Connection,
     Text,
     and_,
-    case,
     cast,
-    func,
     insert,
-    or_,
     select,
     update,
 )
@@ -38,13 +35,21 @@ from modelgenerator.service.records.jobs import (
     JobStatus,
     Lease,
 )
+from modelgenerator.service.records.servers import Places
 from modelgenerator.service.records.trainings import JsonObject
-from modelgenerator.service.store.job_queue import Offer, claim
+from modelgenerator.service.store.job_counts import JobCount, count_unfinished, jobs_before
+from modelgenerator.service.store.job_queue import ANY_PLACE, NO_LIMIT, Offer, claim, first_waiting
 from modelgenerator.service.store.job_tables import ATTEMPTS, EVENTS, JOBS
+from modelgenerator.service.store.preemption import least_urgent
 from modelgenerator.service.store.scoped import OrganizationScope, Unchanging
 
 _JOB = JOBS.table.columns
-_NO_LEASE: Mapping[str, Any] = {"lease_owner": None, "lease_until": None}
+_NO_LEASE: Mapping[str, Any] = {
+    "lease_owner": None,
+    "lease_until": None,
+    "place_gpu_memory": None,
+    "makes_room_for": None,
+}
 
 
 class OrganizationJobs(Unchanging[Job]):
@@ -85,6 +90,22 @@ class OrganizationJobs(Unchanging[Job]):
             _tell(self._connection, id, EventName.CANCEL_REQUESTED, {}, now)
         return job
 
+    def give_priority(self, id: UUID, number: int, now: datetime) -> Job:
+        """Another place among those that wait; the same one changes nothing.
+
+        Raises:
+            NotFound: there is none, or it is another organization's.
+            AlreadyFinished: it has ended.
+        """
+        job = self.get_locked(id)
+        if job.status.is_final:
+            raise AlreadyFinished(f"This job has ended already: it {job.status.in_words}.")
+        if job.priority != number:
+            job = _change(self._connection, id, priority=number)
+            data: JsonObject = {"priority": number}
+            _tell(self._connection, id, EventName.PRIORITY_CHANGED, data, now)
+        return job
+
     def events_after(self, id: UUID, sequence: int, *, limit: int = 500) -> list[JobEvent]:
         """What the job told after event number `sequence` (0: from its beginning)."""
         columns = EVENTS.table.columns
@@ -108,6 +129,21 @@ class OrganizationJobs(Unchanging[Job]):
         query = query.where(columns.sequence > after)
         rows = self._connection.execute(query.order_by(columns.sequence))
         return [EVENTS.read(row) for row in rows]
+
+    def queued(self, *, limit: int) -> list[Job]:
+        """What waits, in the order in which it begins."""
+        these = self._select(status=JobStatus.QUEUED)
+        query = these.order_by(_JOB.priority.desc(), _JOB.id).limit(limit)
+        return [JOBS.read(row) for row in self._connection.execute(query)]
+
+    def running(self, *, limit: int) -> list[Job]:
+        """What runs, the oldest first."""
+        query = self._select(status=JobStatus.RUNNING).order_by(_JOB.id).limit(limit)
+        return [JOBS.read(row) for row in self._connection.execute(query)]
+
+    def counts(self) -> list[JobCount]:
+        """What runs and waits here, told apart from what is other organizations'."""
+        return count_unfinished(self._connection, self._scope.organization_id)
 
     def unfinished(self, *, limit: int) -> list[Job]:
         """What runs, then what waits, the oldest first."""
@@ -167,19 +203,33 @@ class JobLedger:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def count_running(self) -> tuple[int, int]:
-        """How many jobs run, and how many of them on a GPU."""
-        on_gpu = func.coalesce(func.sum(case((_JOB.gpus > 0, 1), else_=0)), 0)
-        query = select(func.count(), on_gpu).where(_JOB.status == JobStatus.RUNNING)
-        running, on_gpus = self._connection.execute(query).one()
-        return running, int(on_gpus)
-
     def claim(self, offer: Offer, now: datetime, lease: timedelta) -> Job | None:
         """The job that `offer` runs next, with a lease; none: there is nothing for it to do."""
         job = claim(self._connection, offer, now, lease)
         if job is not None:
             data = {"attempt": job.attempt, "owner": offer.owner}
             _tell(self._connection, job.id, EventName.STARTED, data, now)
+        return job
+
+    def make_room(self, now: datetime, waited: timedelta, *, most_of_one: int) -> Job | None:
+        """Ask a training to make room for the most urgent job that has waited so long.
+
+        None where nothing does, or where nobody is less urgent; who was asked is told by the
+        ledger, whichever server it runs on.
+        """
+        waiting = first_waiting(self._connection, replace(ANY_PLACE, most_of_one=most_of_one), now)
+        if waiting is None or waiting.created_at > now - waited:
+            return None
+        return self.make_room_for(waiting, now)
+
+    def make_room_for(self, waiting: Job, now: datetime) -> Job | None:
+        """Ask a training that is less urgent than `waiting`; none where one was asked already."""
+        asked = least_urgent(self._connection, waiting)
+        if asked is None:
+            return None
+        job = _change(self._connection, asked, makes_room_for=waiting.id)
+        data: JsonObject = {"priority": waiting.priority}
+        _tell(self._connection, asked, EventName.MAKES_ROOM, data, now)
         return job
 
     def read(self, lease: Lease) -> Job:
@@ -193,12 +243,24 @@ class JobLedger:
             raise LeaseLost
         return JOBS.read(row)
 
-    def waiting_before(self, job: Job) -> int:
-        """How many jobs of all organizations wait and are older than `job` or more urgent."""
-        is_earlier = and_(_JOB.priority == job.priority, _JOB.id < job.id)
-        comes_first = or_(_JOB.priority > job.priority, is_earlier)
-        query = select(func.count()).where(_JOB.status == JobStatus.QUEUED, comes_first)
-        return self._connection.execute(query).scalar_one()
+    def before(
+        self,
+        ids: Iterable[UUID],
+        places: Sequence[Places],
+        now: datetime,
+        *,
+        most_of_one: int = NO_LIMIT,
+    ) -> dict[UUID, int]:
+        """How many jobs, of whoever, go before each of these; see `job_counts`."""
+        return jobs_before(self._connection, ids, places, now, most_of_one=most_of_one)
+
+    def room_is_made_for(self, ids: Iterable[UUID]) -> set[UUID]:
+        """For which of these a training of a lower priority is about to end."""
+        makes_room = _JOB.makes_room_for
+        query = select(makes_room).where(
+            _JOB.status == JobStatus.RUNNING, makes_room.in_(list(ids))
+        )
+        return {id for (id,) in self._connection.execute(query)}
 
     def heartbeat(self, lease: Lease, now: datetime, length: timedelta) -> bool:
         """Hold the job for `length` more; whether it is to be cancelled.
@@ -217,8 +279,9 @@ class JobLedger:
         *,
         phase: str | None = None,
         progress: JsonObject | None = None,
+        machine: str | None = None,
     ) -> Job:
-        """Append events; `phase` and `progress`, where they are given, replace the last ones.
+        """Append events; phase, progress and machine, where they are given, replace the last ones.
 
         Progress whose `step` lies before the one that is known is not taken over: within an
         attempt nothing goes back.
@@ -227,9 +290,10 @@ class JobLedger:
             LeaseLost: another attempt has begun, or the job has ended.
         """
         job = self._held(lease)
-        changes: dict[str, Any] = {}
-        if phase is not None:
-            changes["phase"] = phase
+        told_last = {"phase": phase, "machine": machine}
+        changes: dict[str, Any] = {
+            name: value for name, value in told_last.items() if value is not None
+        }
         if progress is not None and _step(progress) >= _step(job.progress):
             changes["progress"] = progress
         if changes:
@@ -356,6 +420,13 @@ class JobLedger:
             not_before=not_before,
             **_NO_LEASE,
         )
+
+    def some(self, ids: Sequence[UUID]) -> Sequence[Job]:
+        """The jobs with these ids, the oldest first."""
+        if not ids:
+            return []
+        query = select(JOBS.table).where(_JOB.id.in_(ids)).order_by(_JOB.id)
+        return [JOBS.read(row) for row in self._connection.execute(query)]
 
     def running(self, owner: str | None = None) -> Sequence[Job]:
         """The jobs that are running, or those of one worker, the oldest first."""

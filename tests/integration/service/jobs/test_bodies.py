@@ -364,10 +364,11 @@ def test_an_archive_holds_files_and_texts_and_its_jpegs_are_jpegs(running):
     assert again.result["sha256"] == end.result["sha256"]
 
 
-def test_an_archive_of_a_damaged_file_is_none(running):
+@pytest.mark.parametrize("name", ["a.bin", "a.jpg"])  # a JPEG would have to be made of it
+def test_an_archive_of_a_damaged_file_is_none(running, name):
     kept = running.storage.put("organizations/a.bin", b"a")
     end = running.all_of(
-        JobKind.ZIP, archive(ZipEntry(name="a.bin", storage_key=kept.key, sha256="0" * 64))
+        JobKind.ZIP, archive(ZipEntry(name=name, storage_key=kept.key, sha256="0" * 64))
     )[-1]
     assert isinstance(end, Failed)
     assert end.error.code == "fileDamaged"

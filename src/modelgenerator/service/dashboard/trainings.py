@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Response
-from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from modelgenerator.service.dashboard import training_views
 from modelgenerator.service.dashboard.as_code import Call
@@ -18,6 +18,7 @@ from modelgenerator.service.dashboard.job_phases import phase_in_words
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.training_failures import failure_of
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
+from modelgenerator.service.http.sent_lora import sent_lora
 from modelgenerator.service.operations import (
     cancelling,
     subjects,
@@ -149,13 +150,7 @@ def download_log(visit: VisitHere, id: UUID) -> Response:
 @router.get("/trainings/{id}/model")
 def download_model(visit: VisitHere, id: UUID, layout: str | None = None) -> Response:
     """The trained LoRA."""
-    file = trained_models.download_model(visit.service, visit.caller, id, layout)
-    headers = {
-        "Content-Length": str(file.byte_count),
-        "Content-Disposition": f'attachment; filename="{file.filename}"',
-        "X-Content-Type-Options": "nosniff",
-    }
-    return StreamingResponse(file.chunks, 200, headers, "application/octet-stream")
+    return sent_lora(trained_models.download_model(visit.service, visit.caller, id, layout))
 
 
 @router.post("/trainings/{id}/cancel")

@@ -37,6 +37,8 @@ class Needs:
 
     cpus: int = 1
     gpus: int = 0
+    gpu_kinds: tuple[str, ...] = ()
+    """Any of these; none: whichever there is."""
     memory: int = 0
     """Bytes of the machine's own."""
 

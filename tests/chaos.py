@@ -1,6 +1,6 @@
 """Clients that ask for work, and a nemesis that kills whatever does it, all from one seed.
 
-In: a server, a seed, how many jobs.  Out: what the clients were promised, for a checker to hold
+In: servers, a seed, how many jobs.  Out: what the clients were promised, for a checker to hold
 against what became of it.  The order of events on a busy machine is not repeated by a seed; what is
 asked for and what is killed is.
 """
@@ -10,7 +10,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +50,8 @@ class Promises:
     deleted_datasets: list[str] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
     """Idempotency-Key, and the id that was answered to it, each time the same."""
+    heard: list[str] = field(default_factory=list)
+    """Ids of the messages that a webhook was sent."""
     faults: list[str] = field(default_factory=list)
     """What a client saw that nobody may see."""
 
@@ -59,26 +61,27 @@ class Promises:
 
 
 class Client:
-    """Somebody who asks until he is answered, in the same words."""
+    """Somebody who asks until he is answered, in the same words: whichever server answers."""
 
-    def __init__(self, server: Server, promises: Promises) -> None:
-        self._server, self._promises = server, promises
+    def __init__(self, servers: Sequence[Server], promises: Promises) -> None:
+        self._servers, self._promises = list(servers), promises
         self._http = httpx.Client(timeout=30)
 
     def __call__(self, method: str, address: str, **more: Any) -> httpx.Response:
         key = uuid4().hex if method == "POST" else None
-        headers = {"Authorization": f"Bearer {self._server.key}"}
+        headers = {"Authorization": f"Bearer {self._servers[0].key}"}
         headers |= {"Idempotency-Key": key} if key else {}
         give_up = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < give_up:
             with suppress(httpx.TransportError):
-                url = f"{self._server.url}{address}"
+                url = f"{self._servers[0].url}{address}"
                 answer = self._http.request(method, url, headers=headers, **more)
                 if answer.status_code < 500:
                     self._hold(key, answer)
                     return answer
                 if answer.status_code not in (503, 507):
                     self._promises.faults.append(f"{method} {address}: {answer.text}")
+            self._servers.append(self._servers.pop(0))
             time.sleep(0.2)
         raise AssertionError(f"nobody answers {method} {address}")
 
@@ -93,9 +96,11 @@ class Client:
         self._http.close()
 
 
-def ask_for_work(server: Server, promises: Promises, chance: random.Random, count: int) -> None:
+def ask_for_work(
+    servers: Sequence[Server], promises: Promises, chance: random.Random, count: int
+) -> None:
     """Until `count` jobs are promised, to all clients together."""
-    ask = Client(server, promises)
+    ask = Client(chance.sample(servers, len(servers)), promises)
     try:
         dataset = _a_dataset(ask, promises, chance)
         flow = ask("POST", "/v1/flows", json={"definition": FLOW}).json()["id"]
@@ -198,11 +203,22 @@ def _promised(ids: list[str], promises: Promises, made: httpx.Response) -> None:
         promises.faults.append(f"refused: {made.request.url.path} {made.text}")
 
 
-class Nemesis:
-    """Kills, stops and starts, until it is told to leave."""
+@dataclass(frozen=True)
+class Deed:
+    """What a nemesis may do, `weight` times as often as what has 1."""
 
-    def __init__(self, server: Server, chance: random.Random, *, seconds: tuple[float, float]):
-        self._server, self._chance, self._seconds = server, chance, seconds
+    name: str
+    weight: float
+    do: Callable[[], None]
+
+
+class Nemesis:
+    """Does one deed after the other, until it is told to leave."""
+
+    def __init__(
+        self, deeds: Sequence[Deed], chance: random.Random, *, seconds: tuple[float, float]
+    ):
+        self._deeds, self._chance, self._seconds = deeds, chance, seconds
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self.done: list[str] = []
@@ -220,34 +236,49 @@ class Nemesis:
 
     def _work(self) -> None:
         try:
+            weights = [deed.weight for deed in self._deeds]
             while not self._over.wait(self._chance.uniform(*self._seconds)):
-                deed = self._chance.choices(
-                    (self._kill_server, self._end_server, self._kill_child, self._stop_child),
-                    (3, 1, 4, 1),
-                )[0]
-                self.done.append(deed.__name__)
-                deed()
+                (deed,) = self._chance.choices(self._deeds, weights)
+                self.done.append(deed.name)
+                deed.do()
         except BaseException as error:  # noqa: BLE001  told where somebody hears it
             self.broke = error
 
-    def _kill_server(self) -> None:
-        self._server.kill()
-        self._server.start()
 
-    def _end_server(self) -> None:
-        self._server.stop()
-        self._server.start()
+SLEEP_SECONDS = 8.0
+"""Longer than a lease, so that somebody else has the job when the sleeper wakes."""
 
-    def _kill_child(self) -> None:
-        if children := self._server.children():
-            with suppress(psutil.NoSuchProcess):
-                self._chance.choice(children).kill()
 
-    def _stop_child(self) -> None:
-        """Longer than its lease, so that somebody else has its job when it wakes."""
-        if children := self._server.children():
-            with suppress(psutil.NoSuchProcess):
-                child = self._chance.choice(children)
-                child.send_signal(signal.SIGSTOP)
-                self._over.wait(8)
-                child.send_signal(signal.SIGCONT)
+def on_a_machine(server: Server, chance: random.Random) -> list[Deed]:
+    """What can go wrong with one server and its children."""
+
+    def again(end: Callable[[], object]) -> Callable[[], None]:
+        def ended_and_started() -> None:
+            end()
+            server.start()
+
+        return ended_and_started
+
+    return [
+        Deed("server killed", 3, again(server.kill)),
+        Deed("server ended", 1, again(server.stop)),
+        Deed("child killed", 4, lambda: kill_one(server.children(), chance)),
+        Deed("child slept", 1, lambda: let_one_sleep(server.children(), chance)),
+    ]
+
+
+def kill_one(processes: Sequence[psutil.Process], chance: random.Random) -> None:
+    """If there are any."""
+    if processes:
+        with suppress(psutil.NoSuchProcess):
+            chance.choice(processes).kill()
+
+
+def let_one_sleep(processes: Sequence[psutil.Process], chance: random.Random) -> None:
+    """And wake."""
+    if processes:
+        with suppress(psutil.NoSuchProcess):
+            process = chance.choice(processes)
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(SLEEP_SECONDS)
+            process.send_signal(signal.SIGCONT)

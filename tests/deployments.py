@@ -64,6 +64,11 @@ def new_environment() -> Mapping[str, str]:
     return _DEPLOYMENTS[_chosen()]()
 
 
+def storage_host() -> str:
+    """Where links to pictures and weights lead, if not to the server itself."""
+    return f"127.0.0.1:{ground().storage.port}" if is_cluster() else ""
+
+
 @functools.cache
 def ground() -> Ground:
     """What the servers of a cluster share; skips the test where Postgres or Ray is missing."""

@@ -1,7 +1,7 @@
 """A person before a browser: Chromium, driven, and watched for what no page of ours may do.
 
-Every page that is looked at is held to this: no request leaves the host (and the bucket that pictures are in), the console shows no
-error, and axe finds no serious fault of accessibility.
+Every page that is looked at is held to this: no request leaves the host and the bucket that
+pictures are in, the console shows no error, and axe finds no serious fault of accessibility.
 """
 
 import os

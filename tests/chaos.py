@@ -8,7 +8,6 @@ asked for and what is killed is.
 import io
 import random
 import signal
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -212,37 +211,34 @@ class Deed:
     do: Callable[[], None]
 
 
-class Nemesis:
-    """Does one deed after the other, until it is told to leave."""
+def rage(
+    deeds: Sequence[Deed],
+    chance: random.Random,
+    *,
+    seconds: tuple[float, float],
+    is_over: Callable[[int], bool],
+) -> list[str]:
+    """Do one after the other, with so many seconds between, until it is over; what was done.
 
-    def __init__(
-        self, deeds: Sequence[Deed], chance: random.Random, *, seconds: tuple[float, float]
-    ):
-        self._deeds, self._chance, self._seconds = deeds, chance, seconds
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self.done: list[str] = []
-        self.broke: BaseException | None = None
+    `is_over` is told how many that were.  Ray wants the main thread, and this is it.
+    """
+    done: list[str] = []
+    weights = [deed.weight for deed in deeds]
+    while not _comes_over(is_over, len(done), chance.uniform(*seconds)):
+        (deed,) = chance.choices(deeds, weights)
+        done.append(deed.name)
+        deed.do()
+    return done
 
-    def __enter__(self) -> "Nemesis":
-        self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-        if self.broke is not None:
-            raise self.broke
-
-    def _work(self) -> None:
-        try:
-            weights = [deed.weight for deed in self._deeds]
-            while not self._over.wait(self._chance.uniform(*self._seconds)):
-                (deed,) = self._chance.choices(self._deeds, weights)
-                self.done.append(deed.name)
-                deed.do()
-        except BaseException as error:  # noqa: BLE001  told where somebody hears it
-            self.broke = error
+def _comes_over(is_over: Callable[[int], bool], count: int, seconds: float) -> bool:
+    """Whether it does within so many seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if is_over(count):
+            return True
+        time.sleep(0.5)
+    return False
 
 
 SLEEP_SECONDS = 8.0

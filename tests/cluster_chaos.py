@@ -1,6 +1,6 @@
 """What can go wrong where several servers, a database, a bucket and other machines work together.
 
-In: the servers and what they stand on.  Out: deeds for a nemesis; after each one, whoever looks
+In: the servers.  Out: deeds for a nemesis; after each one, whoever looks
 after such a deployment has done what he would: what ended is started again, as it was.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 from tests.chaos import SLEEP_SECONDS, Deed, kill_one
-from tests.deployments import CPUS_OF_A_MACHINE, Ground
+from tests.deployments import CPUS_OF_A_MACHINE, cluster_machines, stores
 from tests.server import Server
 
 LONGEST_ALONE = 10.0
@@ -20,9 +20,9 @@ LONGEST_ALONE = 10.0
 LONGEST_CUT = 6.0
 
 
-def on_a_cluster(servers: Sequence[Server], ground: Ground, chance: random.Random) -> list[Deed]:
+def on_a_cluster(servers: Sequence[Server], chance: random.Random) -> list[Deed]:
     """Everything that it is made of is lost some time."""
-    machines = ground.machines
+    machines, kept = cluster_machines(), stores()
 
     def a_server(end: str) -> None:
         server = chance.choice(servers)
@@ -62,6 +62,6 @@ def on_a_cluster(servers: Sequence[Server], ground: Ground, chance: random.Rando
         Deed("machine lost", 2, machine_lost),
         Deed("machine slept", 2, machine_slept),
         Deed("head lost", 1, head_lost),
-        Deed("database restarted", 2, ground.postgres.restart),
-        Deed("bucket cut off", 2, lambda: ground.storage.cut(chance.uniform(1, LONGEST_CUT))),
+        Deed("database restarted", 2, kept.postgres.restart),
+        Deed("bucket cut off", 2, lambda: kept.storage.cut(chance.uniform(1, LONGEST_CUT))),
     ]

@@ -28,13 +28,12 @@ _ENDS = ExitStack()
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What all servers of one cluster stand on."""
+class Stores:
+    """A database server and a bucket, which several servers can share."""
 
     postgres: postgres.Postgres
     storage: Relay
     """Between everybody and the bucket."""
-    machines: Machines
 
     def new(self) -> dict[str, str]:
         """An empty deployment: no tables, no files."""
@@ -49,8 +48,6 @@ class Ground:
             "STORAGE_URL": f"s3://{BUCKET}/{name}",
             "MODELGENERATOR_STORAGE_ENDPOINT": f"http://127.0.0.1:{self.storage.port}",
             "MODELGENERATOR_SECRET_KEY": "0123456789abcdef" * 4,
-            "EXECUTOR": "ray",
-            "RAY_ADDRESS": self.machines.address,
         }
 
 
@@ -64,31 +61,47 @@ def new_environment() -> Mapping[str, str]:
     return _DEPLOYMENTS[_chosen()]()
 
 
+def shared_environment() -> dict[str, str]:
+    """What the servers of a new deployment of several are told: jobs run where the others do."""
+    return dict(_on_a_cluster() if is_cluster() else stores().new())
+
+
 def storage_host() -> str:
     """Where links to pictures and weights lead, if not to the server itself."""
-    return f"127.0.0.1:{ground().storage.port}" if is_cluster() else ""
+    return f"127.0.0.1:{stores().storage.port}" if is_cluster() else ""
 
 
 @functools.cache
-def ground() -> Ground:
-    """What the servers of a cluster share; skips the test where Postgres or Ray is missing."""
+def stores() -> Stores:
+    """Skips the test where Postgres is missing."""
     if (bin_ := postgres.programs()) is None:
-        reason = "Postgres is not installed: no service on a cluster is tried"
+        reason = "Postgres is not installed: no service of several servers is tried"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    # the head runs nothing itself: it may lose any of the others
-    machines = _ENDS.enter_context(ray_cluster(CPUS_OF_A_MACHINE, CPUS_OF_A_MACHINE, head_cpus=0))
     database = _ENDS.enter_context(postgres.running(bin_))
     endpoint = _ENDS.enter_context(bucket.s3_server())
     bucket.make_bucket(endpoint, BUCKET)
     port = urlsplit(endpoint).port
     assert port is not None
-    return Ground(database, _ENDS.enter_context(relayed(port)), machines)
+    return Stores(database, _ENDS.enter_context(relayed(port)))
+
+
+@functools.cache
+def cluster_machines() -> Machines:
+    """Skips the test where Ray is missing."""
+    # the head runs nothing itself: it may lose any of the others
+    return _ENDS.enter_context(ray_cluster(CPUS_OF_A_MACHINE, CPUS_OF_A_MACHINE, head_cpus=0))
 
 
 def end() -> None:
     """Nothing of it is left."""
     _ENDS.close()
-    ground.cache_clear()
+    stores.cache_clear()
+    cluster_machines.cache_clear()
+
+
+def _on_a_cluster() -> Mapping[str, str]:
+    there = {"EXECUTOR": "ray", "RAY_ADDRESS": cluster_machines().address}
+    return {**stores().new(), **there}
 
 
 def _chosen() -> str:
@@ -99,5 +112,5 @@ def _chosen() -> str:
 
 _DEPLOYMENTS: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "machine": dict,
-    "cluster": lambda: ground().new(),
+    "cluster": _on_a_cluster,
 }

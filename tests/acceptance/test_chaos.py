@@ -17,9 +17,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.chaos import Deed, Nemesis, Promises, ask_for_work, on_a_machine
+from tests.chaos import Deed, Promises, ask_for_work, on_a_machine, rage
 from tests.cluster_chaos import on_a_cluster
-from tests.deployments import ground, is_cluster
+from tests.deployments import is_cluster
 from tests.invariants import resumed_steps, violations
 from tests.server import Server, another, server
 from tests.told import listening
@@ -48,18 +48,21 @@ def test_nothing_is_lost_doubled_or_half_done(tmp_path: Path):
     with _served(tmp_path) as servers, listening() as listener:
         _tell(servers[0], listener.url)
         deeds = _deeds(servers, random.Random(SEED + 1_000))
-        with Nemesis(deeds, random.Random(SEED), seconds=(3, 9)) as nemesis:
-            _ask_all(servers, promises)
-            while len(nemesis.done) < KILLS and not _is_quiet(servers):
-                time.sleep(0.5)
+        clients = _asking(servers, promises)
+
+        def is_over(kills: int) -> bool:
+            asks = any(client.is_alive() for client in clients)
+            return not asks and (kills >= KILLS or _is_quiet(servers))
+
+        done = rage(deeds, random.Random(SEED), seconds=(3, 9), is_over=is_over)
         _wait_until(lambda: _is_quiet(servers), JOBS * SECONDS_FOR_A_JOB)
         _wait_until(lambda: _is_told(servers), SECONDS_TO_TELL)
         promises.heard = [one.headers["webhook-id"] for one in listener.told]
         assert [one.stop() for one in servers] == [0] * len(servers)
     found = violations(servers, promises)
     minutes = (time.monotonic() - began) / 60
-    counts = f"{promises.job_count} jobs, {len(nemesis.done)} kills, {minutes:.1f} minutes"
-    print(counts, dict(Counter(nemesis.done)))  # noqa: T201
+    counts = f"{promises.job_count} jobs, {len(done)} kills, {minutes:.1f} minutes"
+    print(counts, dict(Counter(done)))  # noqa: T201
     print(f"{len(promises.deleted_datasets)} deletions, {len(promises.heard)} messages")  # noqa: T201
     print("continued from step:", resumed_steps(servers[0], promises))  # noqa: T201
     assert not found, f"seed {SEED}: {counts}: " + "; ".join(found)
@@ -77,7 +80,7 @@ def _served(folder: Path) -> Iterator[Sequence[Server]]:
 
 def _deeds(servers: Sequence[Server], chance: random.Random) -> list[Deed]:
     if is_cluster():
-        return on_a_cluster(servers, ground(), chance)
+        return on_a_cluster(servers, chance)
     return on_a_machine(servers[0], chance)
 
 
@@ -87,17 +90,18 @@ def _tell(it: Server, url: str) -> None:
     assert made.status_code == 201, made.text
 
 
-def _ask_all(servers: Sequence[Server], promises: Promises) -> None:
+def _asking(servers: Sequence[Server], promises: Promises) -> list[threading.Thread]:
     clients = [
         threading.Thread(
-            target=ask_for_work, args=(servers, promises, random.Random(SEED + number), JOBS)
+            target=ask_for_work,
+            args=(servers, promises, random.Random(SEED + number), JOBS),
+            daemon=True,
         )
         for number in range(1, CLIENTS + 1)
     ]
     for client in clients:
         client.start()
-    for client in clients:
-        client.join()
+    return clients
 
 
 def _wait_until(holds: Callable[[], bool], seconds: float) -> None:

@@ -34,7 +34,7 @@ from modelgenerator.service.operations.webhooks import check_address, new_endpoi
 from modelgenerator.service.records.deletions import DeletionReceipt
 from modelgenerator.service.records.generations import GeneratedPicture, Inference
 from modelgenerator.service.records.ids import new_id
-from modelgenerator.service.records.job_specs import GenerateSpec
+from modelgenerator.service.records.job_specs import GenerateSpec, base_model_key
 from modelgenerator.service.records.jobs import Job, JobKind
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.store.keys import organization_key
@@ -269,6 +269,7 @@ def _job(
         pictures=tuple(picture.to_draw for picture in pictures),
         storage_prefix=_prefix(caller.organization_id, inference_id),
     )
+    first = spec.pictures[0]
     return Job(
         id=new_id(now),
         organization_id=caller.organization_id,
@@ -280,6 +281,8 @@ def _job(
         created_at=now,
         priority=PRIORITY,
         gpus=int(service.device().kind != "cpu"),
+        base_model=base_model_key(first.base_model, first.base_revision),
+        lora_sha256=None if first.lora is None else first.lora.sha256,
     )
 
 

@@ -116,6 +116,11 @@ class PictureToDraw(Written):
     format: Literal["png", "jpeg", "webp"] = "png"
 
 
+def base_model_key(reference: str, revision: str | None) -> str:
+    """One text for a base model as it was looked at: two jobs with the same one load the same."""
+    return reference if revision is None else f"{reference}@{revision}"
+
+
 class GenerateSpec(Written):
     """Pictures."""
 

@@ -92,6 +92,10 @@ class Job:
     gpus: int = 0
     gpu_memory: int = 0
     """Bytes that the job needs on a GPU."""
+    base_model: str | None = None
+    """That it loads first, with its revision; absent: none, or nobody said."""
+    lora_sha256: str | None = None
+    """That it draws with first."""
     not_before: datetime | None = None
 
     status: JobStatus = JobStatus.QUEUED
@@ -102,6 +106,8 @@ class Job:
     lease_owner: str | None = None
     lease_until: datetime | None = None
     cancel_requested_at: datetime | None = None
+    machine: str | None = None
+    """Where its last attempt runs or ran, as far as it is known."""
     phase: str | None = None
     progress: JsonObject | None = None
     checkpoint_key: str | None = None

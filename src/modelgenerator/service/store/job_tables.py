@@ -11,6 +11,8 @@ JOBS = kind_of(
     Index(None, "status", "lease_until"),
     Index(None, "organization_id", "target_id", "id"),
     Index(None, "target_id"),
+    Index(None, "status", "base_model", "id"),
+    Index(None, "organization_id", "finished_at"),
     called="job",
 )
 FIRST_IN_ITS_ORGANIZATION = Index(

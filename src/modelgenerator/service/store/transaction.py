@@ -33,6 +33,7 @@ from modelgenerator.service.store.history import Place, Source, moments_before
 from modelgenerator.service.store.jobs import JobLedger, OrganizationJobs
 from modelgenerator.service.store.rates import Rates
 from modelgenerator.service.store.scoped import OrganizationScope, Records
+from modelgenerator.service.store.servers import Servers
 from modelgenerator.service.store.stored import StoredByKind, stored_by_kind
 
 
@@ -95,6 +96,7 @@ class Transaction:
         self.jobs = JobLedger(connection)
         self.outbox = webhooks.Outbox(connection)
         self.rates = Rates(connection)
+        self.servers = Servers(connection)
 
     def of(self, organization_id: UUID) -> OrganizationStore:
         """The records of one organization: whose it is comes from who asks, never from what."""

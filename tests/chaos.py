@@ -127,7 +127,7 @@ def _train(ask: Client, promises: Promises, chance: random.Random, dataset: str,
     settings: Mapping[str, object] = {
         "baseModel": BASE,
         "captionPrefix": "lvff",
-        "maxSteps": chance.randint(4, 40),
+        "maxSteps": chance.randint(4, 100),
         "networkDim": 4,
         "optimizer": "AdamW",
         "seed": chance.randint(0, 999),
@@ -217,14 +217,17 @@ def rage(
     *,
     seconds: tuple[float, float],
     is_over: Callable[[int], bool],
+    tend: Callable[[], None],
 ) -> list[str]:
     """Do one after the other, with so many seconds between, until it is over; what was done.
 
-    `is_over` is told how many that were.  Ray wants the main thread, and this is it.
+    `is_over` is told how many that were; `tend` mends in between what ended by itself.  Ray wants
+    the main thread, and this is it.
     """
     done: list[str] = []
     weights = [deed.weight for deed in deeds]
     while not _comes_over(is_over, len(done), chance.uniform(*seconds)):
+        tend()
         (deed,) = chance.choices(deeds, weights)
         done.append(deed.name)
         deed.do()

@@ -20,6 +20,11 @@ LONGEST_ALONE = 10.0
 LONGEST_CUT = 6.0
 
 
+def tend_cluster() -> None:
+    """As whoever starts Ray on the machines does it."""
+    cluster_machines().mend(CPUS_OF_A_MACHINE)
+
+
 def on_a_cluster(servers: Sequence[Server], chance: random.Random) -> list[Deed]:
     """Everything that it is made of is lost some time."""
     machines, kept = cluster_machines(), stores()

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ QUICKLY = {
 }
 """A machine that is gone is missed after seconds instead of twenty; one that misses its head ends
 itself after seconds instead of a minute."""
-ENDS_SECONDS = 60
-"""Until a machine that misses its head has ended itself."""
+ENDS_SECONDS = 10
+"""That a machine which misses its head has to end itself; then it is ended."""
 _WORKERS = ("child_process import serve", "ray::_OnRay")
 
 
@@ -50,15 +51,16 @@ class Machines:
 
     def processes_of(self, machine: Any) -> list[psutil.Process]:
         """Ray's own, those that run jobs, and what they started."""
-        raylet = psutil.Process(machine.all_processes["raylet"][0].process.pid)
-        return [raylet, *raylet.children(recursive=True)]
+        with suppress(psutil.NoSuchProcess):
+            raylet = psutil.Process(machine.all_processes["raylet"][0].process.pid)
+            return [raylet, *raylet.children(recursive=True)]
+        return []
 
     def signal(self, machine: Any, number: signal.Signals) -> None:
         """To all of it at once: SIGKILL is its power that is cut, SIGSTOP its sleep."""
-        with suppress(psutil.NoSuchProcess):
-            for process in self.processes_of(machine):
-                with suppress(psutil.NoSuchProcess):
-                    process.send_signal(number)
+        for process in self.processes_of(machine):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def workers(self) -> list[psutil.Process]:
         """What runs jobs, on all machines: Ray's processes that were given one, and theirs."""
@@ -93,11 +95,22 @@ class Machines:
         machines = list(before.worker_nodes)
         before.remove_node(before.head_node, allow_graceful=False)
         self.cluster = _with_head(self.folder, cpus=0, port=port)
+        end = time.monotonic() + ENDS_SECONDS
         for machine in machines:
-            raylet = psutil.Process(machine.all_processes["raylet"][0].process.pid)
-            psutil.wait_procs([raylet], timeout=ENDS_SECONDS)
+            while _is_up(machine) and time.monotonic() < end:
+                time.sleep(0.1)
             before.remove_node(machine, allow_graceful=False)
             self.add(cpus)
+
+    def mend(self, cpus: int) -> None:
+        """Another one for each that has ended by itself, as one does whom its head missed."""
+        for machine in list(self.cluster.worker_nodes):
+            if not _is_up(machine):
+                self.replace(machine, cpus)
+
+
+def _is_up(machine: Any) -> bool:
+    return machine.all_processes["raylet"][0].process.poll() is None
 
 
 def needs_ray() -> None:

@@ -8,6 +8,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from modelgenerator.service.operations.deletions import forget_rooms
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.webhooks import message_id
 from modelgenerator.service.records.flows import RunStatus
-from modelgenerator.service.records.jobs import Job, JobKind, JobStatus
+from modelgenerator.service.records.jobs import AttemptEnd, Job, JobKind, JobStatus
 from modelgenerator.service.records.webhooks import DeliveryStatus
 from modelgenerator.service.store.transaction import OrganizationStore
 
@@ -203,15 +204,28 @@ def _told(store: OrganizationStore, jobs: list[Job], promises: Promises) -> Iter
 _TOLD_OF = (JobKind.TRAIN, JobKind.GENERATE)
 
 
-def resumed_steps(server: Server, promises: Promises) -> list[int]:
-    """The steps from which trainings went on in a later attempt."""
+@dataclass(frozen=True)
+class Survived:
+    """What jobs went through, for people to read."""
+
+    ends: Mapping[str, int]
+    failures: Mapping[str, int]
+    lost_attempts: int
+    resumed_from: Sequence[int]
+    """Steps from which a later attempt of a training went on."""
+
+
+def survived(server: Server) -> Survived:
+    """All of them."""
     with server.opened() as service, service.database.reading() as transaction:
         (organization,) = transaction.identities.organizations()
-        store = transaction.of(organization.id)
-        trainings = [store.trainings.find(UUID(id)) for id in promises.trainings]
-        return [
-            event.data["step"]
-            for training in trainings
-            if training is not None
-            for event in store.jobs.events_named(training.job_id, ["resumed"])
-        ]
+        jobs = transaction.of(organization.id).jobs
+        all_jobs = jobs.all()
+        attempts = [attempt for job in all_jobs for attempt in jobs.attempts(job.id)]
+        resumed = [one for job in all_jobs for one in jobs.events_named(job.id, ["resumed"])]
+        return Survived(
+            ends=Counter(job.status.value for job in all_jobs),
+            failures=Counter(job.error.code for job in all_jobs if job.error is not None),
+            lost_attempts=sum(attempt.end is AttemptEnd.LOST for attempt in attempts),
+            resumed_from=[int(str(event.data["step"])) for event in resumed],
+        )

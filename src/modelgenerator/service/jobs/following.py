@@ -191,7 +191,8 @@ class Following:
             return jobs.finish(lease, JobStatus.CANCELLED, now, used_ms=self.used_ms)
         if self.asked is Why.FUNDS:
             return jobs.finish(lease, JobStatus.FAILED, now, error=self.lack, used_ms=self.used_ms)
-        return jobs.hand_back(lease, now, reason=self.reason)
+        reason = "there was no machine for it" if self.asked is None else self.reason
+        return jobs.hand_back(lease, now, reason=reason)
 
     def _follow_up(self, transaction: Transaction, job: Job, result: JsonObject | None) -> None:
         if job.status.is_final:

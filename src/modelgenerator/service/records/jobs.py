@@ -18,6 +18,10 @@ class JobKind(StrEnum):
     GENERATE_OBJECTS = "generateObjects"
 
 
+WAITING_FOR_MACHINE = "waitingForMachine"
+"""The phase of a job that was taken and has no machine yet."""
+
+
 class JobStatus(StrEnum):
     QUEUED = "queued"  # waiting for a worker
     RUNNING = "running"  # a worker holds it and gives signs of life

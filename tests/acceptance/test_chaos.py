@@ -37,6 +37,8 @@ ENVIRONMENT = {
     "MODELGENERATOR_WEBHOOK_PRIVATE_NETWORKS": "on",
 }
 SECONDS_FOR_A_JOB = 60 if is_cluster() else 30
+PAUSES = (6, 20) if is_cluster() else (3, 9)
+"""Seconds between two kills: a job on a cluster takes longer to begin."""
 SECONDS_TO_TELL = 240
 """A message whose sender was killed is sent again after two minutes."""
 
@@ -54,7 +56,7 @@ def test_nothing_is_lost_doubled_or_half_done(tmp_path: Path):
             asks = any(client.is_alive() for client in clients)
             return not asks and (kills >= KILLS or _is_quiet(servers))
 
-        done = rage(deeds, random.Random(SEED), seconds=(3, 9), is_over=is_over, tend=_tend)
+        done = rage(deeds, random.Random(SEED), seconds=PAUSES, is_over=is_over, tend=_tend)
         _wait_until(lambda: _is_quiet(servers), JOBS * SECONDS_FOR_A_JOB)
         _wait_until(lambda: _is_told(servers), SECONDS_TO_TELL)
         promises.heard = [one.headers["webhook-id"] for one in listener.told]

@@ -7,7 +7,7 @@ an end is kept together with all that follows from it.  How the job runs is not 
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -19,6 +19,7 @@ from modelgenerator.service.jobs.messages import (
     End,
     Failed,
     Message,
+    Phase,
     PhaseBegun,
     PictureStored,
     Progressed,
@@ -46,6 +47,15 @@ class Why(StrEnum):
     CANCELLED = "cancelled"
     FUNDS = "insufficientFunds"
     HANDED_BACK = "handedBack"
+    MAKES_ROOM = "makesRoom"
+
+
+_HANDED_BACK: Mapping[Why | None, str] = {
+    Why.HANDED_BACK: "the server stops",
+    Why.MAKES_ROOM: "work of a higher priority needs its place",
+    None: "there was no machine for it",
+}
+"""Why a job waits again that was asked to stop, or that nobody asked."""
 
 
 @dataclass
@@ -64,7 +74,6 @@ class Following:
     used_ms: int = 0
     asked: Why | None = None
     asked_at: float = 0.0
-    reason: str = "the server stops"
     lack: JobError | None = None
     """Of money, where that is why it was asked."""
     has_ended: bool = False
@@ -92,6 +101,11 @@ class Following:
             self.unsaid.popleft()
         if not is_alive and not self.has_ended:
             self._died()
+
+    def waits_for_machine(self, length: timedelta) -> bool:
+        """Whether it was taken so long ago and has no machine yet."""
+        is_waiting = self.watchdog.phase == Phase.WAITING_FOR_MACHINE
+        return is_waiting and self.timer() - self.began >= length.total_seconds()
 
     def ask_to_stop(self, why: Why) -> None:
         """Once; who asked first is told."""
@@ -191,8 +205,7 @@ class Following:
             return jobs.finish(lease, JobStatus.CANCELLED, now, used_ms=self.used_ms)
         if self.asked is Why.FUNDS:
             return jobs.finish(lease, JobStatus.FAILED, now, error=self.lack, used_ms=self.used_ms)
-        reason = "there was no machine for it" if self.asked is None else self.reason
-        return jobs.hand_back(lease, now, reason=reason)
+        return jobs.hand_back(lease, now, reason=_HANDED_BACK[self.asked])
 
     def _follow_up(self, transaction: Transaction, job: Job, result: JsonObject | None) -> None:
         if job.status.is_final:

@@ -112,6 +112,10 @@ class Job:
     cancel_requested_at: datetime | None = None
     machine: str | None = None
     """Where its last attempt runs or ran, as far as it is known."""
+    place_gpu_memory: int | None = None
+    """Bytes of each GPU of the place that it has."""
+    makes_room_for: UUID | None = None
+    """A job that is more urgent: this one is to save a checkpoint and to wait."""
     phase: str | None = None
     progress: JsonObject | None = None
     checkpoint_key: str | None = None
@@ -167,6 +171,8 @@ class EventName(StrEnum):
     STARTED = "started"
     CHECKPOINT_SAVED = "checkpointSaved"
     CANCEL_REQUESTED = "cancelRequested"
+    PRIORITY_CHANGED = "priorityChanged"
+    MAKES_ROOM = "makesRoom"
     ATTEMPT_LOST = "attemptLost"
     HANDED_BACK = "handedBack"
     FINISHED = "finished"

@@ -35,6 +35,8 @@ ENVIRONMENT = {
     "MODELGENERATOR_LEASE_SECONDS": "6",
     "MODELGENERATOR_CHECKPOINT_SECONDS": "1",
     "MODELGENERATOR_WEBHOOK_PRIVATE_NETWORKS": "on",
+    # two servers, and all machines of a cluster, on one machine: to begin takes longer than a kill
+    "MODELGENERATOR_LOST_ATTEMPTS": "20" if is_cluster() else "3",
 }
 SECONDS_FOR_A_JOB = 60 if is_cluster() else 30
 PAUSES = (6, 20) if is_cluster() else (3, 9)

@@ -13,11 +13,14 @@ from tests import taught
 from tests.acceptance.conftest import wait_for
 from tests.browsing import administrator
 from tests.chaos import FLOW
-from tests.deployments import shared_environment
+from tests.deployments import is_cluster, shared_environment
 from tests.server import Server, another, started
 from tests.told import listening
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not is_cluster(), reason="several servers: make test-cluster tries them"),
+]
 SECONDS = 150
 STEPS = 120
 RUNS = 10

@@ -14,6 +14,7 @@ from pathlib import Path
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.child import BODIES, Child, needed
 from modelgenerator.service.jobs.executors.executor import Slot
+from modelgenerator.service.jobs.executors.machines import this_machine
 from modelgenerator.service.jobs.messages import (
     Assignment,
     End,
@@ -23,7 +24,9 @@ from modelgenerator.service.jobs.messages import (
     without_object_generator,
     without_secrets,
 )
+from modelgenerator.service.operations.devices import Gpu
 from modelgenerator.service.records.jobs import JobKind
+from modelgenerator.service.records.servers import Machine
 
 _OLD_SECONDS = 7 * 24 * 3600
 
@@ -36,10 +39,12 @@ class LocalExecutor:
         config: ServiceConfig,
         slots: Sequence[Slot],
         *,
+        gpus: Sequence[Gpu] = (),
         checkpoint_seconds: float | None = None,
     ) -> None:
         self._config = config
         self._slots = tuple(slots)
+        self._machine = this_machine(gpus)
         self._place = Place(
             config=without_secrets(config),
             running=config.data_dir.absolute() / "running",
@@ -50,6 +55,14 @@ class LocalExecutor:
         self._warm: dict[str, _Warm] = {}
         _forget_old(self._place.running)
 
+    def machines(self) -> Sequence[Machine]:
+        """This one."""
+        return [self._machine]
+
+    def slots(self) -> Sequence[Slot]:
+        """All that there are."""
+        return self._slots
+
     def free_slots(self) -> Sequence[Slot]:
         """All whose child waits, or is not there."""
         return [slot for slot in self._slots if not self._is_busy(slot)]
@@ -57,7 +70,8 @@ class LocalExecutor:
     def start(self, slot: Slot, assignment: Assignment) -> "LocalJob":
         """In the slot's child, which is started if it is not there."""
         child = self._child_of(slot)
-        job = LocalJob(child, assignment, self._place.folder_of(assignment))
+        folder = self._place.folder_of(assignment)
+        job = LocalJob(child, assignment, folder, self._machine.name)
         self._warm[slot.name] = _Warm(child, job)
         child.forget_words()
         child.send(assignment)
@@ -90,8 +104,9 @@ class LocalExecutor:
 class LocalJob:
     """One assignment in a child."""
 
-    def __init__(self, child: Child, assignment: Assignment, folder: Path) -> None:
+    def __init__(self, child: Child, assignment: Assignment, folder: Path, machine: str) -> None:
         self._child, self._assignment, self._folder = child, assignment, folder
+        self.machine = machine
         self._has_ended = False
 
     def messages(self) -> Sequence[Message]:

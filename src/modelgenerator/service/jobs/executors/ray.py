@@ -22,6 +22,7 @@ from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.jobs.executors.ray_runner import version
 from modelgenerator.service.jobs.executors.ray_words import (
     Begin,
+    Begun,
     Came,
     Cluster,
     Kill,
@@ -40,6 +41,7 @@ from modelgenerator.service.jobs.messages import (
     Stopped,
     without_secrets,
 )
+from modelgenerator.service.records.servers import Machine
 
 IDLE_SECONDS = 300.0
 PATIENCE = 60.0
@@ -88,16 +90,21 @@ class RayExecutor:
         self._again_at = self._heard_at = time.monotonic()
         self._driver: Child | None = self._connected()
 
+    def machines(self) -> Sequence[Machine]:
+        """None while there is no cluster."""
+        return () if self._cluster is None else self._cluster.machines
+
+    def slots(self) -> Sequence[Slot]:
+        """None while there is no cluster."""
+        return () if self._cluster is None else slots_of_cluster(self._cluster, self._config)
+
     def free_slots(self) -> Sequence[Slot]:
         """None while there is no cluster."""
         self.listen()
         if self._driver is None and time.monotonic() >= self._again_at:
             self._driver = self._connected()
-        if self._cluster is None:
-            return []
         busy = {job.slot.name for job in self._jobs.values()}
-        slots = slots_of_cluster(self._cluster, self._config)
-        return [slot for slot in slots if slot.name not in busy]
+        return [slot for slot in self.slots() if slot.name not in busy]
 
     def start(self, slot: Slot, assignment: Assignment) -> "RayJob":
         """Wherever there is room, now or later."""
@@ -157,10 +164,13 @@ class RayExecutor:
                 self._say_what_there_is(word)
             self._cluster, self._pause = word, FIRST_PAUSE
         elif (job := self._jobs.get(word.name)) is not None:
-            if isinstance(word, Came):
-                job.hear(word.messages)
-            else:
-                job.lose(word.how, word.last_lines)
+            match word:
+                case Begun():
+                    job.machine = word.machine
+                case Came():
+                    job.hear(word.messages)
+                case Lost():
+                    job.lose(word.how, word.last_lines)
 
     def _say_what_there_is(self, cluster: Cluster) -> None:
         address = self._config.ray_address
@@ -195,6 +205,7 @@ class RayJob:
     def __init__(self, executor: RayExecutor, slot: Slot, assignment: Assignment) -> None:
         self._executor, self.slot, self.name = executor, slot, assignment.name
         self._used_ms = assignment.used_ms
+        self.machine: str | None = None
         self._waits = False
         self._unheard: list[Message] = []
         self._lost: Lost | None = None

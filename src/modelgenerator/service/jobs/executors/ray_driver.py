@@ -24,9 +24,11 @@ import ray
 from ray.exceptions import ActorUnavailableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from modelgenerator.service.jobs.executors.machines import machines_of
 from modelgenerator.service.jobs.executors.ray_runner import Runner, forget
 from modelgenerator.service.jobs.executors.ray_words import (
     Begin,
+    Begun,
     Came,
     Cluster,
     Heard,
@@ -48,6 +50,7 @@ from modelgenerator.service.jobs.messages import (
     without_object_generator,
 )
 from modelgenerator.service.records.jobs import JobKind
+from modelgenerator.service.records.servers import Machine
 
 LISTEN_SECONDS = 0.05
 TELL_SECONDS = 1.0
@@ -78,9 +81,9 @@ def serve(descriptor: int, parent: int) -> None:
 class _OnRay(Runner):
     """A runner as an actor."""
 
-    def node(self) -> str:
-        """Where it is, in Ray's words."""
-        return ray.get_runtime_context().get_node_id()
+    def open(self, terms: Terms, gpus: int) -> Opened:
+        """Get ready, and say where."""
+        return replace(super().open(terms, gpus), node=ray.get_runtime_context().get_node_id())
 
 
 @dataclass(eq=False)
@@ -94,7 +97,6 @@ class _Placed:
     asked_at: float
     question: Any
     """What it was asked last, and answers some time."""
-    node: Any
     base_model: str = ""
     """That it drew with last."""
     opened: Opened | None = None
@@ -112,6 +114,7 @@ class _Driver:
         self._pipe, self._terms = pipe, terms
         self._words: queue.SimpleQueue[WordOfServer | None] = queue.SimpleQueue()
         self._placed: list[_Placed] = []
+        self._machines: Mapping[str, Machine] = {}
         self._forgetting: list[Any] = []
         self._next_telling = self._next_room = 0.0
 
@@ -146,8 +149,10 @@ class _Driver:
             self._pipe.send_bytes(pickle.dumps(word))
 
     def _tell_cluster(self) -> None:
-        there: Mapping[str, float] = ray.cluster_resources()
-        self._say(Cluster(cpus=int(there.get("CPU", 0)), gpus=int(there.get("GPU", 0))))
+        self._machines = machines_of(ray.nodes())
+        machines = tuple(self._machines.values())
+        cpus, gpus = sum(it.cpus for it in machines), sum(it.gpus for it in machines)
+        self._say(Cluster(cpus=cpus, gpus=gpus, machines=machines))
 
     # --- words of the server
 
@@ -179,6 +184,7 @@ class _Driver:
             return
         placed.assignment, placed.base_model = word.assignment, base_model
         placed.actor.begin.remote(word.assignment)
+        self._say_where(placed)
 
     def _warm(self, word: Begin, base_model: str) -> _Placed | None:
         """A runner that waits; the one that has the base model loaded, or the one used last."""
@@ -214,7 +220,6 @@ class _Driver:
             assignment=word.assignment,
             asked_at=time.monotonic(),
             question=question,
-            node=actor.node.remote(),
             base_model=base_model,
         )
 
@@ -245,6 +250,7 @@ class _Driver:
             return
         if isinstance(answer, Opened):
             placed.opened = answer
+            self._say_where(placed)
             if placed.is_told_to_wait:  # from now on it may stand still
                 self._say(Came(placed.name, [PhaseBegun(Phase.STARTING)]))
             placed.actor.begin.remote(placed.assignment)
@@ -260,6 +266,12 @@ class _Driver:
             self._ended(placed)
         elif answer.how is not None:
             self._lost(placed, answer.how, answer.last_lines)
+
+    def _say_where(self, placed: _Placed) -> None:
+        assert placed.opened is not None
+        machine = self._machines.get(placed.opened.node)
+        name = placed.opened.machine if machine is None else machine.name
+        self._say(Begun(placed.name, name))
 
     def _ended(self, placed: _Placed) -> None:
         """It stays for a while, with what it has loaded; the place of a training is for others."""
@@ -299,11 +311,7 @@ class _Driver:
         ray.kill(placed.actor)
         if placed.opened is None:
             return
-        try:
-            node: Any = ray.get(placed.node, timeout=LISTEN_SECONDS)
-        except RayError:
-            return
-        there = NodeAffinitySchedulingStrategy(node, soft=False)
+        there = NodeAffinitySchedulingStrategy(placed.opened.node, soft=False)
         options = _remote(forget).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
         _, self._forgetting = ray.wait(
             [*self._forgetting, options.remote(placed.opened.folder)], timeout=0

@@ -1,7 +1,7 @@
 """What the server, its driver of a Ray cluster, and the runners on the machines say to each other.
 
     server --(Terms, Begin | Stop | Kill)--> driver --(Terms, Assignment)--> runner
-    server <--(Cluster | Came | Lost)------- driver <--(Opened, Heard)------ runner
+    server <--(Cluster | Begun | Came | Lost)-- driver <--(Opened, Heard)--- runner
 
 All of it is data, which can be pickled; none of it knows Ray.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.messages import Assignment, Message, Stop
+from modelgenerator.service.records.servers import Machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,15 @@ class Cluster:
 
     cpus: int
     gpus: int
+    machines: tuple[Machine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An attempt is on a machine."""
+
+    name: str
+    machine: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,8 @@ class Opened:
     """Its address."""
     folder: str
     """On that machine, to be removed when the runner is gone."""
+    node: str = ""
+    """That machine in Ray's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,4 +112,4 @@ class Heard:
 
 
 WordOfServer = Begin | Stop | Kill
-WordOfDriver = Cluster | Came | Lost
+WordOfDriver = Cluster | Begun | Came | Lost

@@ -1,4 +1,4 @@
-"""Two servers carry the same run on, one a moment behind the other: what it saw is not so any more."""
+"""Two servers carry the same run on, one a moment behind: what it saw is not so any more."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def test_a_step_that_another_server_has_begun_gets_no_second_job(here: Serving):
     assert status(here, run) == (RunStatus.RUNNING, [RunStatus.SUCCEEDED, RunStatus.RUNNING])
 
 
-def test_a_run_that_another_server_has_ended_stays_as_it_is(here: Serving, caplog):
+def test_a_run_that_another_server_has_ended_stays_as_it_is(here: Serving):
     run = listed(here, transform({"a": 1}))
     while status(here, run)[0] is not RunStatus.SUCCEEDED:
         carry_on(here.service)

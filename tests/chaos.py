@@ -127,7 +127,7 @@ def _train(ask: Client, promises: Promises, chance: random.Random, dataset: str,
     settings: Mapping[str, object] = {
         "baseModel": BASE,
         "captionPrefix": "lvff",
-        "maxSteps": chance.randint(4, 100),
+        "maxSteps": chance.randint(4, 60),
         "networkDim": 4,
         "optimizer": "AdamW",
         "seed": chance.randint(0, 999),
@@ -140,12 +140,14 @@ def _draw(ask: Client, promises: Promises, chance: random.Random, _: str, __: st
     body: dict[str, object] = {
         "images": [{"prompt": "creature in the snow", "steps": 2, "count": chance.randint(1, 3)}]
     }
-    finished = [it for it in promises.trainings if chance.random() < 0.2]
-    body |= {"trainingId": finished[0]} if finished else {"baseModel": BASE}
-    made = ask("POST", "/v1/inferences", json=body)
+    some = [it for it in promises.trainings if chance.random() < 0.2]
+    made = None
+    if some:
+        made = ask("POST", "/v1/inferences", json={**body, "trainingId": some[0]})
     # a training that is not finished, or was cancelled, has nothing to draw with
-    if made.status_code not in (404, 409):
-        _promised(promises.inferences, promises, made)
+    if made is None or made.status_code in (404, 409):
+        made = ask("POST", "/v1/inferences", json={**body, "baseModel": BASE})
+    _promised(promises.inferences, promises, made)
 
 
 def _run(ask: Client, promises: Promises, _: random.Random, __: str, flow: str) -> None:

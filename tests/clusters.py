@@ -24,7 +24,7 @@ QUICKLY = {
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "3",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
 }
 """A machine that is gone is missed after seconds instead of twenty; one that misses its head ends
 itself after seconds instead of a minute."""

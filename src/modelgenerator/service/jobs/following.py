@@ -7,7 +7,7 @@ and an end is kept together with all that follows from it.  How the job runs is 
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -59,6 +59,14 @@ def without_replaced(messages: Sequence[Message]) -> list[Message]:
     progress = [number for number, it in enumerate(messages) if isinstance(it, Progressed)]
     replaced = set(progress[:-1])
     return [it for number, it in enumerate(messages) if number not in replaced]
+
+
+_HANDED_BACK: Mapping[Why | None, str] = {
+    Why.HANDED_BACK: "the server stops",
+    Why.MAKES_ROOM: "work of a higher priority needs its place",
+    None: "there was no machine for it",
+}
+"""Why a job waits again that was asked to stop, or that nobody asked."""
 
 
 @dataclass
@@ -215,11 +223,7 @@ class Following:
             return jobs.finish(lease, JobStatus.CANCELLED, now, used_ms=self.used_ms)
         if self.asked is Why.FUNDS:
             return jobs.finish(lease, JobStatus.FAILED, now, error=self.lack, used_ms=self.used_ms)
-        is_making_room = self.asked is Why.MAKES_ROOM
-        reason = (
-            "work of a higher priority needs its place" if is_making_room else "the server stops"
-        )
-        return jobs.hand_back(lease, now, reason=reason)
+        return jobs.hand_back(lease, now, reason=_HANDED_BACK[self.asked])
 
     def _follow_up(self, transaction: Transaction, job: Job, result: JsonObject | None) -> None:
         if job.status.is_final:

@@ -243,6 +243,13 @@ class ServiceConfig(BaseModel):
         description="The same by kind, as Ray calls it: `L4=24,H100=80`. A job goes to the "
         "smallest kind that it fits, and to a larger one while that is free; others are not used.",
     )
+    cluster_machine_gpus: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="GPUs of one machine of the cluster. A training whose step fits no single GPU "
+        "is divided among as many as it needs, up to so many.",
+    )
     device_slots: int | None = Field(
         None,
         ge=1,

@@ -119,6 +119,29 @@ def test_of_several_gpus_the_smallest_that_it_fits_is_planned_for(it, dataset_id
         planning.plan_training(replace(both, devices=lambda: (small, small)), it.owner, request)
 
 
+def test_a_step_that_fits_no_gpu_is_divided_among_several(it, dataset_id):
+    settings = {**SETTINGS, "batchSize": 4}
+    request = TrainingRequest(dataset_id=dataset_id, settings=settings)
+
+    def planned(free_bytes: int, count: int):
+        device = DeviceFacts(kind="cuda", has_bf16=True, free_bytes=free_bytes, count=count)
+        service = replace(it.service, devices=lambda: (device,))
+        return planning.plan_training(service, it.owner, request).plan
+
+    too_small, enough = 10**6, 80 * 10**9
+    while enough - too_small > 10**5:
+        try:
+            size = (too_small + enough) // 2
+            planned(size, 1)
+            enough = size
+        except NotEnoughMemory:
+            too_small = size
+    assert planned(enough, 4).processes == 1
+    assert planned(too_small, 4).processes == 2
+    with pytest.raises(NotEnoughMemory):
+        planned(10**6, 4)
+
+
 def test_a_training_waits_with_its_plan_and_its_money_held(it, dataset_id):
     made = train(it, dataset_id)
     assert (made["status"], made["name"], made["datasetId"]) == (

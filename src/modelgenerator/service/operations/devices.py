@@ -86,6 +86,11 @@ def facts_of_cluster(config: ServiceConfig) -> tuple[DeviceFacts, ...]:
     """What a training is planned for where other machines train: each kind of GPU, the smallest
     first, or a CPU with as much memory as this machine has."""
     return tuple(
-        DeviceFacts(kind="cuda", has_bf16=kind.name not in _WITHOUT_BF16, free_bytes=kind.memory)
+        DeviceFacts(
+            kind="cuda",
+            has_bf16=kind.name not in _WITHOUT_BF16,
+            free_bytes=kind.memory,
+            count=config.cluster_machine_gpus,
+        )
         for kind in gpu_kinds(config)
     ) or (facts_of(),)

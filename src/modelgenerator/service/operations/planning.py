@@ -6,10 +6,9 @@ time.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import cast
 from uuid import UUID
@@ -44,6 +43,7 @@ from modelgenerator.service.records.trainings import JsonObject, TemplateVersion
 from modelgenerator.service.store.transaction import OrganizationStore
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.training.plan import DeviceFacts, TrainingPlan
+from modelgenerator.training.planning.processes import pictures_in_step
 from modelgenerator.training.planning.resolve import resolve
 
 FEWEST_PICTURES = 4
@@ -114,7 +114,7 @@ def plan_training(service: Service, caller: Caller, request: TrainingRequest) ->
     dataset, notices = _prepared(service, caller, request.dataset_id, known, settings, captioner)
     if len(dataset.pictures) < FEWEST_PICTURES and not request.acknowledges_warnings:
         raise _too_few(len(dataset.pictures))
-    device, plan = _planned_for(service.devices(), partial(resolve, settings, dataset, base))
+    device, plan = _planned_for(service.devices(), settings, dataset, base)
     shape = WorkShape.of(plan, base, device.kind)
     with service.database.reading() as transaction:
         rates = transaction.rates.of(shape.machine, shape.base_model)
@@ -133,17 +133,22 @@ def plan_training(service: Service, caller: Caller, request: TrainingRequest) ->
 
 
 def _planned_for(
-    devices: tuple[DeviceFacts, ...], plan_for: Callable[[DeviceFacts], TrainingPlan]
+    devices: tuple[DeviceFacts, ...],
+    settings: TrainingSettings,
+    dataset: PreparedDataset,
+    base: BaseModelFiles,
 ) -> tuple[DeviceFacts, TrainingPlan]:
-    """For the smallest that it fits.
+    """For the smallest device that it fits; where none is large enough, for several of them.
 
     Raises:
-        NotEnoughMemory: it fits none; the last one is told.
+        NotEnoughMemory: it does not fit; what is told is of one of the largest.
     """
-    for device in devices[:-1]:
+    most = min(devices[-1].count, pictures_in_step(settings))
+    tries = [(device, count) for count in range(1, most + 1) for device in devices]
+    for device, count in tries:
         with suppress(NotEnoughMemory):
-            return device, plan_for(device)
-    return devices[-1], plan_for(devices[-1])
+            return device, resolve(settings, dataset, base, device, processes=count)
+    return devices[-1], resolve(settings, dataset, base, devices[-1])
 
 
 def plan_as_json(plan: TrainingPlan) -> JsonObject:

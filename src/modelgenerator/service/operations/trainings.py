@@ -217,7 +217,7 @@ def _first_job(
         estimate=planned.estimate.cost,
         created_at=now,
         priority=number_of(request.priority, JobKind.TRAIN),
-        gpus=int(needs_gpu),
+        gpus=planned.plan.processes if needs_gpu else 0,
         gpu_memory=planned.plan.memory_bytes if needs_gpu else 0,
     )
 

@@ -32,7 +32,8 @@ def slots_of_cluster(cluster: Cluster, config: ServiceConfig) -> tuple[Slot, ...
     if not kinds:
         room = cluster.cpus // CPUS
         return (*light, Slot(name="pictures", kinds=_PICTURES), *_on_cpus(config, room))
-    waiting = [_for_any(kinds[number:]) for number in range(len(kinds))]
+    most = config.cluster_machine_gpus
+    waiting = [replace(_for_any(kinds[number:]), gpus=most) for number in range(len(kinds))]
     working = [slot for kind in kinds for slot in _on(kind, _count(cluster, kind), config)]
     return (*light, replace(waiting[0], name="pictures", kinds=_PICTURES), *working, *waiting)
 
@@ -48,7 +49,7 @@ def _on(kind: GpuKind, room: int, config: ServiceConfig) -> Iterator[Slot]:
     name = kind.name or "gpu"
     count = max(1, room) if config.cluster_jobs is None else config.cluster_jobs - 1
     for number in range(count):
-        yield replace(_for_any((kind,)), name=f"{name}-{number}")
+        yield replace(_for_any((kind,)), name=f"{name}-{number}", gpus=config.cluster_machine_gpus)
 
 
 def _for_any(kinds: Sequence[GpuKind]) -> Slot:

@@ -18,6 +18,7 @@ def upgrade() -> None:
     """From 0001."""
     op.add_column("jobs", sa.Column("base_model", sa.Text(), nullable=True))
     op.add_column("jobs", sa.Column("lora_sha256", sa.Text(), nullable=True))
+    op.add_column("jobs", sa.Column("passed_over_at", INSTANT, nullable=True))
     op.add_column("jobs", sa.Column("machine", sa.Text(), nullable=True))
     op.create_index("ix_jobs_status_base_model_id", "jobs", ["status", "base_model", "id"])
     op.create_index(

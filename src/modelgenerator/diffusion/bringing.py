@@ -58,7 +58,7 @@ def bring_and_load(
     Raises:
         BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `download`.
     """
-    torch.set_num_threads(1 if files.size_bytes < SMALL_BYTES else _ALL_THREADS)
+    use_threads_for(files)
     folder, companion = (yield from _brought(files)), None
     if lent := files.companion:
         companion = CompanionFolder(folder=(yield from _brought(lent)), variant=lent.variant)
@@ -73,8 +73,13 @@ def bring_and_load(
     )
 
 
+def use_threads_for(files: BaseModelFiles) -> None:
+    """As many as computing with this base model is quick with."""
+    torch.set_num_threads(1 if files.size_bytes < SMALL_BYTES else _ALL_THREADS)
+
+
 _ALL_THREADS = torch.get_num_threads()
-"""As it was when this process began: a warm one loads small base models and large ones."""
+"""As it was when this process began: a warm one uses small base models and large ones."""
 
 
 def _brought(files: BaseModelFiles) -> Generator[Brought, None, Path]:

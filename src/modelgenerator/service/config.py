@@ -198,6 +198,13 @@ class ServiceConfig(BaseModel):
         le=1_024,
         description="Jobs that run at once on this machine; absent: one a GPU, or one.",
     )
+    loaded_gigabytes: float | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="Gigabytes of base models at most that each process which draws keeps loaded; "
+        "one it keeps in any case; absent: six tenths of the free memory, of its GPU if it has one.",
+    )
     lease_seconds: int = Field(
         30,
         ge=3,

@@ -255,7 +255,12 @@ class Dispatcher:
 
     def _claimed(self, slot: Slot) -> tuple[Job, Assignment] | None:
         offer = Offer(
-            owner=self.owner, kinds=slot.kinds, gpus=slot.gpus, gpu_memory=slot.gpu_memory
+            owner=self.owner,
+            kinds=slot.kinds,
+            gpus=slot.gpus,
+            gpu_memory=slot.gpu_memory,
+            holds=slot.holds,
+            nearby=slot.nearby,
         )
         with self._service.database.transaction() as transaction:
             job = transaction.jobs.claim(offer, self._service.clock(), self._service.config.lease)
@@ -273,6 +278,8 @@ class Dispatcher:
             checkpoint_key=job.checkpoint_key,
             used_ms=job.used_ms,
             gpus=job.gpus,
+            base_model=job.base_model,
+            lora_sha256=job.lora_sha256,
             drawn=drawn,
         )
 

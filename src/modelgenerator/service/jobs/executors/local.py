@@ -14,6 +14,7 @@ from pathlib import Path
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.child import BODIES, Child, needed
 from modelgenerator.service.jobs.executors.executor import Slot
+from modelgenerator.service.jobs.executors.nearby import aware, held_during
 from modelgenerator.service.jobs.messages import (
     Assignment,
     End,
@@ -23,6 +24,7 @@ from modelgenerator.service.jobs.messages import (
     without_object_generator,
     without_secrets,
 )
+from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
 
 _OLD_SECONDS = 7 * 24 * 3600
@@ -52,12 +54,15 @@ class LocalExecutor:
 
     def free_slots(self) -> Sequence[Slot]:
         """All whose child waits, or is not there."""
-        return [slot for slot in self._slots if not self._is_busy(slot)]
+        slots = [replace(slot, holds=self._held(slot)) for slot in self._slots]
+        busy = [slot for slot in slots if self._is_busy(slot)]
+        return aware([slot for slot in slots if slot not in busy], busy)
 
     def start(self, slot: Slot, assignment: Assignment) -> "LocalJob":
         """In the slot's child, which is started if it is not there."""
+        held = self._held(slot)
         child = self._child_of(slot)
-        job = LocalJob(child, assignment, self._place.folder_of(assignment))
+        job = LocalJob(child, assignment, self._place.folder_of(assignment), held)
         self._warm[slot.name] = _Warm(child, job)
         child.forget_words()
         child.send(assignment)
@@ -76,6 +81,11 @@ class LocalExecutor:
         while self._warm:
             self._warm.popitem()[1].child.kill()
 
+    def _held(self, slot: Slot) -> Holds:
+        """What its child has loaded, or is about to."""
+        warm = self._warm.get(slot.name)
+        return warm.job.holds if warm is not None and warm.child.is_alive else NOTHING
+
     def _is_busy(self, slot: Slot) -> bool:
         warm = self._warm.get(slot.name)
         return warm is not None and warm.job.is_alive
@@ -90,9 +100,14 @@ class LocalExecutor:
 class LocalJob:
     """One assignment in a child."""
 
-    def __init__(self, child: Child, assignment: Assignment, folder: Path) -> None:
+    def __init__(
+        self, child: Child, assignment: Assignment, folder: Path, held: Holds = NOTHING
+    ) -> None:
+        """`held` is what the child had loaded before."""
         self._child, self._assignment, self._folder = child, assignment, folder
         self._has_ended = False
+        self.holds = held_during(assignment, held)
+        """What the child has loaded, as far as it said so."""
 
     def messages(self) -> Sequence[Message]:
         """What came since this was asked last."""
@@ -100,6 +115,9 @@ class LocalJob:
             return ()
         came: list[Message] = []
         while (message := self._child.heard()) is not None:
+            if isinstance(message, Holds):
+                self.holds = message
+                continue
             came.append(message)
             if isinstance(message, End):
                 self._has_ended = True
@@ -112,7 +130,7 @@ class LocalJob:
 
     def kill(self) -> None:
         """Now, and the child with it."""
-        self._has_ended = True
+        self._has_ended, self.holds = True, NOTHING
         self._child.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -157,6 +157,26 @@ class ServiceConfig(BaseModel):
         description="Jobs and runs of one organization that may wait at once.",
     )
 
+    highest_priority: Literal["low", "normal", "high"] = Field(
+        "high",
+        description="Highest priority that people may ask for. Where strangers share the machines, "
+        "`normal`: a training of a high one makes others stop.",
+    )
+    running_jobs: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="Trainings and requests for pictures of one organization that run at once; "
+        "absent: as many as there is room for.",
+    )
+    preempt_seconds: int = Field(
+        60,
+        ge=0,
+        le=86_400,
+        description="Seconds that work of a higher priority waits before a training of a lower one "
+        "saves a checkpoint and makes room; 0: never.",
+    )
+
     allow_download: bool = Field(
         True, description="Whether an organization may download the models it trained."
     )
@@ -203,7 +223,7 @@ class ServiceConfig(BaseModel):
         ge=0,
         le=10_000,
         description="Gigabytes of base models at most that each process which draws keeps loaded; "
-        "one it keeps in any case; absent: six tenths of the free memory, of its GPU if it has one.",
+        "keeps in any case; absent: six tenths of the free memory, of its GPU where it has one.",
     )
     lease_seconds: int = Field(
         30,

@@ -28,6 +28,7 @@
     ├── DatabaseTooNew           500  a later version of this program has changed the database
     ├── StoreBusy                503  the database does not answer in time
     ├── StorageUnreachable       503  the storage does not answer
+    │   └── StorageRefused           or not to this service
     └── StorageFull              507  the disk is full
         └── QuotaReached         507  the organization's part of it is
 
@@ -287,6 +288,10 @@ class StorageUnreachable(ServiceError):
     def retry_after(self) -> timedelta:
         """Long enough for a restart."""
         return timedelta(seconds=10)
+
+
+class StorageRefused(StorageUnreachable):
+    """The storage for files refuses this service, which whoever runs it must mend: credentials."""
 
 
 class StorageFull(ServiceError):

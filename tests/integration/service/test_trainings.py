@@ -315,6 +315,25 @@ def test_name_and_expiry_can_be_changed_until_it_passes(it, dataset_id):
     assert (answer.status_code, answer.json()["code"]) == (410, "modelExpired")
 
 
+def test_a_priority_is_asked_for_and_changed_until_it_ends(it, dataset_id):
+    training = train(it, dataset_id, priority="low")
+    assert (training["priority"], train(it, dataset_id)["priority"]) == ("low", "normal")
+    address = f"/v1/trainings/{training['id']}"
+    assert it.http.patch(address, json={"priority": "high"}).json()["priority"] == "high"
+    job = claimed(it)
+    assert job.target_id == UUID(training["id"])
+    assert it.http.patch(address, json={"priority": "urgent"}).status_code == 422
+    ended(it, job, JobStatus.CANCELLED)
+    assert it.http.patch(address, json={"priority": "low"}).status_code == 409
+
+
+def test_an_operator_says_how_high_a_priority_may_be(tmp_path):
+    with serving(tmp_path, highest_priority="normal") as it:
+        fault = train(it, a_dataset(it), 400, priority="high")
+        said = "priority is low or normal here, not high."
+        assert (fault["field"], fault["detail"]) == ("priority", said)
+
+
 def test_a_training_that_waits_is_cancelled_at_once(it, dataset_id):
     made = train(it, dataset_id)
     answer = it.http.post(f"/v1/trainings/{made['id']}/cancel")

@@ -24,6 +24,7 @@ from modelgenerator.service.operations.inferences import (
     ShownInference,
     ShownPicture,
 )
+from modelgenerator.service.records.priorities import Priority, priority_of
 
 router = APIRouter(prefix="/v1/inferences", tags=["inferences"])
 
@@ -40,6 +41,7 @@ class NewInference(Body):
     """For the images that name none."""
     inference_pack_id: UUID | None = None
     """Its images are drawn after the others."""
+    priority: Priority = Priority.NORMAL
     webhook_url: str | None = None
     """Is told when this starts and ends."""
 
@@ -90,6 +92,7 @@ def create_inference(
         base_model=body.base_model,
         training_id=body.training_id,
         pack_id=body.inference_pack_id,
+        priority=body.priority,
         webhook_url=body.webhook_url,
     )
     id = inferences.create_inference(service, caller, request)
@@ -147,6 +150,7 @@ def _shape(shown: ShownInference, webhook_secret: str | None = None) -> Inferenc
         estimate=job.estimate,
         webhook_secret=webhook_secret,
         status=job.status,
+        priority=priority_of(job.priority),
         phase=job.phase,
         progress=job.progress,
         is_cancelling=job.cancel_requested_at is not None and not job.status.is_final,

@@ -6,6 +6,7 @@ from datetime import datetime
 from modelgenerator.service.api.shapes import Shape
 from modelgenerator.service.operations.paying import charged_sentence
 from modelgenerator.service.records.jobs import Fault, Job, JobAttempt, JobStatus
+from modelgenerator.service.records.priorities import Priority
 
 
 class JobErrorShape(Shape):
@@ -36,6 +37,7 @@ class Started(Shape):
     """What a job says of itself, part of every answer about one."""
 
     status: JobStatus
+    priority: Priority
     phase: str | None
     """`waitingForMachine`, `starting`, `loadingBaseModel`, `preparingDataset`, `encoding`,
     `training`, `sampling`, `saving`."""

@@ -13,10 +13,9 @@ from fastapi.responses import StreamingResponse
 from modelgenerator.service.api.asking import ServiceHere
 from modelgenerator.service.api.problems import problems
 from modelgenerator.service.errors import InvalidValue
+from modelgenerator.service.store.served_as import content_type_of, disposition_of
 
 router = APIRouter(tags=["files"])
-_SHOWN = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
-_KEPT = {".zip": "application/zip", ".json": "application/json"}
 
 
 @router.get(
@@ -44,13 +43,9 @@ def read_file(
 
 
 def _headers(key: str) -> dict[str, str]:
-    name = key.rpartition("/")[2]
-    ending = f".{name.rpartition('.')[2].lower()}"
-    shown = _SHOWN.get(ending)
-    placed = "inline" if shown else "attachment"
     return {
-        "Content-Type": shown or _KEPT.get(ending, "application/octet-stream"),
-        "Content-Disposition": f'{placed}; filename="{name}"',
+        "Content-Type": content_type_of(key),
+        "Content-Disposition": disposition_of(key),
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
         # a stored file never changes; the link ends by itself

@@ -12,6 +12,7 @@ from modelgenerator.service.operations.estimates import Certainty
 from modelgenerator.service.operations.planning import PlannedTraining, plan_as_json
 from modelgenerator.service.operations.training_status import ShownTraining
 from modelgenerator.service.records.datasets import Origin
+from modelgenerator.service.records.priorities import priority_of
 from modelgenerator.service.records.trainings import JsonObject, TrainedModel
 
 
@@ -143,6 +144,7 @@ def _facts(shown: ShownTraining) -> dict[str, object]:
         "expires_at": shown.model.expires_at if shown.model else None,
         "model": _model(shown.model) if shown.model else None,
         "status": job.status,
+        "priority": priority_of(job.priority),
         "phase": job.phase,
         "progress": job.progress,
         "is_cancelling": job.cancel_requested_at is not None and not job.status.is_final,

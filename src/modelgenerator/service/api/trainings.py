@@ -35,6 +35,7 @@ from modelgenerator.service.operations import (
 )
 from modelgenerator.service.operations.planning import TrainingRequest
 from modelgenerator.service.records.jobs import JobStatus
+from modelgenerator.service.records.priorities import Priority
 
 router = APIRouter(prefix="/v1/trainings", tags=["trainings"])
 Layout = Literal["kohya", "diffusers"]
@@ -49,6 +50,8 @@ class NewTraining(Body):
     settings: dict[str, object] = Field(default_factory=dict)
     """Each wins over the template's; `/v1/schemas/settings.json` says which there are."""
     name: str | None = None
+    priority: Priority = Priority.NORMAL
+    """For one that is `high`, running trainings of a lower one save a checkpoint and wait."""
     webhook_url: str | None = None
     """Is told when this training starts and ends."""
     acknowledge_warnings: bool = False
@@ -61,6 +64,8 @@ class TrainingChange(Body):
     name: str | None = None
     expires_at: datetime | None = None
     """Of the trained model, before it expires."""
+    priority: Priority | None = None
+    """As long as it has not ended."""
 
 
 class SampleShape(Shape):
@@ -117,6 +122,7 @@ def create_training(
         template_id=body.training_settings_id,
         settings=body.settings,
         name=body.name,
+        priority=body.priority,
         webhook_url=body.webhook_url,
         acknowledges_warnings=body.acknowledge_warnings,
     )
@@ -155,8 +161,15 @@ def read_training(service: ServiceHere, caller: CallerHere, id: UUID) -> Trainin
 def change_training(
     service: ServiceHere, caller: CallerHere, id: UUID, body: TrainingChange
 ) -> TrainingShape:
-    """Give it another name, or its model another expiry."""
-    trained_models.change_training(service, caller, id, name=body.name, expires_at=body.expires_at)
+    """Give it another name, another priority, or its model another expiry."""
+    trained_models.change_training(
+        service,
+        caller,
+        id,
+        name=body.name,
+        expires_at=body.expires_at,
+        priority=body.priority,
+    )
     return full(training_status.read_training(service, caller, id))
 
 

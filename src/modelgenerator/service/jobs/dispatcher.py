@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -30,7 +31,7 @@ from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.webhook_messages import tell_of_start
 from modelgenerator.service.records.job_specs import TrainSpec
 from modelgenerator.service.records.jobs import Job, JobKind
-from modelgenerator.service.store.job_queue import Offer
+from modelgenerator.service.store.job_queue import NO_LIMIT, Offer
 
 LISTEN_SECONDS = 0.05
 """Between two looks at what running jobs say."""
@@ -38,7 +39,12 @@ IDLE_SECONDS = 1.0
 """Between two looks into the queue, and at what people asked of running jobs."""
 SWEEP_SECONDS = 5.0
 DRAIN_SECONDS = 60.0
-SECONDS_TO_STOP = {Why.CANCELLED: 10.0, Why.FUNDS: 60.0, Why.HANDED_BACK: DRAIN_SECONDS}
+SECONDS_TO_STOP = {
+    Why.CANCELLED: 10.0,
+    Why.FUNDS: 60.0,
+    Why.HANDED_BACK: DRAIN_SECONDS,
+    Why.MAKES_ROOM: DRAIN_SECONDS,
+}
 """Then it is killed."""
 STALLED_ATTEMPTS = 2
 """In a row: what stands still is tried once more."""
@@ -112,6 +118,7 @@ class Dispatcher:
             self._guarded(self._hear_people)
         if self._sweep.is_due():
             self._guarded(self._take_back_lapsed)
+            self._guarded(self._make_room)
         if self._may_claim and self._is_claiming:
             self._may_claim = False
             self._guarded(self._claim)
@@ -215,6 +222,8 @@ class Dispatcher:
                 continue
             if job.cancel_requested_at is not None:
                 following.ask_to_stop(Why.CANCELLED)
+            elif job.makes_room_for is not None:
+                following.ask_to_stop(Why.MAKES_ROOM)
             if is_heartbeat:
                 self._sign_of_life(following)
 
@@ -235,6 +244,24 @@ class Dispatcher:
                 if job.status.is_final:
                     outcomes.record_end(self._service, transaction, job, None)
         self._tell(lapsed)
+
+    def _make_room(self) -> None:
+        """For work of a higher priority that has waited long enough: one training at a time."""
+        config = self._service.config
+        if not config.preempt_seconds:
+            return
+        waited, now = timedelta(seconds=config.preempt_seconds), self._service.clock()
+        most = config.running_jobs or NO_LIMIT
+        without_machine = [
+            following.job.id
+            for following, _ in self._followed
+            if following.waits_for_machine(waited)
+        ]
+        with self._service.database.transaction() as transaction:
+            jobs = transaction.jobs
+            asked = [jobs.make_room(now, waited, most_of_one=most)]
+            asked += [jobs.make_room_for(job, now) for job in jobs.some(without_machine)]
+        self._tell(job for job in asked if job is not None)
 
     def _tell(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
@@ -261,6 +288,7 @@ class Dispatcher:
             gpu_memory=slot.gpu_memory,
             holds=slot.holds,
             nearby=slot.nearby,
+            most_of_one=self._service.config.running_jobs or NO_LIMIT,
         )
         with self._service.database.transaction() as transaction:
             job = transaction.jobs.claim(offer, self._service.clock(), self._service.config.lease)

@@ -19,6 +19,7 @@ from modelgenerator.service.jobs.messages import (
     End,
     Failed,
     Message,
+    Phase,
     PhaseBegun,
     PictureStored,
     Progressed,
@@ -46,6 +47,7 @@ class Why(StrEnum):
     CANCELLED = "cancelled"
     FUNDS = "insufficientFunds"
     HANDED_BACK = "handedBack"
+    MAKES_ROOM = "makesRoom"
 
 
 @dataclass
@@ -64,7 +66,6 @@ class Following:
     used_ms: int = 0
     asked: Why | None = None
     asked_at: float = 0.0
-    reason: str = "the server stops"
     lack: JobError | None = None
     """Of money, where that is why it was asked."""
     has_ended: bool = False
@@ -92,6 +93,11 @@ class Following:
             self.unsaid.popleft()
         if not is_alive and not self.has_ended:
             self._died()
+
+    def waits_for_machine(self, length: timedelta) -> bool:
+        """Whether it was taken so long ago and has no machine yet."""
+        is_waiting = self.watchdog.phase == Phase.WAITING_FOR_MACHINE
+        return is_waiting and self.timer() - self.began >= length.total_seconds()
 
     def ask_to_stop(self, why: Why) -> None:
         """Once; who asked first is told."""
@@ -191,7 +197,11 @@ class Following:
             return jobs.finish(lease, JobStatus.CANCELLED, now, used_ms=self.used_ms)
         if self.asked is Why.FUNDS:
             return jobs.finish(lease, JobStatus.FAILED, now, error=self.lack, used_ms=self.used_ms)
-        return jobs.hand_back(lease, now, reason=self.reason)
+        is_making_room = self.asked is Why.MAKES_ROOM
+        reason = (
+            "work of a higher priority needs its place" if is_making_room else "the server stops"
+        )
+        return jobs.hand_back(lease, now, reason=reason)
 
     def _follow_up(self, transaction: Transaction, job: Job, result: JsonObject | None) -> None:
         if job.status.is_final:

@@ -18,14 +18,14 @@ from modelgenerator.notices import Notice
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.records.holds import Holds
 from modelgenerator.service.records.job_specs import DrawnPicture
-from modelgenerator.service.records.jobs import JobError, JobKind
+from modelgenerator.service.records.jobs import WAITING_FOR_MACHINE, JobError, JobKind
 from modelgenerator.service.records.trainings import JsonObject
 
 
 class Phase(StrEnum):
     """What a job is doing; people see it."""
 
-    WAITING_FOR_MACHINE = "waitingForMachine"
+    WAITING_FOR_MACHINE = WAITING_FOR_MACHINE
     STARTING = "starting"
     LOADING_BASE_MODEL = "loadingBaseModel"
     PREPARING_DATASET = "preparingDataset"

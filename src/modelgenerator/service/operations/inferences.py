@@ -26,6 +26,7 @@ from modelgenerator.service.operations.picture_wishes import (
     read_wishes,
     training_of,
 )
+from modelgenerator.service.operations.priorities import check_priority
 from modelgenerator.service.operations.queue_room import require_room
 from modelgenerator.service.operations.removals import finish_removal, receipt_for
 from modelgenerator.service.operations.service import Service
@@ -37,12 +38,11 @@ from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.job_specs import GenerateSpec, base_model_key
 from modelgenerator.service.records.jobs import Job, JobKind
 from modelgenerator.service.records.organizations import Role
+from modelgenerator.service.records.priorities import Priority, number_of
 from modelgenerator.service.store.keys import organization_key
 from modelgenerator.service.store.scoped import Page
 from modelgenerator.service.store.transaction import OrganizationStore, Transaction
 
-PRIORITY = 10
-"""Before trainings: seconds do not wait behind an hour where there is room for both."""
 LINK_TIME = timedelta(hours=1)
 NO_IMAGES: tuple[Mapping[str, object], ...] = ()
 
@@ -58,6 +58,7 @@ class InferenceRequest:
     """For the images that do not say it themselves."""
     pack_id: UUID | None = None
     """Its images are drawn after the others."""
+    priority: Priority = Priority.NORMAL
     webhook_url: str | None = None
     flow_run_id: UUID | None = None
 
@@ -101,6 +102,7 @@ def create_inferences(
         Forbidden: the caller may only look.
         NotFound: there is no such training or pack.
         Conflict: the training has not succeeded.
+        InvalidValue: a priority that is not given here.
         ModelExpired: its weights are deleted.
         InsufficientFunds: the balance does not cover the pictures.
         QueueFull: too much waits already.
@@ -206,6 +208,7 @@ class _Planned:
 def _plan(service: Service, caller: Caller, request: InferenceRequest) -> _Planned | UUID:
     """What to add; or what the same request made before."""
     caller.require(Role.MEMBER)
+    check_priority(service.config, request.priority)
     if request.webhook_url is not None:
         check_address(service, request.webhook_url, field="webhookUrl")
     with service.database.reading() as transaction:
@@ -227,7 +230,7 @@ def _add(service: Service, transaction: Transaction, plan: _Planned) -> UUID:
         require_room(service, store)
     _models(service, store, plan.wishes)  # none has expired while base models were looked at
     inference_id = new_id(now)
-    job = _job(service, caller, inference_id, plan.pictures)
+    job = _job(service, plan, inference_id)
     store.jobs.add(job)
     hold_estimate(service, store, job)
     store.inferences.add(_inference(job, request, plan.wishes, plan.models, plan.pictures))
@@ -259,9 +262,8 @@ def _models(
     }
 
 
-def _job(
-    service: Service, caller: Caller, inference_id: UUID, pictures: Sequence[PlannedPicture]
-) -> Job:
+def _job(service: Service, plan: _Planned, inference_id: UUID) -> Job:
+    caller, pictures, request = plan.caller, plan.pictures, plan.request
     now, prices = service.clock(), service.config.prices
     spec = GenerateSpec(
         inference_id=inference_id,
@@ -279,7 +281,7 @@ def _job(
         prices=prices,
         estimate=pictures_charge(prices, len(pictures)),
         created_at=now,
-        priority=PRIORITY,
+        priority=number_of(request.priority, JobKind.GENERATE),
         gpus=int(service.device().kind != "cpu"),
         base_model=base_model_key(first.base_model, first.base_revision),
         lora_sha256=None if first.lora is None else first.lora.sha256,

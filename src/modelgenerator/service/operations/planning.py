@@ -37,6 +37,7 @@ from modelgenerator.service.operations.snapshots import pictures_now
 from modelgenerator.service.records.datasets import SnapshotPicture
 from modelgenerator.service.records.job_specs import CaptionerName
 from modelgenerator.service.records.organizations import Role
+from modelgenerator.service.records.priorities import Priority
 from modelgenerator.service.records.trainings import JsonObject, TemplateVersion
 from modelgenerator.service.store.transaction import OrganizationStore
 from modelgenerator.settings import TrainingSettings
@@ -57,6 +58,7 @@ class TrainingRequest:
     settings: Mapping[str, object] = field(default_factory=lambda: NO_SETTINGS)
     """By camelCase name; each wins over the template's."""
     name: str | None = None
+    priority: Priority = Priority.NORMAL
     webhook_url: str | None = None
     acknowledges_warnings: bool = False
     flow_run_id: UUID | None = None

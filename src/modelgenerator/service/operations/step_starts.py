@@ -38,12 +38,11 @@ from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.job_specs import GenerateObjectsSpec, ZipEntry, ZipSpec
 from modelgenerator.service.records.jobs import Job, JobKind
 from modelgenerator.service.records.organizations import Role
+from modelgenerator.service.records.priorities import Priority, number_of
 from modelgenerator.service.records.trainings import JsonObject
 from modelgenerator.service.store.keys import organization_key
 from modelgenerator.service.store.transaction import OrganizationStore
 
-PRIORITY = 10
-"""Somebody waits for it, and it is short: before trainings."""
 _LETTERS_A_TOKEN = 4
 _TOKENS_AN_OBJECT = 500
 """What is held for an object before anybody knows how long it becomes."""
@@ -238,7 +237,7 @@ def _add_job(
         prices=service.config.prices,
         estimate=estimate,
         created_at=now,
-        priority=PRIORITY,
+        priority=number_of(Priority.NORMAL, kind),
     )
     store.jobs.add(job)
     hold_estimate(service, store, job)

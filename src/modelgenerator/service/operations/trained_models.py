@@ -21,6 +21,7 @@ from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.cancelling import ask_to_end
 from modelgenerator.service.operations.kept_files import left_behind
 from modelgenerator.service.operations.names import checked_name
+from modelgenerator.service.operations.priorities import check_priority
 from modelgenerator.service.operations.removals import finish_removal, receipt_for
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.trainings import training_prefix
@@ -28,6 +29,7 @@ from modelgenerator.service.records.deletions import DeletionReceipt
 from modelgenerator.service.records.job_specs import GenerateSpec, StoredLora
 from modelgenerator.service.records.jobs import JobKind, JobStatus
 from modelgenerator.service.records.organizations import Role
+from modelgenerator.service.records.priorities import Priority, number_of
 from modelgenerator.service.records.trainings import TrainedModel, Training
 from modelgenerator.service.store.transaction import OrganizationStore
 
@@ -101,18 +103,23 @@ def change_training(
     *,
     name: str | None = None,
     expires_at: datetime | None = None,
+    priority: Priority | None = None,
 ) -> None:
-    """Another name, or another expiry of its model.
+    """Another name, another expiry of its model, another priority as long as it has not ended.
 
     Raises:
         NotFound: there is none.
-        InvalidValue: the expiry is over already, or further than ten years away.
+        InvalidValue: the expiry is over already, or further than ten years away; or a priority
+            that is not given here.
         Conflict: there is no model yet.
+        AlreadyFinished: it has ended, and a priority changes nothing.
         ModelExpired: it has expired.
     """
     caller.require(Role.MEMBER)
     if expires_at is not None:
         _refuse_expiry(expires_at, service.clock())
+    if priority is not None:
+        check_priority(service.config, priority)
     with service.database.transaction() as transaction:
         store, now = transaction.of(caller.organization_id), service.clock()
         store.trainings.there(id)
@@ -122,6 +129,11 @@ def change_training(
         if expires_at is not None:
             model = usable_model(store, training, now)
             store.trained_models.replace(replace(model, expires_at=expires_at))
+        if priority is not None:
+            store.jobs.give_priority(training.job_id, number_of(priority, JobKind.TRAIN), now)
+    if priority is not None:
+        service.news.tell(training.job_id)
+        service.news.work_came()
 
 
 def delete_training(

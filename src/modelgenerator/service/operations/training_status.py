@@ -253,6 +253,8 @@ _WORDS = {
     "phase": "Phase: {phase}.",
     "checkpointSaved": "Checkpoint saved at step {step}.",
     "cancelRequested": "Is to be cancelled.",
+    "priorityChanged": "Has another priority.",
+    "makesRoom": "Saves a checkpoint and makes room for work of a higher priority.",
     "attemptLost": "Attempt {attempt} was lost. {message}",
     "handedBack": "Handed back: {reason}.",
     "finished": "Ended: {status}. {message}",

@@ -27,6 +27,7 @@ from modelgenerator.service.operations.planning import (
     plan_as_json,
     plan_training,
 )
+from modelgenerator.service.operations.priorities import check_priority
 from modelgenerator.service.operations.queue_room import require_room
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.snapshots import fingerprint_of, snapshot_of
@@ -36,11 +37,10 @@ from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.job_specs import TrainSpec
 from modelgenerator.service.records.jobs import Job, JobKind, JobStatus
 from modelgenerator.service.records.organizations import Role
+from modelgenerator.service.records.priorities import number_of
 from modelgenerator.service.records.trainings import Training
 from modelgenerator.service.store.keys import organization_key
 from modelgenerator.service.store.transaction import OrganizationStore
-
-PRIORITY = 0
 
 
 def create_training(service: Service, caller: Caller, request: TrainingRequest) -> UUID:
@@ -58,6 +58,7 @@ def create_training(service: Service, caller: Caller, request: TrainingRequest) 
         store = transaction.of(caller.organization_id)
         if (earlier := answered_before(store, caller)) is not None:
             return earlier
+    check_priority(service.config, request.priority)
     name = None if request.name is None else checked_name(request.name)
     if request.webhook_url is not None:
         check_address(service, request.webhook_url, field="webhookUrl")
@@ -215,7 +216,7 @@ def _first_job(
         prices=service.config.prices,
         estimate=planned.estimate.cost,
         created_at=now,
-        priority=PRIORITY,
+        priority=number_of(request.priority, JobKind.TRAIN),
         gpus=int(needs_gpu),
         gpu_memory=planned.plan.memory_bytes if needs_gpu else 0,
     )

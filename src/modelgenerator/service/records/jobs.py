@@ -18,6 +18,10 @@ class JobKind(StrEnum):
     GENERATE_OBJECTS = "generateObjects"
 
 
+WAITING_FOR_MACHINE = "waitingForMachine"
+"""The phase of a job that was taken and has no machine yet."""
+
+
 class JobStatus(StrEnum):
     QUEUED = "queued"  # waiting for a worker
     RUNNING = "running"  # a worker holds it and gives signs of life
@@ -110,6 +114,10 @@ class Job:
     cancel_requested_at: datetime | None = None
     machine: str | None = None
     """Where its last attempt runs or ran, as far as it is known."""
+    place_gpu_memory: int | None = None
+    """Bytes of each GPU of the place that it has."""
+    makes_room_for: UUID | None = None
+    """A job that is more urgent: this one is to save a checkpoint and to wait."""
     phase: str | None = None
     progress: JsonObject | None = None
     checkpoint_key: str | None = None
@@ -165,6 +173,8 @@ class EventName(StrEnum):
     STARTED = "started"
     CHECKPOINT_SAVED = "checkpointSaved"
     CANCEL_REQUESTED = "cancelRequested"
+    PRIORITY_CHANGED = "priorityChanged"
+    MAKES_ROOM = "makesRoom"
     ATTEMPT_LOST = "attemptLost"
     HANDED_BACK = "handedBack"
     FINISHED = "finished"

@@ -11,10 +11,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
 from obstore.store import LocalStore, S3Store
 
 from modelgenerator.service.errors import (
@@ -22,9 +29,13 @@ from modelgenerator.service.errors import (
     FileDamaged,
     InvalidValue,
     NotFound,
+    StorageRefused,
     StorageUnreachable,
 )
 from modelgenerator.service.store.keys import checked_key
+
+if TYPE_CHECKING:
+    from obstore import GetOptions, ObjectMeta
 
 CHUNK = 1 << 20
 Method = Literal["GET", "PUT"]
@@ -60,6 +71,9 @@ class Counted:
 class Files(ABC):
     """What a folder and a bucket have in common."""
 
+    links_lead_to_storage = False
+    """Rather than to this service."""
+
     def __init__(self, store: LocalStore | S3Store) -> None:
         self._store = store
 
@@ -69,7 +83,8 @@ class Files(ABC):
         If `content` raises, nothing is stored.
 
         Raises:
-            AlreadyExists: there is a file at `key`, which stays as it is.
+            AlreadyExists: there is a file at `key`, which stays as it is; to a bucket, the very
+                same file is none.
             StorageFull: there is no space left.
             StorageUnreachable: the storage does not answer.
         """
@@ -85,13 +100,18 @@ class Files(ABC):
     def link(self, method: Method, key: str, *, expires_in: timedelta) -> str:
         """An address at which anybody may do `method` with the file at `key`, until it expires."""
 
-    def read(self, key: str) -> bytes:
-        """A whole file, for small ones.
+    def read(self, key: str, *, sha256: str | None = None) -> bytes:
+        """A whole file, for small ones; with a SHA-256, it is the one that had it.
 
         Raises:
             NotFound: there is none.
+            FileDamaged: it is another one.
         """
-        return b"".join(self.stream(key))
+        counted = Counted(self.stream(key))
+        content = b"".join(counted)
+        if sha256 is not None and counted.sha256 != sha256:
+            raise _damaged(key)
+        return content
 
     def stream(self, key: str, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """A file in pieces: its bytes from `start` up to before `end`.
@@ -99,33 +119,58 @@ class Files(ABC):
         Raises:
             NotFound: there is none.
             InvalidValue: no such bytes are in it.
+            StorageUnreachable: also in the middle, when the rest does not come.
         """
-        size = self.size(key)
+        found = self._look_at(key)
+        size = found["size"]
         stop = size if end is None else min(end, size)
         if not 0 <= start <= stop:
             raise InvalidValue(f"The file has {size} bytes, none from {start} to {stop}.")
         # S3 has no empty range
-        return self._stream(key, start, stop) if start < stop else iter(())
+        return self._stream(found, key, start, stop) if start < stop else iter(())
 
-    def _stream(self, key: str, start: int, stop: int) -> Iterator[bytes]:
+    def whole(self, key: str, *, sha256: str) -> Iterator[bytes]:
+        """A file in pieces, of which the last only comes if all of it has this SHA-256.
+
+        Raises:
+            NotFound: there is none.
+            FileDamaged: before the last piece.
+        """
+        return _checked(key, Counted(self.stream(key)), sha256)
+
+    def _stream(self, found: "ObjectMeta", key: str, start: int, stop: int) -> Iterator[bytes]:
+        """Of the file that was found, and of no later one at the same key."""
+        place = start
         with told_apart(key):
-            found = obstore.get(self._store, key, options={"range": (start, stop)})
-            for chunk in found.stream(min_chunk_size=CHUNK):
+            options: GetOptions = {"range": (start, stop), "if_match": found["e_tag"]}
+            got = obstore.get(self._store, key, options=options)
+            for chunk in got.stream(min_chunk_size=CHUNK):
+                place += len(chunk)
                 yield bytes(chunk)
+        if place != stop:
+            raise StorageUnreachable
 
-    def download(self, key: str, to: Path, *, sha256: str) -> None:
-        """Write a file to the path `to`, which must not be relied on if this raises.
+    def download(self, key: str, to: Path, *, sha256: str | None) -> None:
+        """Write a file to the path `to`, under which there is all of it or what was there before.
+
+        Without a SHA-256, whoever reads it must see for himself whether it is the right one.
 
         Raises:
             NotFound: there is none.
             FileDamaged: it is not the one that had this SHA-256.
         """
-        counted = Counted(self.stream(key))
+        partial = to.with_name(f".{uuid4().hex}")
+        try:
+            self._fetch(key, partial)
+            if sha256 is not None and _sha256_of(partial) != sha256:
+                raise _damaged(key)
+            partial.replace(to)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _fetch(self, key: str, to: Path) -> None:
         with to.open("wb") as file:
-            file.writelines(counted)
-        if counted.sha256 != sha256:
-            to.unlink()
-            raise FileDamaged(f"The file {key} is not what was stored.")
+            file.writelines(self.stream(key))
 
     def size(self, key: str) -> int:
         """How many bytes a file has.
@@ -133,8 +178,11 @@ class Files(ABC):
         Raises:
             NotFound: there is none.
         """
+        return self._look_at(key)["size"]
+
+    def _look_at(self, key: str) -> "ObjectMeta":
         with told_apart(checked_key(key)):
-            return obstore.head(self._store, key)["size"]
+            return obstore.head(self._store, key)
 
     def answers(self) -> bool:
         """Whether the storage can be asked anything."""
@@ -156,9 +204,13 @@ class Files(ABC):
 
     def keys(self, prefix: str) -> Iterator[str]:
         """The files below a key: `organizations/ab` does not find those of `organizations/abc`."""
+        for found in self._listed(prefix, None):
+            yield found["path"]
+
+    def _listed(self, prefix: str, after: str | None) -> Iterator["ObjectMeta"]:
         with told_apart(checked_key(prefix)):
-            for batch in obstore.list(self._store, prefix):
-                yield from (found["path"] for found in batch)
+            for batch in obstore.list(self._store, prefix, offset=after):
+                yield from batch
 
     def delete(self, key: str) -> None:
         """Delete a file; nothing if there is none."""
@@ -182,5 +234,34 @@ def told_apart(key: str) -> Generator[None, None, None]:
         raise NotFound("file", key) from None
     except AlreadyExistsError as error:
         raise AlreadyExists(f"There is a file {key} already.") from error
+    except PreconditionError as error:
+        raise FileDamaged(f"The file {key} changed while it was read.") from error
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise StorageRefused from error
     except (BaseError, OSError) as error:
-        raise StorageUnreachable from error
+        raise (StorageRefused if _is_refusal(error) else StorageUnreachable) from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """The library has no class of its own for a list that is refused."""
+    return any(f"status code: {status} " in str(error) for status in (401, 403))
+
+
+def _checked(key: str, counted: Counted, sha256: str) -> Iterator[bytes]:
+    last = b""
+    for chunk in counted:
+        if last:
+            yield last
+        last = chunk
+    if counted.sha256 != sha256:
+        raise _damaged(key)
+    yield last
+
+
+def _sha256_of(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _damaged(key: str) -> FileDamaged:
+    return FileDamaged(f"The file {key} is not what was stored.")

@@ -8,7 +8,7 @@ that needs no loading may go before it, or it may be left to a worker that has l
 both for a short time only: a worker that loads base models half of its time helps nobody.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,6 +43,9 @@ queue that never ends, loading takes about a tenth of a worker's time."""
 LONGEST_PATIENCE = timedelta(seconds=60)
 """With which a job waits for a worker that has loaded what it needs, however long loading takes."""
 _JOB = JOBS.table.columns
+NO_LIMIT = 2**31 - 1
+LIMITED = (JobKind.TRAIN, JobKind.GENERATE)
+"""What takes machines; the others are soon over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,8 @@ class Offer:
     gpus: int = 0
     gpu_memory: int = 0
     """Bytes on each of them."""
+    most_of_one: int = NO_LIMIT
+    """Of the kinds in `LIMITED`, jobs that one organization may have running at once."""
     holds: Holds = NOTHING
     """What the worker has loaded."""
     nearby: Holds = NOTHING
@@ -73,21 +78,22 @@ class Offer:
         return min(LOADINGS_PASSED_OVER * self.patience, LONGEST_PATIENCE)
 
 
+ANY_PLACE = Offer(owner="", kinds=LIMITED, gpus=NO_LIMIT, gpu_memory=2**62)
+"""For a look at what waits, whatever it needs."""
+
+
 def claim(connection: Connection, offer: Offer, now: datetime, lease: timedelta) -> Job | None:
     """The first job that `offer` can run, as running, with a lease and the next attempt number.
 
     First is: the highest priority; the organization that has the fewest jobs running; the oldest.
     Of the same priority one may go before it that needs less loading.
     """
-    values = {"asked_at": now, "asked_by": offer.owner, "held_until": now + lease}
-    if offer.holds == offer.nearby == NOTHING:
-        row = connection.execute(_TAKE_FIRST, {**values, **_fit(offer)}).first()
+    if offer.most_of_one == NO_LIMIT:
+        job = _taken(connection, offer, now, lease)
     else:
-        chosen = _chosen(connection, offer, now)
-        row = chosen and connection.execute(_TAKE_CHOSEN, {**values, "chosen": chosen}).first()
-    if row is None:
+        job = _taken_within_limit(connection, offer, now, lease)
+    if job is None:
         return None
-    job = JOBS.read(row)
     attempt = JobAttempt(
         job_id=job.id,
         organization_id=job.organization_id,
@@ -99,17 +105,35 @@ def claim(connection: Connection, offer: Offer, now: datetime, lease: timedelta)
     return job
 
 
-def _fit(offer: Offer) -> Mapping[str, Any]:
+def first_waiting(connection: Connection, offer: Offer, now: datetime) -> Job | None:
+    """The job that `offer` would be given; nobody takes it."""
+    row = connection.execute(_LOOK, _values(offer, now)).first()
+    return None if row is None else JOBS.read(row)
+
+
+def _values(offer: Offer, now: datetime) -> dict[str, object]:
     return {
+        "asked_at": now,
         "wanted_kinds": list(offer.kinds),
         "offered_gpus": offer.gpus,
         "offered_gpu_memory": offer.gpu_memory,
+        "most_of_one": offer.most_of_one,
     }
+
+
+def _taken(connection: Connection, offer: Offer, now: datetime, lease: timedelta) -> Job | None:
+    given = {"asked_at": now, "asked_by": offer.owner, "held_until": now + lease}
+    if offer.holds == offer.nearby == NOTHING:
+        row = connection.execute(_TAKE_FIRST, {**_values(offer, now), **given}).first()
+    else:
+        place = {"chosen": _chosen(connection, offer, now), "offered_gpu_memory": offer.gpu_memory}
+        row = connection.execute(_TAKE_CHOSEN, {**given, **place}).first()
+    return None if row is None else JOBS.read(row)
 
 
 def _chosen(connection: Connection, offer: Offer, now: datetime) -> UUID | None:
     """The job that goes now, locked; the first one remembers when it was passed over."""
-    values = {"asked_at": now, **_fit(offer)}
+    values = _values(offer, now)
     first = connection.execute(_FIRST, values).first()
     if first is None:
         return None
@@ -131,6 +155,38 @@ def _chosen(connection: Connection, offer: Offer, now: datetime) -> UUID | None:
     return chosen
 
 
+def _taken_within_limit(
+    connection: Connection, offer: Offer, now: datetime, lease: timedelta
+) -> Job | None:
+    """None where another server took one of the same organization at the same moment."""
+    with connection.begin_nested() as taking:
+        job = _taken(connection, offer, now, lease)
+        if (
+            job is not None
+            and job.kind in LIMITED
+            and _running(connection, job) > offer.most_of_one
+        ):
+            taking.rollback()
+            return None
+    return job
+
+
+def _running(connection: Connection, job: Job) -> int:
+    """How many jobs of its organization run, on all servers together.
+
+    Two transactions do not see what the other takes; on Postgres one waits here for the other.
+    """
+    if connection.dialect.name == "postgresql":
+        key = job.organization_id.int % 2**63
+        connection.execute(select(func.pg_advisory_xact_lock(key)))
+    running = select(func.count()).where(
+        _JOB.organization_id == job.organization_id,
+        _JOB.status == JobStatus.RUNNING,
+        _JOB.kind.in_(LIMITED),
+    )
+    return connection.execute(running).scalar_one()
+
+
 def _taking(id: ColumnElement[Any]) -> Update:
     now = bindparam("asked_at", type_=_JOB.started_at.type)
     return (
@@ -142,6 +198,8 @@ def _taking(id: ColumnElement[Any]) -> Update:
             lease_owner=bindparam("asked_by"),
             lease_until=bindparam("held_until", type_=_JOB.lease_until.type),
             started_at=func.coalesce(_JOB.started_at, now, type_=_JOB.started_at.type),
+            place_gpu_memory=bindparam("offered_gpu_memory"),
+            makes_room_for=None,
             phase=None,
             progress=None,
         )
@@ -153,7 +211,7 @@ _WAITING = JOBS.table.alias("waiting")
 _HEAD = JOBS.table.alias("head")
 
 
-def _heads(*conditions: ColumnElement[bool]) -> Select[Any]:
+def _heads(*conditions: ColumnElement[bool], is_taken: bool = True) -> Select[Any]:
     """The job that comes first in each organization of those that fulfil `conditions`, unless
     another worker is just taking it."""
     job = _WAITING.columns
@@ -170,11 +228,11 @@ def _heads(*conditions: ColumnElement[bool]) -> Select[Any]:
         )
         .order_by(job.priority.desc(), job.id)
         .limit(1)
-        .with_for_update(skip_locked=True)
-        .correlate(ORGANIZATIONS.table)
-        .scalar_subquery()
     )
-    return select(head.label("id")).select_from(ORGANIZATIONS.table)
+    if is_taken:
+        head = head.with_for_update(skip_locked=True)
+    id = head.correlate(ORGANIZATIONS.table).scalar_subquery()
+    return select(id.label("id")).select_from(ORGANIZATIONS.table)
 
 
 def _first(
@@ -189,7 +247,11 @@ def _first(
     """
     other = JOBS.table.alias("other").columns
     running = (
-        select(other.organization_id, func.count().label("jobs"))
+        select(
+            other.organization_id,
+            func.count().label("jobs"),
+            func.sum(case((other.kind.in_(LIMITED), 1), else_=0)).label("limited"),
+        )
         .where(other.status == JobStatus.RUNNING)
         .group_by(other.organization_id)
         .subquery("running")
@@ -201,6 +263,12 @@ def _first(
         .select_from(
             found.join(_HEAD, job.id == found.columns.id).outerjoin(
                 running, running.columns.organization_id == job.organization_id
+            )
+        )
+        .where(
+            or_(
+                job.kind.not_in(LIMITED),
+                func.coalesce(running.columns.limited, 0) < bindparam("most_of_one"),
             )
         )
         .order_by(job.priority.desc(), *before_turn, turn, *after_turn, job.id)
@@ -249,6 +317,9 @@ def _is_left_to_nobody(job: FromClause) -> ColumnElement[bool]:
 
 # statements are made once: to make one takes four times as long as to carry it out
 _TAKE_FIRST = _taking(_first(_heads(), _HEAD.columns.id).scalar_subquery())
+_LOOK = select(JOBS.table).where(
+    _JOB.id == _first(_heads(is_taken=False), _HEAD.columns.id).scalar_subquery()
+)
 _FIRST = _first(
     _heads(),
     *(_HEAD.columns[name] for name in ("id", "priority", "base_model", "lora_sha256")),

@@ -39,12 +39,18 @@ from modelgenerator.service.records.jobs import (
     Lease,
 )
 from modelgenerator.service.records.trainings import JsonObject
-from modelgenerator.service.store.job_queue import Offer, claim
+from modelgenerator.service.store.job_queue import ANY_PLACE, Offer, claim, first_waiting
 from modelgenerator.service.store.job_tables import ATTEMPTS, EVENTS, JOBS
+from modelgenerator.service.store.preemption import least_urgent
 from modelgenerator.service.store.scoped import OrganizationScope, Unchanging
 
 _JOB = JOBS.table.columns
-_NO_LEASE: Mapping[str, Any] = {"lease_owner": None, "lease_until": None}
+_NO_LEASE: Mapping[str, Any] = {
+    "lease_owner": None,
+    "lease_until": None,
+    "place_gpu_memory": None,
+    "makes_room_for": None,
+}
 
 
 class OrganizationJobs(Unchanging[Job]):
@@ -83,6 +89,22 @@ class OrganizationJobs(Unchanging[Job]):
         if job.cancel_requested_at is None:
             job = _change(self._connection, id, cancel_requested_at=now)
             _tell(self._connection, id, EventName.CANCEL_REQUESTED, {}, now)
+        return job
+
+    def give_priority(self, id: UUID, number: int, now: datetime) -> Job:
+        """Another place among those that wait; the same one changes nothing.
+
+        Raises:
+            NotFound: there is none, or it is another organization's.
+            AlreadyFinished: it has ended.
+        """
+        job = self.get_locked(id)
+        if job.status.is_final:
+            raise AlreadyFinished(f"This job has ended already: it {job.status.in_words}.")
+        if job.priority != number:
+            job = _change(self._connection, id, priority=number)
+            data: JsonObject = {"priority": number}
+            _tell(self._connection, id, EventName.PRIORITY_CHANGED, data, now)
         return job
 
     def events_after(self, id: UUID, sequence: int, *, limit: int = 500) -> list[JobEvent]:
@@ -180,6 +202,27 @@ class JobLedger:
         if job is not None:
             data = {"attempt": job.attempt, "owner": offer.owner}
             _tell(self._connection, job.id, EventName.STARTED, data, now)
+        return job
+
+    def make_room(self, now: datetime, waited: timedelta, *, most_of_one: int) -> Job | None:
+        """Ask a training to make room for the most urgent job that has waited so long.
+
+        None where nothing does, or where nobody is less urgent; who was asked is told by the
+        ledger, whichever server it runs on.
+        """
+        waiting = first_waiting(self._connection, replace(ANY_PLACE, most_of_one=most_of_one), now)
+        if waiting is None or waiting.created_at > now - waited:
+            return None
+        return self.make_room_for(waiting, now)
+
+    def make_room_for(self, waiting: Job, now: datetime) -> Job | None:
+        """Ask a training that is less urgent than `waiting`; none where one was asked already."""
+        asked = least_urgent(self._connection, waiting)
+        if asked is None:
+            return None
+        job = _change(self._connection, asked, makes_room_for=waiting.id)
+        data: JsonObject = {"priority": waiting.priority}
+        _tell(self._connection, asked, EventName.MAKES_ROOM, data, now)
         return job
 
     def read(self, lease: Lease) -> Job:
@@ -356,6 +399,13 @@ class JobLedger:
             not_before=not_before,
             **_NO_LEASE,
         )
+
+    def some(self, ids: Sequence[UUID]) -> Sequence[Job]:
+        """The jobs with these ids, the oldest first."""
+        if not ids:
+            return []
+        query = select(JOBS.table).where(_JOB.id.in_(ids)).order_by(_JOB.id)
+        return [JOBS.read(row) for row in self._connection.execute(query)]
 
     def running(self, owner: str | None = None) -> Sequence[Job]:
         """The jobs that are running, or those of one worker, the oldest first."""

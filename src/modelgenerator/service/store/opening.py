@@ -44,7 +44,7 @@ def open_files(config: ServiceConfig, signer: LinkSigner, clock: Clock) -> Files
     """
     url = config.storage_url
     if url.startswith("s3://"):
-        return BucketFiles(url, endpoint=config.storage_endpoint)
+        return BucketFiles(url, endpoint=config.storage_endpoint, clock=clock)
     folder = Path(url.removeprefix("file://"))
     return FolderFiles(folder.absolute(), signer, clock, base_url=config.public_url or "")
 

@@ -222,8 +222,8 @@ class ServiceConfig(BaseModel):
         None,
         ge=0,
         le=10_000,
-        description="Gigabytes of base models at most that each process which draws keeps loaded; "
-        "keeps in any case; absent: six tenths of the free memory, of its GPU where it has one.",
+        description="Gigabytes of base models that a process which draws keeps loaded at most; "
+        "one it keeps in any case; absent: six tenths of the free memory, on a GPU of the GPU's.",
     )
     lease_seconds: int = Field(
         30,

@@ -4,11 +4,16 @@ In: what the cluster has, and what the operator says.  Out: slots, and needs.  O
 there is room for is given, and waits: who scales the cluster sees that there is work.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.executor import Slot
-from modelgenerator.service.jobs.executors.ray_words import Cluster, Needs
+from modelgenerator.service.jobs.executors.nearby import aware
+from modelgenerator.service.jobs.executors.ray_words import Cluster, Loaded, Needs
 from modelgenerator.service.jobs.executors.slots import HEAVY, LIGHT
 from modelgenerator.service.jobs.messages import Assignment
+from modelgenerator.service.records.holds import NOTHING
 from modelgenerator.service.records.jobs import JobKind
 
 LIGHT_SLOTS = 2
@@ -30,6 +35,21 @@ def slots_of_cluster(cluster: Cluster, config: ServiceConfig) -> tuple[Slot, ...
         for name, kinds in names.items()
     )
     return (*light, *heavy)
+
+
+def with_loaded(free: Sequence[Slot], loaded: Loaded) -> list[Slot]:
+    """Free slots that know of runners: each that draws stands for one of those that wait."""
+    idle = iter(loaded.idle)
+    known = [
+        replace(slot, holds=next(idle, NOTHING)) if JobKind.GENERATE in slot.kinds else slot
+        for slot in free
+    ]
+    others = [
+        replace(slot, name=f"runner-{number}", holds=holds)
+        for slot in known[-1:]
+        for number, holds in enumerate((*loaded.busy, *idle))
+    ]
+    return aware(known, others)
 
 
 def needs_of(assignment: Assignment, cluster: Cluster) -> Needs:

@@ -17,14 +17,20 @@ from subprocess import TimeoutExpired
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.child import Child, needed
-from modelgenerator.service.jobs.executors.cluster_slots import needs_of, slots_of_cluster
+from modelgenerator.service.jobs.executors.cluster_slots import (
+    needs_of,
+    slots_of_cluster,
+    with_loaded,
+)
 from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.jobs.executors.ray_runner import version
 from modelgenerator.service.jobs.executors.ray_words import (
+    NOTHING_LOADED,
     Begin,
     Came,
     Cluster,
     Kill,
+    Loaded,
     Lost,
     Terms,
     WordOfDriver,
@@ -37,6 +43,7 @@ from modelgenerator.service.jobs.messages import (
     Stop,
     without_secrets,
 )
+from modelgenerator.service.records.jobs import JobKind
 
 IDLE_SECONDS = 300.0
 PATIENCE = 60.0
@@ -79,6 +86,7 @@ class RayExecutor:
         )
         self._jobs: dict[str, RayJob] = {}
         self._cluster: Cluster | None = None
+        self._loaded = NOTHING_LOADED
         self._pause = FIRST_PAUSE
         self._again_at = self._heard_at = time.monotonic()
         self._driver: Child | None = self._connected()
@@ -92,7 +100,7 @@ class RayExecutor:
             return []
         busy = {job.slot.name for job in self._jobs.values()}
         slots = slots_of_cluster(self._cluster, self._config)
-        return [slot for slot in slots if slot.name not in busy]
+        return with_loaded([slot for slot in slots if slot.name not in busy], self._loaded)
 
     def start(self, slot: Slot, assignment: Assignment) -> "RayJob":
         """Wherever there is room, now or later."""
@@ -100,6 +108,8 @@ class RayExecutor:
         if self._driver is None or self._cluster is None:
             job.lose("was not begun, as there is no Ray cluster now")
         else:
+            if assignment.kind is JobKind.GENERATE:
+                self._loaded = self._loaded.begun(assignment, slot.holds)
             self._driver.send(Begin(assignment, needs_of(assignment, self._cluster)))
         return job
 
@@ -151,6 +161,8 @@ class RayExecutor:
             if self._cluster is None:
                 self._say_what_there_is(word)
             self._cluster, self._pause = word, FIRST_PAUSE
+        elif isinstance(word, Loaded):
+            self._loaded = word
         elif (job := self._jobs.get(word.name)) is not None:
             if isinstance(word, Came):
                 job.unheard.extend(word.messages)
@@ -171,6 +183,7 @@ class RayExecutor:
         said = " | ".join(driver.last_lines()[-3:])
         driver.kill()
         self._driver = self._cluster = None
+        self._loaded = NOTHING_LOADED
         for job in list(self._jobs.values()):
             job.lose("was lost together with the Ray cluster")
         self._again_at = time.monotonic() + self._pause

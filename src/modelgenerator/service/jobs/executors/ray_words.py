@@ -1,7 +1,7 @@
 """What the server, its driver of a Ray cluster, and the runners on the machines say to each other.
 
     server --(Terms, Begin | Stop | Kill)--> driver --(Terms, Assignment)--> runner
-    server <--(Cluster | Came | Lost)------- driver <--(Opened, Heard)------ runner
+    server <--(Cluster | Loaded | Came | Lost) driver <--(Opened, Heard)------ runner
 
 All of it is data, which can be pickled; none of it knows Ray.
 """
@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelgenerator.service.config import ServiceConfig
-from modelgenerator.service.jobs.messages import Assignment, Message, Stop
+from modelgenerator.service.jobs.executors.nearby import held_during
+from modelgenerator.service.jobs.messages import Assignment, Message, Said, Stop
+from modelgenerator.service.records.holds import Holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,25 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the runners have loaded that draw pictures; said when it changes."""
+
+    idle: Sequence[Holds]
+    """Of each that waits, the one that drew last first."""
+    busy: Sequence[Holds]
+
+    def begun(self, assignment: Assignment, held: Holds) -> "Loaded":
+        """After `assignment` was given to a runner that holds `held`; the driver will say it."""
+        idle = list(self.idle)
+        if held in idle:
+            idle.remove(held)
+        return Loaded(idle, [*self.busy, held_during(assignment, held)])
+
+
+NOTHING_LOADED = Loaded((), ())
+
+
+@dataclass(frozen=True, slots=True)
 class Came:
     """What an attempt said."""
 
@@ -94,10 +115,10 @@ class Opened:
 class Heard:
     """What a runner's child said since it was asked last, and how it died where it did."""
 
-    messages: Sequence[Message]
+    messages: Sequence[Said]
     how: str | None = None
     last_lines: Sequence[str] = ()
 
 
 WordOfServer = Begin | Stop | Kill
-WordOfDriver = Cluster | Came | Lost
+WordOfDriver = Cluster | Loaded | Came | Lost

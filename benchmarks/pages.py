@@ -119,6 +119,7 @@ def _addresses(filled: Filled) -> list[str]:
         "/webhooks",
         "/storage",
         "/logs",
+        "/cluster",
     ]
 
 

@@ -15,6 +15,7 @@ from modelgenerator.service.jobs.messages import (
     Stopped,
 )
 from modelgenerator.service.records.jobs import JobKind
+from modelgenerator.service.records.servers import Machine
 
 ANY = Slot(name="any", kinds=tuple(JobKind))
 
@@ -25,6 +26,7 @@ class MemoryJob:
 
     slot: Slot
     assignment: Assignment
+    machine: str | None = "memory"
     unheard: list[Message] = field(default_factory=list[Message])
     is_asked_to_stop: bool = False
     is_killed: bool = False
@@ -67,6 +69,12 @@ class MemoryExecutor:
     @property
     def last(self) -> MemoryJob:
         return self.started[-1]
+
+    def machines(self) -> Sequence[Machine]:
+        return [Machine(name="memory", cpus=1)]
+
+    def slots(self) -> Sequence[Slot]:
+        return self._slots
 
     def free_slots(self) -> Sequence[Slot]:
         busy = {job.slot.name for job in self.started if job.is_alive}

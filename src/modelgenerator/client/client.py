@@ -69,10 +69,12 @@ class Client:
         name: str | None = None,
         kind: str | None = None,
         class_name: str | None = None,
+        priority: str | None = None,
     ) -> TrainingHandle:
         """Make a subject of a folder or zip of photos, and train it.
 
-        `settings` are by camelCase name; `template` is the id or the name of one.
+        `settings` are by camelCase name; `template` is the id or the name of one; `priority` is
+        low, normal or high.
 
         Raises:
             UnusableDataset: there is nothing to send.
@@ -83,7 +85,9 @@ class Client:
         subject |= {"className": class_name} if class_name else {}
         dataset_id = str(self._connection.post("/v1/subjects", subject)["datasetId"])
         self.upload(dataset_id, photos)
-        return self.train_dataset(dataset_id, settings=settings, template=template, name=name)
+        return self.train_dataset(
+            dataset_id, settings=settings, template=template, name=name, priority=priority
+        )
 
     def upload(self, dataset_id: str, photos: str | Path) -> list[dict[str, Any]]:
         """Add a folder or zip of photos to a dataset; what became of each file."""
@@ -96,10 +100,12 @@ class Client:
         settings: Mapping[str, object] | None = None,
         template: str | None = None,
         name: str | None = None,
+        priority: str | None = None,
     ) -> TrainingHandle:
         """Train a dataset that the server has."""
         asked: dict[str, object] = {"datasetId": dataset_id, "settings": dict(settings or {})}
         asked |= {"name": name} if name else {}
+        asked |= {"priority": priority} if priority else {}
         if template is not None:
             asked["trainingSettingsId"] = self._template_id(template)
         return self.training(str(self._connection.post("/v1/trainings", asked)["id"]))
@@ -118,6 +124,7 @@ class Client:
         base_model: str | None = None,
         output: str | Path = "samples",
         progress: bool = False,
+        priority: str | None = None,
         **image_settings: object,
     ) -> list[Path]:
         """Draw, and save the pictures into a folder; where they are.
@@ -127,7 +134,9 @@ class Client:
         Raises:
             WorkFailed: they could not be drawn.
         """
-        handle = self.draw(prompts, training=training, base_model=base_model, **image_settings)
+        handle = self.draw(
+            prompts, training=training, base_model=base_model, priority=priority, **image_settings
+        )
         return handle.wait(progress=progress).save(output)
 
     def draw(
@@ -136,6 +145,7 @@ class Client:
         *,
         training: TrainingHandle | str | None = None,
         base_model: str | None = None,
+        priority: str | None = None,
         **image_settings: object,
     ) -> PicturesHandle:
         """Ask for pictures, without waiting for them."""
@@ -146,6 +156,7 @@ class Client:
             asked["trainingId"] = training if isinstance(training, str) else training.id
         if base_model is not None:
             asked["baseModel"] = base_model
+        asked |= {"priority": priority} if priority else {}
         return self.pictures(str(self._connection.post("/v1/inferences", asked)["id"]))
 
     def pictures(self, id: str) -> PicturesHandle:

@@ -60,6 +60,7 @@ def test_a_training_is_watched_with_a_reload_in_the_middle_and_two_are_compared(
         second = begun(http, dataset, "AdamW", optimizer="AdamW", learningRate=0.001, **how)
         with a_person(browser, it.url) as person:
             page = signed_in(person, it).page
+            watch_the_machine(person)
             person.open(f"/trainings/{first}")
             latest = page.locator("[data-fact='loss.latest']")
             expect(latest).not_to_have_text("none", timeout=PATIENCE)
@@ -90,12 +91,20 @@ def test_a_training_is_watched_with_a_reload_in_the_middle_and_two_are_compared(
                     (f"/trainings/{first}", "training-done"),
                     (f"/trainings/compare?id={first}&id={second}", "compare"),
                     ("/models", "models"),
+                    ("/cluster", "cluster"),
                 ):
                     person.open(path)
                     page.wait_for_load_state("networkidle")
                     person.look(f"{what}-{name}")
                     assert page.evaluate("document.body.scrollWidth <= innerWidth"), what
                 person.assert_well()
+
+
+def watch_the_machine(person: Person) -> None:
+    person.open("/cluster")
+    working = person.page.locator(".machine").get_by_role("link", name=re.compile("Prodigy|AdamW"))
+    working.wait_for()
+    person.look("cluster")
 
 
 def compare_and_draw(person: Person) -> None:

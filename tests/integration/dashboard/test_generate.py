@@ -92,7 +92,7 @@ def test_what_is_asked_for_is_drawn_and_shown_on_top_of_the_same_page(
     answer = person.post("/generate", data=form(training, seed="7", loraScale="0.8"))
     assert answer.status_code == 303, answer.text
     page = person.get(answer.headers["location"]).text
-    assert "Waits for its turn." in page
+    assert "No server takes jobs now." in page
     assert page.count("Not drawn yet") == 4
     assert 'hx-trigger="every 1s"' in page
     assert ">lvff creature at night</textarea>" in page

@@ -4,14 +4,16 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from tests.machines import on_processors
 from tests.pages import signed_in
 from tests.serving import Serving, serving
 from tests.uploaded import SETTINGS, a_dataset, claimed, drawn, ended, trained
 
-from modelgenerator.service.dashboard.home import machine_words, row_of
-from modelgenerator.service.operations.devices import Gpu
-from modelgenerator.service.operations.overview import Machine, WorkingJob, read_overview
+from modelgenerator.service.dashboard.work_rows import row_of
+from modelgenerator.service.operations.overview import read_overview
 from modelgenerator.service.operations.pictures import add_picture
+from modelgenerator.service.operations.waiting import Waiting, WaitReason
+from modelgenerator.service.operations.working_jobs import WorkingJob
 from modelgenerator.service.operations.works import Work, WorkKind
 from modelgenerator.service.records.jobs import Fault, Job, JobError, JobKind, JobStatus
 from modelgenerator.service.records.organizations import Role
@@ -32,7 +34,7 @@ def test_who_has_nothing_is_shown_where_to_begin(tmp_path: Path) -> None:
         assert "Try it with the sample subject" in page
         assert "Use my own photos" in page
         assert "$100.00" in page
-        assert "This machine&#39;s processor" in page
+        assert "jobs wait until there is one" in page
         viewer = signed_in(it, Role.VIEWER).get("/").text
         assert "Try it with the sample subject" not in viewer
         assert "ask an administrator" in viewer
@@ -54,12 +56,18 @@ def test_what_runs_and_waits_is_shown_with_how_far_it_is(tmp_path: Path) -> None
         with it.service.database.transaction() as transaction:
             progress = {"step": 5, "totalSteps": 20}
             transaction.jobs.record(job.lease, [], it.clock(), phase="training", progress=progress)
-        part = signed_in(it).get("/now", headers=PART).text
+        person = signed_in(it)
+        part = person.get("/now", headers=PART).text
         assert f'<a href="/trainings/{first}">First &lt;b&gt;try&lt;/b&gt;</a>' in part
         assert "step 5 of 20" in part
         assert f'<a href="/trainings/{second}">Second</a>' in part
         assert part.index(first) < part.index(second)
+        assert "No server takes jobs now." in part
+        on_processors(it)
+        part = person.get("/now", headers=PART).text
+        assert "This machine&#39;s processor" in part
         assert "1 job" in part
+        assert "It is next, and the only place for it is taken." in part
 
 
 def test_failures_of_the_last_day_say_why_and_who_pays(tmp_path: Path) -> None:
@@ -134,25 +142,15 @@ def test_without_a_script_the_live_part_is_the_page(tmp_path: Path) -> None:
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
-def test_devices_are_free_or_busy(tmp_path: Path) -> None:
-    with serving(tmp_path) as it:
-        gpu = Gpu(index=0, name="L4", memory=1, free=1, has_bf16=True)
-        seen = read_overview(replace(it.service, gpus=(gpu, gpu)), it.owner)
-        assert machine_words(seen) == ("2 × L4", "free")  # noqa: RUF001
-        for busy, words in ((1, "1 of 2 free"), (2, "busy")):
-            taken = replace(seen, machine=Machine(is_cluster=False, gpus=("L4", "L4"), busy=busy))
-            assert machine_words(taken) == ("2 × L4", words)  # noqa: RUF001
-        far = replace(seen, machine=Machine(is_cluster=True, gpus=(), busy=3))
-        assert machine_words(far) == ("The Ray cluster", "3 jobs")
-
-
 def test_a_job_that_told_nothing_yet_says_its_phase(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
         begun(it, a_dataset(it))
         job: Job = replace(claimed(it), phase="preparingDataset")
         work = Work(WorkKind.RUN, job.id, "Zip")
-        row = row_of(WorkingJob(job=job, work=work, cost=0))
+        row = row_of(WorkingJob(job=job, work=work))
         assert (row.address, row.done, row.doing) == (f"/runs/{job.id}", None, "preparing photos")
         counted = replace(job, progress={"pictures": 1, "totalPictures": 4})
-        row = row_of(WorkingJob(job=counted, work=work, cost=0))
+        row = row_of(WorkingJob(job=counted, work=work))
         assert (row.done, row.doing) == (0.25, "picture 1 of 4")
+        why = Waiting(WaitReason.BEGINS, "It begins in a moment.")
+        assert row_of(WorkingJob(job=job, work=work, waiting=why)).doing == why.message

@@ -109,6 +109,15 @@ def test_the_estimate_says_steps_time_and_cost(before: Before) -> None:
     assert before.dataset.hex not in {it["datasetId"] for it in before.trainings()}
 
 
+def test_a_priority_is_chosen_kept_and_said_in_code(before: Before) -> None:
+    part = before.send("/estimate", part=True, priority="low")
+    assert "priority=&#34;low&#34;" in part.text
+    page = before.send("/check", priority="low")
+    assert '<option value="low" selected>Low</option>' in page.text
+    before.send(priority="low")
+    assert before.trainings()[0]["priority"] == "low"
+
+
 def test_without_a_script_the_estimate_is_a_page(before: Before) -> None:
     page = before.send("/check", epochs="3")
     assert "<!doctype html>" in page.text

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.machines import on_processors
 from tests.pages import signed_in
 from tests.serving import serving
 from tests.trainings_told import a_training, failed, told_sample, told_steps
@@ -62,8 +63,10 @@ def test_a_waiting_training_says_how_many_go_before_it(tmp_path: Path) -> None:
     with serving(tmp_path) as it:
         person = signed_in(it)
         first, second = a_training(it, "First"), a_training(it, "Second")
-        assert "Next in the queue." in page(person, f"/trainings/{first}")
-        assert "1 job goes before it." in page(person, f"/trainings/{second}")
+        assert "No server takes jobs now." in page(person, f"/trainings/{first}")
+        on_processors(it)
+        assert "It begins in a moment." in page(person, f"/trainings/{first}")
+        assert "1 job goes before it" in page(person, f"/trainings/{second}")
 
 
 def test_a_running_training_shows_where_it_is_and_is_renewed(tmp_path: Path) -> None:

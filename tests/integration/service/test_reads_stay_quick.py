@@ -11,6 +11,7 @@ from sqlalchemy import event
 from tests import uploaded
 from tests.carried import carried_on
 from tests.flows import flow, transform
+from tests.machines import on_processors
 from tests.remembered import START
 from tests.serving import Serving, serving
 from tests.uploaded import SETTINGS, a_dataset, claimed
@@ -59,11 +60,15 @@ def plans(database: Database, statements: list[tuple[str, Any]]) -> list[str]:
         ]
 
 
-@pytest.mark.parametrize("listed", ["subjects", "trainings", "inferences"])
+@pytest.mark.parametrize("listed", ["subjects", "trainings", "inferences", "training-templates"])
 def test_a_list_takes_as_many_statements_for_a_page_as_for_one(it, listed):
     def begin() -> None:
         if listed == "subjects":
             a_dataset(it, pictures=2)
+            return
+        if listed == "training-templates":
+            body = {"name": "T", "settings": {"epochs": 2}}
+            assert it.http.post(f"/v1/{listed}", json=body).status_code == 201
             return
         if listed == "trainings":
             body = {"datasetId": str(dataset), "settings": SETTINGS}
@@ -77,6 +82,7 @@ def test_a_list_takes_as_many_statements_for_a_page_as_for_one(it, listed):
         return len(found)
 
     dataset, begun = a_dataset(it), 1
+    on_processors(it)
     if listed != "subjects":
         begin()
     statements()  # the first shows the key, which is remembered
@@ -145,6 +151,9 @@ def test_a_run_takes_as_many_statements_for_many_steps_as_for_one(it, with_costs
         lambda store: store.jobs.among("target_id", FIFTY),
         lambda store: store.jobs.unfinished(limit=10),
         lambda store: store.jobs.failed_since(START, limit=10),
+        lambda store: store.jobs.queued(limit=10),
+        lambda store: store.jobs.running(limit=10),
+        lambda store: store.jobs.counts(),
         lambda store: store.trained_models.expiring(START, START, limit=10),
         lambda store: store.pictures.count(dataset_id=ID),
         lambda store: store.snapshots.dataset_ids(FIFTY),

@@ -165,7 +165,8 @@ def test_work_is_listed_by_how_it_stands(
         assert [job.id for job in store.jobs.failed_since(now, limit=5)] == [first.id]
         later = now + timedelta(seconds=1)
         assert store.jobs.failed_since(later, limit=5) == []
-        assert transaction.jobs.count_running() == (1, 0)
+        assert [job.id for job in store.jobs.running(limit=5)] == [second.id]
+        assert [job.id for job in store.jobs.queued(limit=5)] == [unfinished[1].id]
 
 
 def queued_at_last(transaction: Transaction, organization_id: UUID, clock: SetClock) -> UUID:
@@ -199,10 +200,10 @@ def test_trainings_are_found_by_the_dataset_and_counted_by_the_template(
         version = trained[0].template_version_id
         assert version is not None
         template_id = store.template_versions.get(version).template_id
-        assert store.template_versions.times_used(template_id) == 1
+        assert store.template_versions.times_used([template_id]) == {template_id: 1}
         others = transaction.of(other)
         assert others.snapshots.trainings_of(dataset.id) == []
-        assert others.template_versions.times_used(template_id) == 0
+        assert others.template_versions.times_used([template_id]) == {}
 
 
 def test_jobs_are_found_by_what_their_specs_name(

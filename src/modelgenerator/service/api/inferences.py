@@ -14,6 +14,7 @@ from modelgenerator.service.api.event_streams import LastEventId, events_of_job,
 from modelgenerator.service.api.job_shapes import (
     Started,
     error_shape,
+    waiting_shape,
 )
 from modelgenerator.service.api.problems import problems
 from modelgenerator.service.api.receipts import Receipt
@@ -153,6 +154,7 @@ def _shape(shown: ShownInference, webhook_secret: str | None = None) -> Inferenc
         priority=priority_of(job.priority),
         phase=job.phase,
         progress=job.progress,
+        waiting_for=waiting_shape(shown.waiting),
         is_cancelling=job.cancel_requested_at is not None and not job.status.is_final,
         cost_so_far=shown.cost_so_far,
         final_cost=shown.final_cost,

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from modelgenerator.service.api.shapes import Shape
 from modelgenerator.service.operations.paying import charged_sentence
+from modelgenerator.service.operations.waiting import Waiting, WaitReason
 from modelgenerator.service.records.jobs import Fault, Job, JobAttempt, JobStatus
 from modelgenerator.service.records.priorities import Priority
 
@@ -21,6 +22,19 @@ class JobErrorShape(Shape):
     """`ours` costs nothing."""
     charged: str
     """Who pays for it, in words."""
+
+
+class WaitingShape(Shape):
+    """Why it waits."""
+
+    reason: WaitReason
+    """`triedLater`, `noServer`, `noCluster`, `noGpu`, `noLargerGpu`, `runningLimit`, `placesTaken`,
+    `roomIsMade`; `begins`: it is about to begin; `waitingForMachine`: it has its turn, and no
+    machine of the cluster has room."""
+    message: str
+    """The same in words."""
+    jobs_before: int | None
+    """Of all organizations together, as far as their order is known."""
 
 
 class AttemptShape(Shape):
@@ -44,6 +58,8 @@ class Started(Shape):
     progress: Mapping[str, object] | None
     """`step`, `totalSteps`, `epoch`, `loss`, `learningRate`, `d`, `stepsPerSecond`,
     `secondsRemaining`: as far as they are known."""
+    waiting_for: WaitingShape | None
+    """Null unless it waits."""
     is_cancelling: bool
     """It runs and was asked to end."""
     cost_so_far: int
@@ -66,6 +82,15 @@ def error_shape(job: Job, cost: int) -> JobErrorShape | None:
         hint=job.error.hint,
         fault=job.error.fault,
         charged=charged_sentence(job, cost),
+    )
+
+
+def waiting_shape(waiting: Waiting | None) -> WaitingShape | None:
+    """Why something waits, if it does."""
+    if waiting is None:
+        return None
+    return WaitingShape(
+        reason=waiting.reason, message=waiting.message, jobs_before=waiting.jobs_before
     )
 
 

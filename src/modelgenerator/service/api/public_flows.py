@@ -23,7 +23,7 @@ from modelgenerator.service.api.shapes import Body, Shape
 from modelgenerator.service.http.received_files import FORM, received_files
 from modelgenerator.service.operations import flows, public_runs, uploads
 from modelgenerator.service.operations.callers import Caller
-from modelgenerator.service.operations.public_runs import PublicRun, PublicUpload
+from modelgenerator.service.operations.public_runs import RUNS_ARE_SHOWN, PublicRun, PublicUpload
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.flows import RunStatus
 
@@ -80,8 +80,9 @@ class PublicStepShape(Shape):
 class PublicRunShape(Shape):
     """What a visitor sees of the run that he started."""
 
-    ticket: str
-    """Shows this run to whoever has it, for 30 days."""
+    ticket: str = Field(
+        description=f"Shows this run to whoever has it, for {RUNS_ARE_SHOWN.days} days."
+    )
     status: RunStatus
     error: str | None
     steps: tuple[PublicStepShape, ...]

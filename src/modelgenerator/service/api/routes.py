@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from modelgenerator.service.api import (
     api_keys,
     base_models,
+    cluster,
     datasets,
     flows,
     health,
@@ -35,6 +36,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     flows.router,
     runs.router,
     public_flows.router,
+    cluster.router,
     organization.router,
     members.router,
     api_keys.router,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from modelgenerator.service.api.job_shapes import Started, error_shape
+from modelgenerator.service.api.job_shapes import Started, error_shape, waiting_shape
 from modelgenerator.service.api.shapes import Shape
 from modelgenerator.service.operations.estimates import Certainty
 from modelgenerator.service.operations.planning import PlannedTraining, plan_as_json
@@ -147,6 +147,7 @@ def _facts(shown: ShownTraining) -> dict[str, object]:
         "priority": priority_of(job.priority),
         "phase": job.phase,
         "progress": job.progress,
+        "waiting_for": waiting_shape(shown.waiting),
         "is_cancelling": job.cancel_requested_at is not None and not job.status.is_final,
         "cost_so_far": shown.cost_so_far,
         "final_cost": shown.final_cost,

@@ -64,8 +64,8 @@ class Drawing:
     def sentence(self) -> str:
         """How it stands."""
         job, done, all_ = self.shown.job, len(self.shown.pictures), len(self.shown.inference.images)
-        if job.status is JobStatus.QUEUED:
-            return "Waits for its turn."
+        if self.shown.waiting is not None:
+            return self.shown.waiting.message
         if job.status is JobStatus.RUNNING:
             if job.cancel_requested_at is not None:
                 return "Is being cancelled; the picture that is begun is finished."

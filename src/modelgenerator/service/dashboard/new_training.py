@@ -34,6 +34,7 @@ from modelgenerator.service.dashboard.training_presets import BASE_MODELS, PLAIN
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
 from modelgenerator.service.http.statuses import status_of
 from modelgenerator.service.operations import templates
+from modelgenerator.service.operations.priorities import priorities_of
 from modelgenerator.service.operations.trainings import create_training
 from modelgenerator.service.records.organizations import Role
 
@@ -163,6 +164,7 @@ def _shown(visit: Visit, form: TrainingForm, told: Told | None) -> dict[str, Any
         "resolved": resolved(told.planned) if told and told.planned else {},
         "calls": form.as_code(),
         "base_models": BASE_MODELS,
+        "priorities": priorities_of(visit.service.config),
         "json_text": pretty(form.settings),
         "json_fault": None,
     }

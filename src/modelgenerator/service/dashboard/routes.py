@@ -9,6 +9,7 @@ from modelgenerator.service.dashboard import (
     api_keys,
     assets,
     billing,
+    cluster,
     compare,
     flows,
     generate,
@@ -59,6 +60,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     webhooks.router,
     storage.router,
     logs.router,
+    cluster.router,
     sessions.router,
     assets.router,
 )

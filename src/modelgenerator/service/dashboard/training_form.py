@@ -38,6 +38,7 @@ from modelgenerator.service.operations.planning import (
     plan_as_json,
 )
 from modelgenerator.service.operations.subjects import SubjectSeen
+from modelgenerator.service.records.priorities import Priority
 from modelgenerator.setting_faults import faults_in
 from modelgenerator.settings import TrainingSettings
 
@@ -72,6 +73,7 @@ class TrainingForm:
     changes: Mapping[str, object]
     """What the person set, by camelCase name, whether it can be used or not."""
     name: str = ""
+    priority: Priority = Priority.NORMAL
     acknowledges: bool = False
     faults: Mapping[str, str] = field(default_factory=lambda: NO_FAULTS)
     """By setting, what a look at the plan found beside the faults of single values."""
@@ -107,6 +109,7 @@ class TrainingForm:
             template_id=template,
             settings=dict(given),
             name=self.name.strip() or None,
+            priority=self.priority,
             acknowledges_warnings=self.acknowledges,
         )
 
@@ -121,6 +124,8 @@ class TrainingForm:
         body: dict[str, object] = {"datasetId": str(asked.dataset_id)}
         body |= {"trainingSettingsId": str(asked.template_id)} if asked.template_id else {}
         body |= {"name": asked.name} if asked.name else {}
+        if asked.priority is not Priority.NORMAL:
+            body["priority"] = asked.priority.value
         body["settings"] = dict(asked.settings)
         if self.acknowledges:
             body["acknowledgeWarnings"] = True
@@ -211,6 +216,8 @@ def _python(asked: TrainingRequest) -> str:
     given = [f'    "{asked.dataset_id}",', f"    settings={_indented(asked.settings)},"]
     given += [f'    template="{asked.template_id}",'] if asked.template_id else []
     given += [f"    name={asked.name!r},"] if asked.name else []
+    if asked.priority is not Priority.NORMAL:
+        given.append(f'    priority="{asked.priority}",')
     lines = "\n".join(given)
     return f"training = client.train_dataset(\n{lines}\n)\nprint(training.wait().download('.'))"
 

@@ -39,6 +39,7 @@ from modelgenerator.service.operations.base_model_facts import read_base_model
 from modelgenerator.service.operations.likely_settings import likely_settings
 from modelgenerator.service.operations.subjects import SubjectSeen
 from modelgenerator.service.records.organizations import Role
+from modelgenerator.service.records.priorities import Priority
 
 MOST_OFFERED = 50
 """Templates and subjects in a choice; the newest."""
@@ -96,6 +97,7 @@ def training_form_of(
         preset=chosen(all_presets, key),
         changes=settings,
         name=text_of(texts, "name"),
+        priority=_priority(text_of(texts, "priority")),
         acknowledges="acknowledges" in texts,
     )
 
@@ -116,6 +118,11 @@ def prefilled(
         changes = {name: it for name, it in usual.items() if name not in said} | dict(given)
         form = replace(form, changes=changes)
     return form.without_what_is_preset()
+
+
+def _priority(text: str) -> Priority:
+    """What was chosen; what nobody can choose in the form is refused by who starts it."""
+    return next((one for one in Priority if one == text), Priority.NORMAL)
 
 
 def _known_base(visit: Visit, name: str) -> BaseModelFiles | None:

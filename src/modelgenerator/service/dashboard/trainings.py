@@ -204,7 +204,6 @@ def _live(visit: Visit, shown: ShownTraining) -> dict[str, Any]:
     """What the part that changes shows."""
     now, model = visit.service.clock(), shown.model
     longer = timedelta(days=visit.service.config.model_days)
-    waits = shown.job.status is JobStatus.QUEUED
     return {
         "shown": shown,
         "phases": training_views.phases_of(shown.job, shown.training.plan),
@@ -214,7 +213,6 @@ def _live(visit: Visit, shown: ShownTraining) -> dict[str, Any]:
         "beside_cost": training_views.beside_cost(shown),
         "charged": charged_sentence(shown.job, shown.cost_so_far),
         "can_resume": training_views.can_resume(shown.job),
-        "before": training_status.place_in_queue(visit.service, shown.job) if waits else 0,
         "longer": longer,
         "is_usable": model is not None and not model.is_expired(now),
         "may_download": visit.service.config.allow_download,

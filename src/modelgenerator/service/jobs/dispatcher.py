@@ -25,6 +25,7 @@ from modelgenerator.service.jobs.executors.executor import Executor, Slot
 from modelgenerator.service.jobs.following import Following, Why
 from modelgenerator.service.jobs.funds import Funds
 from modelgenerator.service.jobs.messages import Assignment
+from modelgenerator.service.jobs.presence import TELL_SECONDS, Presence
 from modelgenerator.service.operations import outcomes
 from modelgenerator.service.operations.pictures import drawn_positions
 from modelgenerator.service.operations.service import Service
@@ -64,6 +65,8 @@ class Dispatcher:
         self._heartbeat = _Every(service.config.lease_seconds / 3, timer)
         self._look = _Every(IDLE_SECONDS, timer)
         self._sweep = _Every(SWEEP_SECONDS, timer)
+        self._telling = _Every(TELL_SECONDS, timer)
+        self._presence = Presence(service, executor, self.owner)
         self._is_claiming, self._may_claim = True, True
         self._is_stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -119,6 +122,8 @@ class Dispatcher:
         if self._sweep.is_due():
             self._guarded(self._take_back_lapsed)
             self._guarded(self._make_room)
+        if self._telling.is_due():
+            self._guarded(self._presence.tell)
         if self._may_claim and self._is_claiming:
             self._may_claim = False
             self._guarded(self._claim)
@@ -144,6 +149,7 @@ class Dispatcher:
             time.sleep(LISTEN_SECONDS)
         for following, _ in self._followed:
             self._guarded(following.hand_back)
+        self._guarded(self._presence.end)
 
     def _guarded(self, work: Callable[[], object]) -> None:
         """A database that is busy is asked again; a mistake of ours is told and survived."""

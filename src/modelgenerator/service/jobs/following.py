@@ -128,8 +128,9 @@ class Following:
             jobs = transaction.jobs
             match message:
                 case PhaseBegun():
-                    phase = message.phase.value
-                    jobs.record(lease, [Event("phase", {"phase": phase})], now, phase=phase)
+                    phase, machine = message.phase.value, self.running.machine
+                    told = [Event("phase", {"phase": phase})]
+                    jobs.record(lease, told, now, phase=phase, machine=machine)
                 case Progressed():
                     self._count(message.used_ms)
                     progress = {**message.progress, "usedMs": self.used_ms}

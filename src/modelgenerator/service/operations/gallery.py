@@ -93,7 +93,7 @@ def being_drawn(
         wanted = sorted({job.target_id for job in jobs} | set(also), reverse=True)[:limit]
         found = store.inferences.some(wanted)
         newest = [found[id] for id in wanted if id in found]
-        return list(shown_inferences(service, store, newest))
+        return list(shown_inferences(service, transaction, store, newest))
 
 
 def _trainings_of(

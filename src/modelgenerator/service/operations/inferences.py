@@ -31,6 +31,7 @@ from modelgenerator.service.operations.queue_room import require_room
 from modelgenerator.service.operations.removals import finish_removal, receipt_for
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.trained_models import usable_model
+from modelgenerator.service.operations.waiting import Waiting, why_they_wait
 from modelgenerator.service.operations.webhooks import check_address, new_endpoint
 from modelgenerator.service.records.deletions import DeletionReceipt
 from modelgenerator.service.records.generations import GeneratedPicture, Inference
@@ -82,6 +83,8 @@ class ShownInference:
     """Microdollars."""
     final_cost: int | None
     """None as long as it has not ended."""
+    waiting: Waiting | None
+    """Why, while it waits."""
 
 
 def create_inference(service: Service, caller: Caller, request: InferenceRequest) -> UUID:
@@ -126,7 +129,8 @@ def read_inference(service: Service, caller: Caller, id: UUID) -> ShownInference
     caller.require(Role.VIEWER)
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
-        (shown,) = shown_inferences(service, store, [store.inferences.get(id)])
+        inference = store.inferences.get(id)
+        (shown,) = shown_inferences(service, transaction, store, [inference])
     return shown
 
 
@@ -138,7 +142,7 @@ def list_inferences(
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
         page = store.inferences.page(cursor, limit=limit)
-        shown = tuple(shown_inferences(service, store, page.items))
+        shown = tuple(shown_inferences(service, transaction, store, page.items))
     return Page(shown, page.next_cursor)
 
 
@@ -311,11 +315,15 @@ def _inference(
 
 
 def shown_inferences(
-    service: Service, store: OrganizationStore, inferences: Sequence[Inference]
+    service: Service,
+    transaction: Transaction,
+    store: OrganizationStore,
+    inferences: Sequence[Inference],
 ) -> Iterator[ShownInference]:
     """With as many statements for a page as for one."""
     jobs = store.jobs.some(inference.job_id for inference in inferences)
     paid = paid_for_each(store, jobs.values())
+    waiting = why_they_wait(service, transaction, store.organization_id, jobs.values())
     ids = [inference.id for inference in inferences]
     pictures = sorted(
         store.generated_pictures.among("inference_id", ids), key=lambda one: one.position
@@ -333,6 +341,7 @@ def shown_inferences(
             pictures=mine,
             cost_so_far=cost if is_over else pictures_charge(job.prices, len(mine)),
             final_cost=cost if is_over else None,
+            waiting=waiting.get(job.id),
         )
 
 

@@ -3,22 +3,28 @@
 In: who asks.  Out: one look at the organization, read with a fixed number of statements.
 """
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
 
 from modelgenerator.service.operations.callers import Caller
+from modelgenerator.service.operations.cluster import machines_of_servers
 from modelgenerator.service.operations.inferences import ShownPicture, shown_picture
 from modelgenerator.service.operations.paying import paid_for_each
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.storage_use import ExpiringModel, expiring_models
-from modelgenerator.service.operations.works import Work, works_of_jobs
+from modelgenerator.service.operations.waiting import (
+    Situation,
+    situation_of,
+    waits,
+    why_it_waits,
+)
+from modelgenerator.service.operations.working_jobs import WorkingJob, working_jobs
+from modelgenerator.service.operations.works import works_of_jobs
 from modelgenerator.service.records.datasets import Subject
-from modelgenerator.service.records.jobs import Job, JobStatus
-from modelgenerator.service.records.money import Account, LedgerEntry
+from modelgenerator.service.records.jobs import WAITING_FOR_MACHINE, JobStatus
+from modelgenerator.service.records.money import Account
 from modelgenerator.service.records.organizations import Role
-from modelgenerator.service.store.transaction import Transaction
+from modelgenerator.service.records.servers import Machine
 
 _WEEK = timedelta(days=7)
 LATELY = timedelta(hours=24)
@@ -26,25 +32,16 @@ _MOST_WORK, _MOST_FAILED, _MOST_EXPIRING, _MOST_PICTURES = 20, 10, 10, 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkingJob:
-    """A job, and what it is for."""
-
-    job: Job
-    work: Work
-    cost: int
-    """Microdollars; nothing is paid before it has ended."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machines:
     """What jobs run on, and how much of it is taken, whoever took it."""
 
-    is_cluster: bool
-    """Jobs run on other machines: how many those are is not known here."""
-    gpus: tuple[str, ...]
-    """Names of this machine's; none: jobs run on its processor, or on a cluster."""
-    busy: int
-    """Jobs on it; each takes a GPU."""
+    there: tuple[Machine, ...]
+    """None: no server takes jobs, or it has no cluster."""
+    running: int
+    """Jobs."""
+    gpus_busy: int
+    uses_gpus: bool
+    """Where they are not used, though they may be there, jobs run on processors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +56,7 @@ class Overview:
     work: tuple[WorkingJob, ...]
     """What runs and what waits, some of it."""
     queued_count: int
-    machine: Machine
+    machines: Machines
     expiring: tuple[ExpiringModel, ...]
     failed: tuple[WorkingJob, ...]
     """In the last day."""
@@ -80,16 +77,18 @@ def read_overview(service: Service, caller: Caller) -> Overview:
         unfinished = store.jobs.unfinished(limit=_MOST_WORK)
         failed = store.jobs.failed_since(now - LATELY, limit=_MOST_FAILED)
         works = works_of_jobs(store, [*unfinished, *failed])
+        situation = situation_of(service, transaction, caller.organization_id, unfinished)
+        waiting = {it.id: why_it_waits(it, situation) for it in unfinished if waits(it)}
         subjects = store.subjects.page(limit=1).items
         return Overview(
             account=store.accounts.read(),
             spent_week=week,
             spent_month=month,
-            work=_of(works, unfinished, {}),
+            work=working_jobs(works, unfinished, waiting=waiting),
             queued_count=store.jobs.count(status=JobStatus.QUEUED),
-            machine=_machine(service, transaction),
+            machines=_machines(situation),
             expiring=tuple(expiring_models(store, now, limit=_MOST_EXPIRING)),
-            failed=_of(works, failed, paid_for_each(store, failed)),
+            failed=working_jobs(works, failed, paid=paid_for_each(store, failed)),
             pictures=tuple(
                 shown_picture(service, picture)
                 for picture in store.generated_pictures.page(limit=_MOST_PICTURES).items
@@ -99,23 +98,11 @@ def read_overview(service: Service, caller: Caller) -> Overview:
         )
 
 
-def _of(
-    works: Mapping[UUID, Work], jobs: Iterable[Job], paid: Mapping[UUID, LedgerEntry]
-) -> tuple[WorkingJob, ...]:
-    """Without those whose training was deleted."""
-    return tuple(
-        WorkingJob(
-            job=job,
-            work=works[job.id],
-            cost=-paid[job.id].amount if job.id in paid else 0,
-        )
-        for job in jobs
-        if job.id in works
+def _machines(situation: Situation) -> Machines:
+    running = [it for it in situation.counts if it.status is JobStatus.RUNNING]
+    return Machines(
+        there=tuple(machines_of_servers(situation.servers)),
+        running=sum(it.jobs for it in running),
+        gpus_busy=sum(it.gpus for it in running if it.phase != WAITING_FOR_MACHINE),
+        uses_gpus=any(places.gpus for places in situation.places),
     )
-
-
-def _machine(service: Service, transaction: Transaction) -> Machine:
-    running, on_gpus = transaction.jobs.count_running()
-    names = tuple(gpu.name for gpu in service.gpus)
-    is_cluster = service.config.executor == "ray"
-    return Machine(is_cluster=is_cluster, gpus=names, busy=on_gpus if names else running)

@@ -15,13 +15,14 @@ from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.paying import paid_for_each
 from modelgenerator.service.operations.readable_events import LINK_TIME, SAMPLE, without_insides
 from modelgenerator.service.operations.service import Service
+from modelgenerator.service.operations.waiting import Waiting, why_they_wait
 from modelgenerator.service.records.datasets import Subject
 from modelgenerator.service.records.jobs import Job, JobAttempt, JobEvent, JobStatus
 from modelgenerator.service.records.money import LedgerEntry
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import TrainedModel, Training
 from modelgenerator.service.store.scoped import Page
-from modelgenerator.service.store.transaction import OrganizationStore
+from modelgenerator.service.store.transaction import OrganizationStore, Transaction
 
 _PIECE = 500
 
@@ -40,6 +41,8 @@ class ShownTraining:
     """Microdollars, of all its jobs."""
     final_cost: int | None
     """None as long as a job of it is not settled."""
+    waiting: Waiting | None
+    """Why, while it waits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +89,8 @@ def list_trainings(
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
         page = store.trainings.listed(cursor, limit=limit, status=status, dataset_id=dataset_id)
-        return Page(tuple(_shown(store, page.items)), page.next_cursor)
+        shown = tuple(_shown(service, transaction, store, page.items))
+    return Page(shown, page.next_cursor)
 
 
 def read_training(service: Service, caller: Caller, id: UUID) -> ShownTraining:
@@ -98,14 +102,8 @@ def read_training(service: Service, caller: Caller, id: UUID) -> ShownTraining:
     caller.require(Role.VIEWER)
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
-        (shown,) = _shown(store, [store.trainings.there(id)])
+        (shown,) = _shown(service, transaction, store, [store.trainings.there(id)])
     return shown
-
-
-def place_in_queue(service: Service, job: Job) -> int:
-    """How many jobs, of whoever, go before one that waits, as far as their order is known."""
-    with service.database.reading() as transaction:
-        return transaction.jobs.waiting_before(job)
 
 
 def read_attempts(service: Service, caller: Caller, id: UUID) -> list[JobAttempt]:
@@ -189,12 +187,18 @@ def job_of_training(service: Service, caller: Caller, id: UUID) -> UUID:
         return transaction.of(caller.organization_id).trainings.there(id).job_id
 
 
-def _shown(store: OrganizationStore, trainings: Iterable[Training]) -> Iterator[ShownTraining]:
+def _shown(
+    service: Service,
+    transaction: Transaction,
+    store: OrganizationStore,
+    trainings: Iterable[Training],
+) -> Iterator[ShownTraining]:
     """With as many statements for a page as for one."""
     trainings = list(trainings)
     ids = [training.id for training in trainings]
     jobs = store.jobs.among("target_id", ids)
     paid = paid_for_each(store, jobs)
+    waiting = why_they_wait(service, transaction, store.organization_id, jobs)
     dataset_ids = store.snapshots.dataset_ids(training.snapshot_id for training in trainings)
     subjects = {
         it.dataset_id: it for it in store.subjects.among("dataset_id", dataset_ids.values())
@@ -212,6 +216,7 @@ def _shown(store: OrganizationStore, trainings: Iterable[Training]) -> Iterator[
             model=models.get(training.id),
             cost_so_far=cost,
             final_cost=cost if newest.status.is_final else None,
+            waiting=waiting.get(newest.id),
         )
 
 

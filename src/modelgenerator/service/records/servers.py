@@ -17,7 +17,9 @@ class Machine:
     gpu_kind: str | None = None
     """As its maker or Ray calls it: `L4`."""
     gpu_memory: int = 0
-    """Bytes of each."""
+    """Bytes of each; 0: nobody knows."""
+    memory: int = 0
+    """Bytes of its own; 0: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,6 +200,7 @@ def _taking(id: ColumnElement[Any]) -> Update:
             started_at=func.coalesce(_JOB.started_at, now, type_=_JOB.started_at.type),
             place_gpu_memory=bindparam("offered_gpu_memory"),
             makes_room_for=None,
+            machine=None,
             phase=None,
             progress=None,
         )

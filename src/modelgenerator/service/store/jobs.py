@@ -16,11 +16,8 @@ from sqlalchemy import (
     Connection,
     Text,
     and_,
-    case,
     cast,
-    func,
     insert,
-    or_,
     select,
     update,
 )
@@ -38,8 +35,10 @@ from modelgenerator.service.records.jobs import (
     JobStatus,
     Lease,
 )
+from modelgenerator.service.records.servers import Places
 from modelgenerator.service.records.trainings import JsonObject
-from modelgenerator.service.store.job_queue import ANY_PLACE, Offer, claim, first_waiting
+from modelgenerator.service.store.job_counts import JobCount, count_unfinished, jobs_before
+from modelgenerator.service.store.job_queue import ANY_PLACE, NO_LIMIT, Offer, claim, first_waiting
 from modelgenerator.service.store.job_tables import ATTEMPTS, EVENTS, JOBS
 from modelgenerator.service.store.preemption import least_urgent
 from modelgenerator.service.store.scoped import OrganizationScope, Unchanging
@@ -131,6 +130,21 @@ class OrganizationJobs(Unchanging[Job]):
         rows = self._connection.execute(query.order_by(columns.sequence))
         return [EVENTS.read(row) for row in rows]
 
+    def queued(self, *, limit: int) -> list[Job]:
+        """What waits, in the order in which it begins."""
+        these = self._select(status=JobStatus.QUEUED)
+        query = these.order_by(_JOB.priority.desc(), _JOB.id).limit(limit)
+        return [JOBS.read(row) for row in self._connection.execute(query)]
+
+    def running(self, *, limit: int) -> list[Job]:
+        """What runs, the oldest first."""
+        query = self._select(status=JobStatus.RUNNING).order_by(_JOB.id).limit(limit)
+        return [JOBS.read(row) for row in self._connection.execute(query)]
+
+    def counts(self) -> list[JobCount]:
+        """What runs and waits here, told apart from what is other organizations'."""
+        return count_unfinished(self._connection, self._scope.organization_id)
+
     def unfinished(self, *, limit: int) -> list[Job]:
         """What runs, then what waits, the oldest first."""
         these = self._select().where(_JOB.status.in_((JobStatus.RUNNING, JobStatus.QUEUED)))
@@ -189,13 +203,6 @@ class JobLedger:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def count_running(self) -> tuple[int, int]:
-        """How many jobs run, and how many of them on a GPU."""
-        on_gpu = func.coalesce(func.sum(case((_JOB.gpus > 0, 1), else_=0)), 0)
-        query = select(func.count(), on_gpu).where(_JOB.status == JobStatus.RUNNING)
-        running, on_gpus = self._connection.execute(query).one()
-        return running, int(on_gpus)
-
     def claim(self, offer: Offer, now: datetime, lease: timedelta) -> Job | None:
         """The job that `offer` runs next, with a lease; none: there is nothing for it to do."""
         job = claim(self._connection, offer, now, lease)
@@ -236,12 +243,24 @@ class JobLedger:
             raise LeaseLost
         return JOBS.read(row)
 
-    def waiting_before(self, job: Job) -> int:
-        """How many jobs of all organizations wait and are older than `job` or more urgent."""
-        is_earlier = and_(_JOB.priority == job.priority, _JOB.id < job.id)
-        comes_first = or_(_JOB.priority > job.priority, is_earlier)
-        query = select(func.count()).where(_JOB.status == JobStatus.QUEUED, comes_first)
-        return self._connection.execute(query).scalar_one()
+    def before(
+        self,
+        ids: Iterable[UUID],
+        places: Sequence[Places],
+        now: datetime,
+        *,
+        most_of_one: int = NO_LIMIT,
+    ) -> dict[UUID, int]:
+        """How many jobs, of whoever, go before each of these; see `job_counts`."""
+        return jobs_before(self._connection, ids, places, now, most_of_one=most_of_one)
+
+    def room_is_made_for(self, ids: Iterable[UUID]) -> set[UUID]:
+        """For which of these a training of a lower priority is about to end."""
+        makes_room = _JOB.makes_room_for
+        query = select(makes_room).where(
+            _JOB.status == JobStatus.RUNNING, makes_room.in_(list(ids))
+        )
+        return {id for (id,) in self._connection.execute(query)}
 
     def heartbeat(self, lease: Lease, now: datetime, length: timedelta) -> bool:
         """Hold the job for `length` more; whether it is to be cancelled.
@@ -260,8 +279,9 @@ class JobLedger:
         *,
         phase: str | None = None,
         progress: JsonObject | None = None,
+        machine: str | None = None,
     ) -> Job:
-        """Append events; `phase` and `progress`, where they are given, replace the last ones.
+        """Append events; phase, progress and machine, where they are given, replace the last ones.
 
         Progress whose `step` lies before the one that is known is not taken over: within an
         attempt nothing goes back.
@@ -270,9 +290,10 @@ class JobLedger:
             LeaseLost: another attempt has begun, or the job has ended.
         """
         job = self._held(lease)
-        changes: dict[str, Any] = {}
-        if phase is not None:
-            changes["phase"] = phase
+        told_last = {"phase": phase, "machine": machine}
+        changes: dict[str, Any] = {
+            name: value for name, value in told_last.items() if value is not None
+        }
         if progress is not None and _step(progress) >= _step(job.progress):
             changes["progress"] = progress
         if changes:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Index, UniqueConstraint, func, select
+from sqlalchemy import Connection, Index, UniqueConstraint, and_, func, select
 
 from modelgenerator.service.records.datasets import DatasetSnapshot
 from modelgenerator.service.records.jobs import JobStatus
@@ -143,18 +143,33 @@ class TemplateVersions(Unchanging[TemplateVersion]):
         number = select(func.max(self._columns.number)).where(self._where(template_id=template_id))
         return self.first(template_id=template_id, number=number.scalar_subquery())
 
-    def times_used(self, template_id: UUID) -> int:
-        """How many trainings were made from any version of it."""
-        training = TRAININGS.table.columns
+    def newest_of(self, template_ids: Iterable[UUID]) -> dict[UUID, TemplateVersion]:
+        """The same of several templates, by their ids."""
+        of, number = self._columns.template_id, self._columns.number
+        last = (
+            select(of, func.max(number).label("number"))
+            .where(self._one_of("template_id", template_ids))
+            .group_by(of)
+            .subquery("last")
+        )
+        is_last = and_(last.columns.template_id == of, last.columns.number == number)
+        query = self._select().join(last, is_last)
+        rows = self._connection.execute(query)
+        return {row.template_id: TEMPLATE_VERSIONS.read(row) for row in rows}
+
+    def times_used(self, template_ids: Iterable[UUID]) -> dict[UUID, int]:
+        """How many trainings were made from any version of each; without any: left out."""
+        of, training = self._columns.template_id, TRAININGS.table.columns
         query = (
-            select(func.count())
+            select(of, func.count().label("trainings"))
             .select_from(TRAININGS.table.join(TEMPLATE_VERSIONS.table))
             .where(
-                self._where(template_id=template_id),
+                self._one_of("template_id", template_ids),
                 training.organization_id == self._scope.organization_id,
             )
+            .group_by(of)
         )
-        return self._connection.execute(query).scalar_one()
+        return {row.template_id: row.trainings for row in self._connection.execute(query)}
 
 
 class Snapshots(Unchanging[DatasetSnapshot]):

@@ -26,7 +26,9 @@ from modelgenerator.service.operations.paying import payment_key
 from modelgenerator.service.records.job_specs import DrawnPicture
 from modelgenerator.service.records.jobs import Fault, Job, JobError, JobKind, JobStatus
 from modelgenerator.service.records.money import EntryKind
+from modelgenerator.service.records.servers import Machine, Places, Server
 from modelgenerator.service.store.database import Database
+from modelgenerator.service.store.servers import Servers
 
 OURS = JobError(code="internalError", message="It broke.", fault=Fault.OURS)
 
@@ -316,6 +318,52 @@ def test_a_drain_hands_everything_back(here, organization_id):
     other = MemoryExecutor()
     here.another(other).turn(work_came=True)
     assert other.last.assignment.checkpoint_key == "k/9"
+
+
+def test_it_is_written_down_where_a_job_runs(here, organization_id):
+    job, running = here.running(organization_id)
+    assert here.job(job).machine is None
+    running.machine = None
+    running.says(PhaseBegun(Phase.WAITING_FOR_MACHINE))
+    here.turn()
+    assert here.job(job).machine is None
+    running.machine = "gpu-1"
+    running.says(PhaseBegun(Phase.STARTING))
+    here.turn()
+    assert here.job(job).machine == "gpu-1"
+    running.dies()
+    here.turn()
+    here.turn(1)
+    assert (here.job(job).attempt, here.job(job).machine) == (2, None)
+
+
+def servers(here: Dispatching) -> list[Server]:
+    with here.service.database.reading() as transaction:
+        return list(transaction.servers.alive(here.clock()))
+
+
+def test_a_server_tells_of_itself_while_it_lives(here, organization_id, monkeypatch):
+    here.turn()
+    (told,) = servers(here)
+    assert (told.id, told.executor) == (here.dispatcher.owner, "local")
+    assert told.machines == (Machine(name="memory", cpus=1),)
+    assert told.places == (Places(kinds=tuple(map(str, JobKind)), count=1),)
+    here.turn(6)
+    (again,) = servers(here)
+    assert (again.started_at, again.seen_at > told.seen_at) == (told.started_at, True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Servers, "saw", busy)
+        here.turn(6)
+        _, running = here.running(organization_id)
+        assert running.is_alive
+    here.timer.advance(15)
+    assert servers(here) == []
+    here.turn()
+    assert len(servers(here)) == 1
+
+
+def busy(*_: object) -> None:
+    raise StoreBusy
 
 
 def test_a_thread_works_from_start_to_stop(here, organization_id):

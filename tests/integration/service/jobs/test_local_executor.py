@@ -260,6 +260,9 @@ def test_a_child_is_kept_for_the_next_job(alone):
     second = alone.start(archive(), 2)
     assert isinstance(alone.all_of(second)[-1], Succeeded)
     assert first.process_id == second.process_id
+    (machine,) = alone.executor.machines()
+    assert first.machine == second.machine == machine.name
+    assert list(alone.executor.slots()) == [alone.slot]
 
 
 def test_a_body_that_fails_by_our_mistake_leaves_its_child_fit(alone):

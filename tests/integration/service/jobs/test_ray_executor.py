@@ -124,6 +124,9 @@ def test_a_body_runs_elsewhere_and_what_it_says_comes_in_order(far):
     job = far.start(archive())
     assert job.slot not in far.executor.free_slots()
     said = far.all_of(job)
+    (machine,) = far.executor.machines()
+    assert (machine.cpus, machine.gpus, job.machine) == (2, 0, machine.name)
+    assert machine.memory > 0
     assert [type(message) for message in said] == [PhaseBegun, Progressed, PhaseBegun, Succeeded]
     files = open_files(far.config, LinkSigner([b"s" * 32]), system_clock)
     assert files.read(said[-1].result["storageKey"]).startswith(b"PK")
@@ -135,8 +138,10 @@ def test_a_runner_is_kept_for_the_next_job_and_keeps_nothing_of_the_one_before(f
     (child,) = far.children()
     (folder,) = far.folders()
     assert [path.name for path in folder.iterdir()] == ["tmp"]
-    far.all_of(far.start(archive(), 2))
+    second = far.start(archive(), 2)
+    far.all_of(second)
     assert far.children() == [child]
+    assert second.machine == far.executor.machines()[0].name
 
 
 def test_a_child_that_dies_while_it_waits_costs_no_attempt(far):
@@ -204,6 +209,7 @@ def test_a_job_for_which_there_is_no_room_waits_and_can_be_cancelled(far):
     assert far.first_of(job) == [PhaseBegun(Phase.WAITING_FOR_MACHINE)]
     job.ask_to_stop()
     assert far.all_of(job) == [Stopped(7)]
+    assert job.machine is None
 
 
 def test_a_child_far_away_gets_what_it_needs_and_no_secret(monkeypatch, machines, tmp_path):
@@ -283,7 +289,7 @@ def test_a_cluster_that_is_not_there_leaves_a_server_without_slots(tmp_path):
     needs_ray()
     config = ServiceConfig(data_dir=tmp_path, storage_url=str(tmp_path), ray_address="127.0.0.2:1")
     executor = RayExecutor(config)
-    assert executor.free_slots() == []
+    assert (executor.free_slots(), executor.slots(), executor.machines()) == ([], (), ())
     job = executor.start(Slot(name="any", kinds=(JobKind.ZIP,)), assignment_of(archive()))
     assert not job.is_alive
     assert "no Ray cluster" in job.how_it_died()[0]

@@ -24,7 +24,7 @@ def executor_for(service: Service) -> Executor:
 def _local(service: Service) -> LocalExecutor:
     """One job at a time on each device, or as many as the operator says."""
     slots = slots_of(service.gpus, service.config.device_slots)
-    return LocalExecutor(service.config, slots)
+    return LocalExecutor(service.config, slots, gpus=service.gpus)
 
 
 def _ray(service: Service) -> RayExecutor:

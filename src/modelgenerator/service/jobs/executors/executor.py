@@ -11,6 +11,7 @@ from typing import Protocol
 from modelgenerator.service.jobs.messages import Assignment, Message
 from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
+from modelgenerator.service.records.servers import Machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,11 @@ class RunningJob(Protocol):
         ...
 
     @property
+    def machine(self) -> str | None:
+        """The name of the machine that it runs on, as soon as that is known."""
+        ...
+
+    @property
     def is_alive(self) -> bool:
         """Whether more may come.  When not, and no `End` came, the attempt is lost."""
         ...
@@ -58,6 +64,14 @@ class RunningJob(Protocol):
 
 class Executor(Protocol):
     """Runs bodies; one thread uses it."""
+
+    def machines(self) -> Sequence[Machine]:
+        """On which jobs run; none while there are none."""
+        ...
+
+    def slots(self) -> Sequence[Slot]:
+        """All that there are, those that are taken too."""
+        ...
 
     def free_slots(self) -> Sequence[Slot]:
         """In the order in which they should be filled."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.child import BODIES, Child, needed
 from modelgenerator.service.jobs.executors.executor import Slot
+from modelgenerator.service.jobs.executors.machines import this_machine
 from modelgenerator.service.jobs.executors.nearby import aware, held_during
 from modelgenerator.service.jobs.messages import (
     Assignment,
@@ -24,8 +25,10 @@ from modelgenerator.service.jobs.messages import (
     without_object_generator,
     without_secrets,
 )
+from modelgenerator.service.operations.devices import Gpu
 from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
+from modelgenerator.service.records.servers import Machine
 
 _OLD_SECONDS = 7 * 24 * 3600
 
@@ -38,10 +41,12 @@ class LocalExecutor:
         config: ServiceConfig,
         slots: Sequence[Slot],
         *,
+        gpus: Sequence[Gpu] = (),
         checkpoint_seconds: float | None = None,
     ) -> None:
         self._config = config
         self._slots = tuple(slots)
+        self._machine = this_machine(gpus)
         self._place = Place(
             config=without_secrets(config),
             running=config.data_dir.absolute() / "running",
@@ -51,6 +56,14 @@ class LocalExecutor:
         )
         self._warm: dict[str, _Warm] = {}
         _forget_old(self._place.running)
+
+    def machines(self) -> Sequence[Machine]:
+        """This one."""
+        return [self._machine]
+
+    def slots(self) -> Sequence[Slot]:
+        """All that there are."""
+        return self._slots
 
     def free_slots(self) -> Sequence[Slot]:
         """All whose child waits, or is not there."""
@@ -62,7 +75,8 @@ class LocalExecutor:
         """In the slot's child, which is started if it is not there."""
         held = self._held(slot)
         child = self._child_of(slot)
-        job = LocalJob(child, assignment, self._place.folder_of(assignment), held)
+        folder = self._place.folder_of(assignment)
+        job = LocalJob(child, assignment, folder, self._machine.name, held)
         self._warm[slot.name] = _Warm(child, job)
         child.forget_words()
         child.send(assignment)
@@ -101,10 +115,16 @@ class LocalJob:
     """One assignment in a child."""
 
     def __init__(
-        self, child: Child, assignment: Assignment, folder: Path, held: Holds = NOTHING
+        self,
+        child: Child,
+        assignment: Assignment,
+        folder: Path,
+        machine: str,
+        held: Holds = NOTHING,
     ) -> None:
         """`held` is what the child had loaded before."""
         self._child, self._assignment, self._folder = child, assignment, folder
+        self.machine = machine
         self._has_ended = False
         self.holds = held_during(assignment, held)
         """What the child has loaded, as far as it said so."""

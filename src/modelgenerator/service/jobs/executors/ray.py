@@ -27,6 +27,7 @@ from modelgenerator.service.jobs.executors.ray_runner import version
 from modelgenerator.service.jobs.executors.ray_words import (
     NOTHING_LOADED,
     Begin,
+    Begun,
     Came,
     Cluster,
     Kill,
@@ -44,6 +45,7 @@ from modelgenerator.service.jobs.messages import (
     without_secrets,
 )
 from modelgenerator.service.records.jobs import JobKind
+from modelgenerator.service.records.servers import Machine
 
 IDLE_SECONDS = 300.0
 PATIENCE = 60.0
@@ -91,16 +93,22 @@ class RayExecutor:
         self._again_at = self._heard_at = time.monotonic()
         self._driver: Child | None = self._connected()
 
+    def machines(self) -> Sequence[Machine]:
+        """None while there is no cluster."""
+        return () if self._cluster is None else self._cluster.machines
+
+    def slots(self) -> Sequence[Slot]:
+        """None while there is no cluster."""
+        return () if self._cluster is None else slots_of_cluster(self._cluster, self._config)
+
     def free_slots(self) -> Sequence[Slot]:
         """None while there is no cluster."""
         self.listen()
         if self._driver is None and time.monotonic() >= self._again_at:
             self._driver = self._connected()
-        if self._cluster is None:
-            return []
         busy = {job.slot.name for job in self._jobs.values()}
-        slots = slots_of_cluster(self._cluster, self._config)
-        return with_loaded([slot for slot in slots if slot.name not in busy], self._loaded)
+        free = [slot for slot in self.slots() if slot.name not in busy]
+        return with_loaded(free, self._loaded)
 
     def start(self, slot: Slot, assignment: Assignment) -> "RayJob":
         """Wherever there is room, now or later."""
@@ -164,10 +172,13 @@ class RayExecutor:
         elif isinstance(word, Loaded):
             self._loaded = word
         elif (job := self._jobs.get(word.name)) is not None:
-            if isinstance(word, Came):
-                job.unheard.extend(word.messages)
-            else:
-                job.lose(word.how, word.last_lines)
+            match word:
+                case Begun():
+                    job.machine = word.machine
+                case Came():
+                    job.unheard.extend(word.messages)
+                case Lost():
+                    job.lose(word.how, word.last_lines)
 
     def _say_what_there_is(self, cluster: Cluster) -> None:
         address = self._config.ray_address
@@ -202,6 +213,7 @@ class RayJob:
 
     def __init__(self, executor: RayExecutor, slot: Slot, name: str) -> None:
         self._executor, self.slot, self.name = executor, slot, name
+        self.machine: str | None = None
         self.unheard: list[Message] = []
         self._lost: Lost | None = None
         self._has_ended = False

@@ -24,10 +24,12 @@ import ray
 from ray.exceptions import ActorUnavailableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from modelgenerator.service.jobs.executors.machines import machines_of
 from modelgenerator.service.jobs.executors.nearby import held_during
 from modelgenerator.service.jobs.executors.ray_runner import Runner, forget
 from modelgenerator.service.jobs.executors.ray_words import (
     Begin,
+    Begun,
     Came,
     Cluster,
     Heard,
@@ -51,6 +53,7 @@ from modelgenerator.service.jobs.messages import (
 )
 from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
+from modelgenerator.service.records.servers import Machine
 
 LISTEN_SECONDS = 0.05
 TELL_SECONDS = 1.0
@@ -81,9 +84,9 @@ def serve(descriptor: int, parent: int) -> None:
 class _OnRay(Runner):
     """A runner as an actor."""
 
-    def node(self) -> str:
-        """Where it is, in Ray's words."""
-        return ray.get_runtime_context().get_node_id()
+    def open(self, terms: Terms, gpus: int) -> Opened:
+        """Get ready, and say where."""
+        return replace(super().open(terms, gpus), node=ray.get_runtime_context().get_node_id())
 
 
 @dataclass(eq=False)
@@ -97,7 +100,6 @@ class _Placed:
     asked_at: float
     question: Any
     """What it was asked last, and answers some time."""
-    node: Any
     holds: Holds = NOTHING
     """What it has loaded, or is about to."""
     opened: Opened | None = None
@@ -115,6 +117,7 @@ class _Driver:
         self._pipe, self._terms = pipe, terms
         self._words: queue.SimpleQueue[WordOfServer | None] = queue.SimpleQueue()
         self._placed: list[_Placed] = []
+        self._machines: Mapping[str, Machine] = {}
         self._forgetting: list[Any] = []
         self._next_telling = self._next_room = 0.0
 
@@ -149,8 +152,10 @@ class _Driver:
             self._pipe.send_bytes(pickle.dumps(word))
 
     def _tell_cluster(self) -> None:
-        there: Mapping[str, float] = ray.cluster_resources()
-        self._say(Cluster(cpus=int(there.get("CPU", 0)), gpus=int(there.get("GPU", 0))))
+        self._machines = machines_of(ray.nodes())
+        machines = tuple(self._machines.values())
+        cpus, gpus = sum(it.cpus for it in machines), sum(it.gpus for it in machines)
+        self._say(Cluster(cpus=cpus, gpus=gpus, machines=machines))
 
     def _tell_loaded(self) -> None:
         draw = [one for one in self._placed if one.kind is JobKind.GENERATE]
@@ -189,6 +194,7 @@ class _Driver:
             placed.assignment = word.assignment
             placed.holds = held_during(word.assignment, placed.holds)
             placed.actor.begin.remote(word.assignment)
+            self._say_where(placed)
         self._tell_loaded()
 
     def _warm(self, word: Begin) -> _Placed | None:
@@ -233,7 +239,6 @@ class _Driver:
             assignment=word.assignment,
             asked_at=time.monotonic(),
             question=question,
-            node=actor.node.remote(),
             holds=held_during(word.assignment, NOTHING),
         )
 
@@ -264,6 +269,7 @@ class _Driver:
             return
         if isinstance(answer, Opened):
             placed.opened = answer
+            self._say_where(placed)
             if placed.is_told_to_wait:  # from now on it may stand still
                 self._say(Came(placed.name, [PhaseBegun(Phase.STARTING)]))
             placed.actor.begin.remote(placed.assignment)
@@ -288,6 +294,12 @@ class _Driver:
             self._retire(placed)
         elif answer.how is not None and not is_over:
             self._lost(placed, answer.how, answer.last_lines)
+
+    def _say_where(self, placed: _Placed) -> None:
+        assert placed.opened is not None
+        machine = self._machines.get(placed.opened.node)
+        name = placed.opened.machine if machine is None else machine.name
+        self._say(Begun(placed.name, name))
 
     def _lost(self, placed: _Placed, how: str, last_lines: Any = ()) -> None:
         if placed.assignment is not None:
@@ -321,11 +333,7 @@ class _Driver:
         ray.kill(placed.actor)
         if placed.opened is None:
             return
-        try:
-            node: Any = ray.get(placed.node, timeout=LISTEN_SECONDS)
-        except RayError:
-            return
-        there = NodeAffinitySchedulingStrategy(node, soft=False)
+        there = NodeAffinitySchedulingStrategy(placed.opened.node, soft=False)
         options = _remote(forget).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
         _, self._forgetting = ray.wait(
             [*self._forgetting, options.remote(placed.opened.folder)], timeout=0

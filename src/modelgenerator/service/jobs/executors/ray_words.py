@@ -1,7 +1,7 @@
 """What the server, its driver of a Ray cluster, and the runners on the machines say to each other.
 
     server --(Terms, Begin | Stop | Kill)--> driver --(Terms, Assignment)--> runner
-    server <--(Cluster | Loaded | Came | Lost) driver <--(Opened, Heard)------ runner
+    server <--(Cluster | Loaded | Begun | Came | Lost)-- driver <--(Opened, Heard)-- runner
 
 All of it is data, which can be pickled; none of it knows Ray.
 """
@@ -13,6 +13,7 @@ from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.nearby import held_during
 from modelgenerator.service.jobs.messages import Assignment, Message, Said, Stop
 from modelgenerator.service.records.holds import Holds
+from modelgenerator.service.records.servers import Machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,15 @@ class Cluster:
 
     cpus: int
     gpus: int
+    machines: tuple[Machine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An attempt is on a machine."""
+
+    name: str
+    machine: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,8 @@ class Opened:
     """Its address."""
     folder: str
     """On that machine, to be removed when the runner is gone."""
+    node: str = ""
+    """That machine in Ray's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +133,4 @@ class Heard:
 
 
 WordOfServer = Begin | Stop | Kill
-WordOfDriver = Cluster | Loaded | Came | Lost
+WordOfDriver = Cluster | Loaded | Begun | Came | Lost

@@ -7,9 +7,11 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
 # TORCH chooses torch's build, as a wheel's address or a version; empty takes what the index has
 ARG TORCH=
+# postgres,ray where a cluster does the work
+ARG EXTRAS=postgres
 RUN python -m venv /opt/modelgenerator \
  && if [ -n "$TORCH" ]; then /opt/modelgenerator/bin/pip install --no-cache-dir "$TORCH"; fi \
- && /opt/modelgenerator/bin/pip install --no-cache-dir -c constraints.txt ".[postgres]"
+ && /opt/modelgenerator/bin/pip install --no-cache-dir -c constraints.txt ".[$EXTRAS]"
 # two small networks that find people; without them the next segmenter serves
 RUN /opt/modelgenerator/bin/python -m modelgenerator.cli.person_files || true
 

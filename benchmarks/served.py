@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,12 +58,18 @@ def new_key(data_dir: Path) -> str:
 
 
 @contextmanager
-def served(data_dir: Path, key: str) -> Generator[Served, None, None]:
+def served(
+    data_dir: Path, key: str, variables: Mapping[str, str] | None = None
+) -> Generator[Served, None, None]:
     """`modelgenerator serve` on a folder in which `key` is valid, until the block ends."""
     words = [Path(sys.executable).with_name("modelgenerator"), "serve", "--port", "0"]
     with data_dir.with_name(f"{data_dir.name}.log").open("a") as log:
         process = subprocess.Popen(
-            [*words, "--data-dir", data_dir], stdout=subprocess.PIPE, stderr=log, text=True
+            [*words, "--data-dir", data_dir],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, **(variables or {})},
         )
     assert process.stdout is not None
     try:

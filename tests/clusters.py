@@ -39,9 +39,9 @@ class Machines:
     def address(self) -> str:
         return self.cluster.address
 
-    def add(self, cpus: int) -> Any:
+    def add(self, cpus: int, **more: Any) -> Any:
         """Another machine."""
-        return self.cluster.add_node(num_cpus=cpus, node_ip_address=HERE, wait=True)
+        return self.cluster.add_node(num_cpus=cpus, node_ip_address=HERE, wait=True, **more)
 
     def processes_of(self, machine: Any) -> list[psutil.Process]:
         """Ray's own, those that run jobs, and what they started."""

@@ -124,12 +124,14 @@ def plan_for(
     dataset: PreparedDataset = SQUARES,
     base: BaseModelFiles | None = None,
     device: DeviceFacts = CPU,
+    processes: int = 1,
     **settings: object,
 ) -> TrainingPlan:
     """The plan of a training at 512 x 512 with seed 1; `settings` are camelCase and win."""
     written = {"baseModel": "org/name", "resolution": 512, "seed": 1, **settings}
     kept = {name: value for name, value in written.items() if value is not None}
-    return resolve(TrainingSettings.from_written(kept), dataset, base or base_files(), device)
+    wished = TrainingSettings.from_written(kept)
+    return resolve(wished, dataset, base or base_files(), device, processes=processes)
 
 
 def notices_on(plan: TrainingPlan, setting: str | None, level: str | None = None) -> list[str]:

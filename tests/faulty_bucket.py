@@ -1,7 +1,7 @@
 """A proxy before an S3 server that does what networks and storages do when they are not well.
 
 In: the address of a real server, and faults, each for so many of the requests that come next.  Out:
-an address to use in its place.  Nothing is made up but the fault: what is not at fault goes through.
+an address to use in its place.  Nothing is made up but the fault: what has none goes through.
 """
 
 import http.client

@@ -18,13 +18,15 @@
     │   ├── UnresolvedTemplate       a path of a step leads nowhere, or a value does not fit
     │   ├── OutputNotWritable        the folder for results cannot be written, or the disk is full
     │   └── CannotResume             no checkpoint, or one that belongs to another training
-    └── TrainingDiverged             the loss became NaN or infinite
+    ├── TrainingDiverged             the loss became NaN or infinite
+    └── TrainingProcessFailed        one of the processes that train together ended or went astray
 
 The message is a fact in the user's words: what, where, and what to do next.  Programmer mistakes
 are not here: those are `assert` and `TypeError`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 
 class ModelGeneratorError(Exception):
@@ -140,3 +142,15 @@ class TrainingDiverged(ModelGeneratorError):
         )
         self.step = step
         self.pictures = tuple(pictures)
+
+    def __reduce__(self) -> tuple[Callable[[int, Sequence[str]], "TrainingDiverged"], Any]:
+        """How it is pickled: another process may have found it."""
+        return _diverged, (self.step, self.pictures)
+
+
+def _diverged(step: int, pictures: Sequence[str]) -> TrainingDiverged:
+    return TrainingDiverged(step=step, pictures=pictures)
+
+
+class TrainingProcessFailed(ModelGeneratorError):
+    """One of the processes that train one LoRA together ended, or has come to other numbers."""

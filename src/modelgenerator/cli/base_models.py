@@ -3,6 +3,7 @@
 Comes in: what the hub told.  Goes out: a `ModelFamily` on the best device of this machine.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from modelgenerator.cli.progress import Reporter
@@ -26,11 +27,11 @@ def in_words(files: BaseModelFiles) -> str:
     return f"{files.reference} ({'; '.join(fact for fact in facts if fact)})"
 
 
-def this_machine() -> DeviceFacts:
-    """The GPU if there is one."""
+def this_machine(processes: int = 1) -> DeviceFacts:
+    """The GPU if there is one; with several processes, the fullest of theirs."""
     from modelgenerator.training import this_machine
 
-    return this_machine.this_machine()
+    return this_machine.this_machine(processes)
 
 
 def drawing_dtype(files: BaseModelFiles, machine: DeviceFacts) -> str:
@@ -46,7 +47,24 @@ def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> "M
     Raises:
         BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `download`.
     """
-    from modelgenerator.diffusion.bringing import DownloadBegun, LoadingBegun, bring_and_load
+    from modelgenerator.diffusion.bringing import bring_and_load
+
+    return watched(bring_and_load(files, compute_dtype), _see(report))
+
+
+def bring_base(files: BaseModelFiles, report: Reporter) -> BaseModelFiles:
+    """Download what is not here; the same, with the folders that it is in.
+
+    Raises:
+        BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `download`.
+    """
+    from modelgenerator.diffusion.bringing import bring
+
+    return watched(bring(files), _see(report))
+
+
+def _see(report: Reporter) -> "Callable[[Brought], None]":
+    from modelgenerator.diffusion.bringing import DownloadBegun, LoadingBegun
 
     def see(event: "Brought") -> None:
         if isinstance(event, DownloadBegun):
@@ -56,4 +74,4 @@ def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> "M
         else:
             report.count("MB", event.bytes_done // 10**6, event.bytes_total // 10**6)
 
-    return watched(bring_and_load(files, compute_dtype), see)
+    return see

@@ -33,6 +33,7 @@ def run(output: Path) -> None:
         template="recommended",
         options=PhotoOptions(),
         output=output,
+        processes=1,
         resume=False,
         overwrite=True,
         dry_run=False,

@@ -138,6 +138,14 @@ def train(
         Path | None,
         typer.Option(help="Folder for the LoRA and its record; runs/<prefix> without it."),
     ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Divide the pictures of each step among so many processes: one for each GPU, or "
+            "on the CPU where there is none. The LoRA is the same.",
+        ),
+    ] = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")
     ] = False,
@@ -166,6 +174,7 @@ def train(
             segmenter=segmenter, captioner=captioner, subject=Subject(kind, class_name)
         ),
         output=output,
+        processes=processes,
         resume=resume,
         overwrite=overwrite,
         dry_run=dry_run,

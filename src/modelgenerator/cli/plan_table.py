@@ -42,7 +42,10 @@ REASONS = {
     "sample_steps": "The base model's own.",
     "sample_guidance_scale": "The base model's own.",
     "gradient_checkpointing": "Only where the memory would not be enough without.",
-    "memory_bytes": "The estimated peak, from sizes, batch, rank, optimizer and number format.",
+    "memory_bytes": "The estimated peak of each process, from sizes, its pictures of a batch, "
+    "rank, optimizer and number format.",
+    "processes": "As --processes says: each learns from its part of every step; the LoRA is the "
+    "same.",
 }
 """Why the parts that no setting sets are as they are."""
 

@@ -6,8 +6,10 @@ order and shown.
 """
 
 import signal
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from modelgenerator.cli import loss_curve, plan_table, run_folder
-from modelgenerator.cli.base_models import in_words, load_base
+from modelgenerator.cli.base_models import bring_base, in_words, load_base
 from modelgenerator.cli.photos import PhotoOptions
 from modelgenerator.cli.progress import Reporter, Silence, reporter
 from modelgenerator.cli.training_request import (
@@ -30,7 +32,7 @@ from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.errors import CannotResume
 from modelgenerator.settings import ImageSettings
 from modelgenerator.training import checkpoint_files
-from modelgenerator.training.events import Finished, StepFinished
+from modelgenerator.training.events import Event, Finished, StepFinished
 
 if TYPE_CHECKING:  # it imports torch: a wrong word is answered without
     from modelgenerator.diffusion.family import ModelFamily
@@ -48,6 +50,7 @@ def run(
     template: str | None,
     options: PhotoOptions,
     output: Path | None,
+    processes: int,
     resume: bool,
     overwrite: bool,
     dry_run: bool,
@@ -61,6 +64,7 @@ def run(
         options=options,
         resume=resume,
         output=output,
+        processes=processes,
     )
     if dry_run:
         _show_plan(asked, as_json=as_json)
@@ -72,15 +76,14 @@ def run(
             _say(request, report)
             if resume:
                 require_same(request)
-            plan = request.plan
-            base = load_base(request.base, plan.compute_dtype, report)
+            teacher = _teacher(request, report)
             if not resume:  # nothing that could be refused is left: now the old one may go
                 run_folder.make_room(request.folder)
                 run_folder.write_plan(request.folder, _record(request))
-            if _train(request, base, report, resume=resume):
-                _show(request, base, report)
+            if _train(request, teacher, report, resume=resume):
+                _show(request, teacher, report)
                 return
-    report.result("go on with", _resume_command(photos, request.folder))
+    report.result("go on with", _resume_command(photos, request))
     raise typer.Exit(INTERRUPTED)
 
 
@@ -116,7 +119,8 @@ def _say(request: Request, report: Reporter) -> None:
         f"{plan.batch_size}, {plan.optimizer}, rank {plan.network_dim}, seed {plan.seed}",
     )
     if plan.memory_bytes:
-        report.result("memory", f"about {plan.memory_bytes / 1e9:.1f} GB at its peak")
+        each = f" in each of {plan.processes} processes" if plan.processes > 1 else ""
+        report.result("memory", f"about {plan.memory_bytes / 1e9:.1f} GB at its peak{each}")
 
 
 def _say_of_photos(request: Request, report: Reporter) -> None:
@@ -126,12 +130,36 @@ def _say_of_photos(request: Request, report: Reporter) -> None:
         report.notice(notice)
 
 
-def _train(request: Request, base: "ModelFamily", report: Reporter, *, resume: bool) -> bool:
-    """Whether the training came to its end."""
+@dataclass(frozen=True)
+class _Teacher:
+    """Who does the training: this process, or several that it starts."""
+
+    teach: "Callable[..., Generator[Event, None, None]]"
+    base: "Callable[[], ModelFamily]"
+    """Loaded here; for several processes only after them, whose memory it would take."""
+
+
+def _teacher(request: Request, report: Reporter) -> _Teacher:
+    """With the base model brought here."""
     # torch comes with these, and everything that can be refused was refused without it
+    from modelgenerator.training.parallel import together
+    from modelgenerator.training.teach import teach
+
+    plan = request.plan
+    if plan.processes == 1:
+        base = load_base(request.base, plan.compute_dtype, report)
+        return _Teacher(partial(teach, plan, request.dataset, base), lambda: base)
+    files = bring_base(request.base, report)
+    return _Teacher(
+        partial(together.teach, plan, request.dataset, files),
+        lambda: load_base(files, plan.compute_dtype, report),
+    )
+
+
+def _train(request: Request, teacher: _Teacher, report: Reporter, *, resume: bool) -> bool:
+    """Whether the training came to its end."""
     from modelgenerator.content_cache import user_cache
     from modelgenerator.training import checkpoint
-    from modelgenerator.training.teach import teach
 
     plan, folder = request.plan, request.folder
     saved = None
@@ -140,9 +168,7 @@ def _train(request: Request, base: "ModelFamily", report: Reporter, *, resume: b
     elif resume:
         report.result("no checkpoint yet", "the training begins again at its first step")
     report.phase("encoding and training")
-    events = teach(
-        plan, request.dataset, base, folder, cache=user_cache("encoded"), resume_from=saved
-    )
+    events = teacher.teach(folder, cache=user_cache("encoded"), resume_from=saved)
     step = saved.step if saved else 0
     with closing(events), run_folder.recorded(folder) as lines, _stop_button() as stop:
         for event in events:
@@ -201,12 +227,12 @@ def _stop_button() -> Generator[_Stop, None, None]:
             signal.signal(number, handler)
 
 
-def _show(request: Request, base: "ModelFamily", report: Reporter) -> None:
+def _show(request: Request, teacher: _Teacher, report: Reporter) -> None:
     """Draw the same prompts from the same noise without and with the LoRA."""
     from modelgenerator.cli.sheets import before_and_after, save_sheet
     from modelgenerator.lora import files
 
-    folder, plan = request.folder, request.plan
+    folder, plan, base = request.folder, request.plan, teacher.base()
     report.phase("drawing the contact sheet")
     curve = folder / "loss.png"
     name = plan.caption_prefix or folder.name
@@ -242,5 +268,7 @@ def _pictures_per_prompt(files: BaseModelFiles, base: "ModelFamily") -> int:
     return 1 if base.device.type == "cpu" and files.native_size > 128 else 4
 
 
-def _resume_command(photos: Path, folder: Path) -> str:
-    return f"modelgenerator train {photos} --output {folder} --resume"
+def _resume_command(photos: Path, request: Request) -> str:
+    processes = request.plan.processes
+    more = f" --processes {processes}" if processes > 1 else ""
+    return f"modelgenerator train {photos} --output {request.folder} --resume{more}"

@@ -35,6 +35,7 @@ class Asked:
     options: PhotoOptions
     resume: bool
     output: Path | None
+    processes: int
 
     @property
     def folder(self) -> Path:
@@ -81,7 +82,8 @@ def looked_at(asked: Asked, report: Reporter) -> Request:
         {"baseModel": base.reference, **_template(asked.template, base), **written}
     )
     dataset = prepared(asked.photos, settings, options, report)
-    plan = resolve(settings, dataset, base, this_machine())
+    machine = this_machine(asked.processes)
+    plan = resolve(settings, dataset, base, machine, processes=asked.processes)
     return Request(
         settings=settings,
         options=options,

@@ -4,6 +4,7 @@ In: what the hub told, and a number format.  Out: events of what is brought here
 `ModelFamily`.  Who watches is not known.
 """
 
+import dataclasses
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,13 +59,37 @@ def bring_and_load(
     Raises:
         BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `download`.
     """
-    use_threads_for(files)
+    here = yield from bring(files)
+    yield LoadingBegun(files.reference)
+    return load_brought(here, compute_dtype)
+
+
+def bring(files: BaseModelFiles) -> Generator[Brought, None, BaseModelFiles]:
+    """Download what is not here; the same base model, with the folders that it is in.
+
+    Raises:
+        BaseModelGated, HubUnreachable, BaseModelUnsupported, OutputNotWritable: see `download`.
+    """
     folder, companion = (yield from _brought(files)), None
     if lent := files.companion:
-        companion = CompanionFolder(folder=(yield from _brought(lent)), variant=lent.variant)
-    yield LoadingBegun(files.reference)
+        companion = dataclasses.replace(lent, folder=(yield from _brought(lent)))
+    return dataclasses.replace(files, folder=folder, companion=companion)
+
+
+def load_brought(files: BaseModelFiles, compute_dtype: str) -> ModelFamily:
+    """Load what `bring` answered.
+
+    Raises:
+        BaseModelUnsupported: its files are not what they say.
+    """
+    use_threads_for(files)
+    assert files.folder is not None, "it was brought here"
+    companion = None
+    if lent := files.companion:
+        assert lent.folder is not None, "it was brought here"
+        companion = CompanionFolder(folder=lent.folder, variant=lent.variant)
     return load(
-        folder,
+        files.folder,
         files.family,
         variant=files.variant,
         device=this_device(),

@@ -5,6 +5,7 @@ same name, plain `DATABASE_URL`.  Goes out: one frozen `ServiceConfig`.  Nowhere
 environment read for the service; what a training does is written in settings, not here.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +14,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 
 from modelgenerator.errors import InvalidSettings
@@ -50,8 +60,24 @@ def _microdollars(written: object) -> object:
     return int(amount)
 
 
+def _by_kind(written: object) -> object:
+    """`L4=24,H100=80` by kind."""
+    if not isinstance(written, str):
+        return written
+    parts = [part.partition("=") for part in written.split(",") if part.strip()]
+    kinds = {kind.strip(): number.strip() for kind, _, number in parts}
+    if len(kinds) < len(parts) or any(not re.fullmatch(r"[\w.-]+", kind) for kind in kinds):
+        raise ValueError("is the gigabytes of each kind of GPU, as L4=24,H100=80")
+    return kinds
+
+
 Dollars = Annotated[int, BeforeValidator(_microdollars), Field(ge=0, le=10**15)]
 """Written in dollars, kept in microdollars."""
+GigabytesByKind = Annotated[
+    Mapping[str, Annotated[int, Field(ge=1, le=10_000)]],
+    BeforeValidator(_by_kind),
+    Field(min_length=1),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,15 +228,20 @@ class ServiceConfig(BaseModel):
         ge=1,
         le=10_000,
         description="Trainings, or pictures in their place, that are given to the cluster at "
-        "once, beside one more of pictures alone; absent: one a GPU (without GPUs, one for two "
-        "CPUs), and one that waits.",
+        "once, beside one more of pictures alone, of several kinds of GPU to each; absent: one a "
+        "GPU (without GPUs, one for two CPUs), and one that waits.",
     )
     cluster_gpu_gigabytes: int | None = Field(
         None,
         ge=1,
         le=10_000,
         description="Gigabytes of memory of each of the cluster's GPUs, of the smallest where they "
-        "differ; absent: jobs run on its CPUs.",
+        "differ; without it and CLUSTER_GPUS jobs run on its CPUs.",
+    )
+    cluster_gpus: GigabytesByKind | None = Field(
+        None,
+        description="The same by kind, as Ray calls it: `L4=24,H100=80`. A job goes to the "
+        "smallest kind that it fits, and to a larger one while that is free; others are not used.",
     )
     device_slots: int | None = Field(
         None,
@@ -263,6 +294,15 @@ class ServiceConfig(BaseModel):
         description="`on` lets webhooks lead into private networks and to this machine: only where "
         "everybody who may add one is trusted.",
     )
+
+    @field_validator("cluster_gpus")
+    @classmethod
+    def _is_said_once(
+        cls, value: Mapping[str, int] | None, info: ValidationInfo
+    ) -> Mapping[str, int] | None:
+        if value is not None and info.data.get("cluster_gpu_gigabytes") is not None:
+            raise ValueError("says what CLUSTER_GPU_GIGABYTES says too: set one of them")
+        return value
 
     @property
     def lease(self) -> timedelta:

@@ -5,9 +5,10 @@ progress is iterating, cancelling is to close the iterator.
 """
 
 import io
+import math
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,7 @@ from modelgenerator.training.out_of_memory import give_back_free_memory, is_out_
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.training.precision import LossScaler, loss_scaler
 from modelgenerator.training.randomness import Purpose, Randomness
+from modelgenerator.training.ranks import ALONE, Ranks
 from modelgenerator.training.readings import STEPS_BEHIND, Reading, Readings, numbers_of_step
 from modelgenerator.training.record import lora_metadata
 from modelgenerator.training.schedules import Schedule, constant, cosine, cosine_annealing
@@ -57,6 +59,8 @@ SCHEDULES: dict[str, Schedule] = {
     "CosineAnnealing": cosine_annealing,
 }
 CHECKPOINT_SECONDS = 20.0
+STEPS_BETWEEN_COMPARISONS = 100
+"""Of the values that several processes hold."""
 
 
 @dataclass(kw_only=True)
@@ -75,6 +79,9 @@ class _Run:
     first_d: float
     """What the optimizer put on the learning rate before it had seen a gradient."""
     readings: Readings
+    ranks: Ranks
+    first_step: int = 1
+    """Of this run; the step after the checkpoint's."""
     step: int = 0
     """The last that was ordered; its reading may still wait."""
     epoch_losses: list[float] = field(default_factory=list[float])
@@ -94,6 +101,7 @@ class _Run:
 
     def restore(self, saved: Checkpoint) -> None:
         self.step = saved.step
+        self.first_step = saved.step + 1
         self.network.load_state(saved.network)
         self.optimizer.load_state(saved.optimizer)
         self.scaler.load_state(saved.scaler)
@@ -109,17 +117,83 @@ def train(
     resume_from: Checkpoint | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     steps_behind: int | None = None,
+    ranks: Ranks = ALONE,
 ) -> Generator[Event, None, None]:
     """Teach `base` the pictures of `dataset` and write `folder/lora.safetensors`.
 
     To cancel, close the iterator: a last checkpoint is written, no LoRA file is, and `base` is as
     it was.  Steps are told `steps_behind` those that are computed, by default as many as suit the
-    device: so many may be in that checkpoint which no event told.
+    device: so many may be in that checkpoint which no event told.  Of several processes the first
+    does this, and the others `follow`.
 
     Raises:
         TrainingDiverged: the loss became NaN or infinite; the last good checkpoint stays.
         OutputNotWritable: the disk is full.
     """
+    with _begun(plan, dataset, base, folder, resume_from, steps_behind, ranks) as run:
+        try:
+            if notice := findings.cut_rank(
+                plan.network_dim,
+                run.network.cut_layers(plan.network_dim),
+                len(run.network.layers),
+            ):
+                yield Noticed(notice=notice)
+            yield Started(
+                first_step=run.first_step,
+                total_steps=plan.total_steps,
+                trainable_parameters=run.network.parameter_count,
+            )
+            for notice in resume_from.notices if resume_from else ():
+                yield Noticed(notice=notice)
+            yield from _steps(run, checkpoint_seconds)
+            yield from _told(run, run.readings.rest())
+        except GeneratorExit:
+            # stopping must always be possible
+            with suppress(OutputNotWritable, TrainingDiverged):
+                checkpoint.write(run.snapshot(), folder)
+            raise
+        lora_file = folder / LORA_FILE
+        _save(run, lora_file)
+    checkpoint_files.remove(folder)
+    yield Finished(lora_file=lora_file, steps=run.step)
+
+
+def follow(
+    plan: TrainingPlan,
+    dataset: EncodedDataset,
+    base: ModelFamily,
+    folder: Path,
+    *,
+    resume_from: Checkpoint | None = None,
+    steps_behind: int | None = None,
+    ranks: Ranks,
+) -> None:
+    """Make every step beside the process that `train`s; say nothing and write nothing.
+
+    Raises:
+        TrainingDiverged: the loss became NaN or infinite.
+    """
+    with _begun(plan, dataset, base, folder, resume_from, steps_behind, ranks) as run:
+        for epoch in _epochs_left(run):
+            for group in _groups_left(run, epoch):
+                _step(run, group, epoch)
+                for _ in run.readings.due():
+                    pass
+        for _ in run.readings.rest():
+            pass
+
+
+@contextmanager
+def _begun(
+    plan: TrainingPlan,
+    dataset: EncodedDataset,
+    base: ModelFamily,
+    folder: Path,
+    resume_from: Checkpoint | None,
+    steps_behind: int | None,
+    ranks: Ranks,
+) -> Generator[_Run, None, None]:
+    """A run that stands before its next step; at the end `base` is as it was."""
     randomness = Randomness(plan.seed)
     denoiser = base.lora_parts[plan.denoiser]
     with (
@@ -149,32 +223,11 @@ def train(
             readings=Readings(
                 STEPS_BEHIND.get(base.device.type, 0) if steps_behind is None else steps_behind
             ),
+            ranks=ranks,
         )
         if resume_from is not None:
             run.restore(resume_from)
-        try:
-            if notice := findings.cut_rank(
-                plan.network_dim, network.cut_layers(plan.network_dim), len(network.layers)
-            ):
-                yield Noticed(notice=notice)
-            yield Started(
-                first_step=run.step + 1,
-                total_steps=plan.total_steps,
-                trainable_parameters=network.parameter_count,
-            )
-            for notice in resume_from.notices if resume_from else ():
-                yield Noticed(notice=notice)
-            yield from _steps(run, checkpoint_seconds)
-            yield from _told(run, run.readings.rest())
-        except GeneratorExit:
-            # stopping must always be possible
-            with suppress(OutputNotWritable, TrainingDiverged):
-                checkpoint.write(run.snapshot(), folder)
-            raise
-        lora_file = folder / LORA_FILE
-        _save(run, lora_file)
-    checkpoint_files.remove(folder)
-    yield Finished(lora_file=lora_file, steps=run.step)
+        yield run
 
 
 def _optimizer(plan: TrainingPlan, network: LoraNetwork) -> FlatOptimizer:
@@ -185,15 +238,9 @@ def _optimizer(plan: TrainingPlan, network: LoraNetwork) -> FlatOptimizer:
 
 
 def _steps(run: _Run, checkpoint_seconds: float) -> Iterator[Event]:
-    plan = run.plan
     last_checkpoint = time.monotonic()
-    # losses belong to an epoch that was not closed, even when its last step is done
-    first_epoch = (run.step - bool(run.epoch_losses)) // plan.steps_per_epoch
-    for epoch in range(first_epoch, plan.epochs):
-        done = run.step - epoch * plan.steps_per_epoch
-        for group in steps(plan, run.randomness, epoch)[done:]:
-            if run.step == plan.total_steps:
-                return
+    for epoch in _epochs_left(run):
+        for group in _groups_left(run, epoch):
             _step(run, group, epoch)
             yield from _told(run, run.readings.due())
             if time.monotonic() - last_checkpoint >= checkpoint_seconds:
@@ -201,7 +248,23 @@ def _steps(run: _Run, checkpoint_seconds: float) -> Iterator[Event]:
                 file = checkpoint.write(run.snapshot(), run.folder)
                 yield CheckpointSaved(step=run.step, file=file)
                 last_checkpoint = time.monotonic()
-        yield from _end_of_epoch(run, epoch + 1)
+        if run.step == (epoch + 1) * run.plan.steps_per_epoch:
+            yield from _end_of_epoch(run, epoch + 1)
+
+
+def _epochs_left(run: _Run) -> range:
+    """Those that have steps to do, or whose end was not done; from 0."""
+    per_epoch = run.plan.steps_per_epoch
+    # losses belong to an epoch that was not closed, even when its last step is done
+    first = (run.step - bool(run.epoch_losses)) // per_epoch
+    return range(first, math.ceil(run.plan.total_steps / per_epoch))
+
+
+def _groups_left(run: _Run, epoch: int) -> list[list[list[Visit]]]:
+    """The batches of every step of `epoch` that is to be done."""
+    before = epoch * run.plan.steps_per_epoch
+    groups = steps(run.plan, run.randomness, epoch)
+    return groups[run.step - before : run.plan.total_steps - before]
 
 
 def _step(run: _Run, group: Sequence[Sequence[Visit]], epoch: int) -> None:
@@ -214,6 +277,7 @@ def _step(run: _Run, group: Sequence[Sequence[Visit]], epoch: int) -> None:
     if usable:
         run.optimizer.step(rate)
     run.step += 1
+    _compare_now_and_then(run)
     d = run.optimizer.effective_rate_factor
     reading = Reading(
         step=run.step,
@@ -224,6 +288,13 @@ def _step(run: _Run, group: Sequence[Sequence[Visit]], epoch: int) -> None:
         numbers_4=numbers_of_step(loss, norm, network.values_N, d),
     )
     run.readings.add(reading)
+
+
+def _compare_now_and_then(run: _Run) -> None:
+    """All processes do so at the same steps.  Raises TrainingProcessFailed."""
+    done = run.step - run.first_step
+    if done % STEPS_BETWEEN_COMPARISONS == 0 or run.step == run.plan.total_steps:
+        run.ranks.require_same(run.network.values_N)
 
 
 def _told(run: _Run, finished: Iterator[StepFinished]) -> Iterator[Event]:
@@ -238,14 +309,19 @@ def _told(run: _Run, finished: Iterator[StepFinished]) -> Iterator[Event]:
 
 
 def _gather_gradients(run: _Run, group: Sequence[Sequence[Visit]]) -> Tensor:
-    """The mean loss over all samples of `group`, whose gradients are added up batch by batch."""
+    """The mean loss over all samples of `group`, whose gradients are added up batch by batch.
+
+    A process counts its part as what it is of the whole, so that the sum over all processes is
+    that mean again, whoever had more of the samples.
+    """
     run.network.zero_gradients()
     samples = sum(len(batch) for batch in group)
     loss = torch.zeros((), device=run.base.device)
-    for batch in group:
+    for batch in run.ranks.part_of(group):
         share = run.objective.loss(batch) * (len(batch) / samples)
         run.scaler.scaled(share).backward()
         loss += share.detach()
+    run.ranks.add_up_(run.network.gradients_N, loss)
     return loss
 
 

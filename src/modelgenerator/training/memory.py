@@ -1,4 +1,4 @@
-"""How much memory a training will need at its peak, in arithmetic.
+"""How much memory each process of a training will need at its peak, in arithmetic.
 
 In: what is known of the base model from its files, and the facts of a training that count: sizes,
 batch, rank, optimizer, number format, device.  Out: bytes, phase by phase; whether gradient
@@ -9,6 +9,7 @@ The constants were measured on a CPU with `benchmarks/memory.py` (docs/performan
 transformers follow from their layers and were not measured yet.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,6 +54,7 @@ class Workload:
     """Of the largest bucket, in pixels."""
     height: int
     batch_size: int
+    """Of all processes together."""
     network_dim: int
     network_targets: tuple[str, ...]
     text_encoders: tuple[str, ...]
@@ -63,6 +65,12 @@ class Workload:
     """`cpu` or `cuda`."""
     views: int
     """2 when mirror images are encoded too."""
+    processes: int = 1
+
+    @property
+    def pictures(self) -> int:
+        """Of a batch, that one process learns from at most."""
+        return math.ceil(self.batch_size / self.processes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +123,16 @@ def needs(base: BaseModelFiles, work: Workload, *, checkpointing: bool) -> Needs
 
 
 def settle(
-    base: BaseModelFiles, work: Workload, free_bytes: int | None, notices: list[Notice]
+    base: BaseModelFiles,
+    work: Workload,
+    free_bytes: int | None,
+    notices: list[Notice],
+    *,
+    gpus: int = 1,
 ) -> tuple[int, bool]:
     """The estimate, 0 if there is none, and whether gradients are checkpointed.
+
+    `free_bytes` are those of one process; so many `gpus` are here.
 
     Raises:
         NotEnoughMemory: it does not fit either way.
@@ -135,17 +150,32 @@ def settle(
             f"free: gradient checkpointing brings it down to {_gigabytes(saving.peak)} and makes "
             "steps slower. The LoRA is the same."
         )
+        if count := _enough_gpus(base, work, COMFORT * free_bytes, gpus, checkpointing=False):
+            message += f" In {count} processes it would not be needed: --processes {count}."
         notices.append(Notice("info", None, message))
         return saving.peak, True
-    fitting = " or ".join(_fitting(base, work, free_bytes))
+    fitting = " or ".join(_fitting(base, work, free_bytes, gpus))
     cure = f"{fitting} would fit" if fitting else "no setting would fit: free some memory"
+    who = "This training" if work.processes == 1 else "Each process of this training"
+    each = "" if work.processes == 1 else " for each"
     raise NotEnoughMemory(
-        f"This training needs about {_gigabytes(saving.peak)} of memory, and this machine has "
-        f"{_gigabytes(free_bytes)} free: {cure}."
+        f"{who} needs about {_gigabytes(saving.peak)} of memory, and this machine has "
+        f"{_gigabytes(free_bytes)} free{each}: {cure}."
     )
 
 
-def _fitting(base: BaseModelFiles, work: Workload, free_bytes: int) -> Iterator[str]:
+def _enough_gpus(
+    base: BaseModelFiles, work: Workload, free_bytes: float, gpus: int, *, checkpointing: bool
+) -> int:
+    """Among how many GPUs of this machine the batch must be divided to fit; 0 if none will do."""
+    for count in range(work.processes + 1, min(gpus, work.batch_size) + 1):
+        found = needs(base, replace(work, processes=count), checkpointing=checkpointing)
+        if found is not None and found.peak <= free_bytes:
+            return count
+    return 0
+
+
+def _fitting(base: BaseModelFiles, work: Workload, free_bytes: int, gpus: int) -> Iterator[str]:
     """One change that is enough, of every kind that has one; else two together."""
 
     def fits(changed: Workload) -> bool:
@@ -162,6 +192,8 @@ def _fitting(base: BaseModelFiles, work: Workload, free_bytes: int) -> Iterator[
     batch = next(
         (b for b in range(work.batch_size - 1, 0, -1) if fits(replace(work, batch_size=b))), 0
     )
+    if count := _enough_gpus(base, work, free_bytes, gpus, checkpointing=True):
+        yield f"--processes {count}"
     if side:
         yield f"resolution {side}"
     if batch:
@@ -213,7 +245,7 @@ def _denoiser(base: BaseModelFiles, work: Workload, *, checkpointing: bool) -> t
     kind = TRAITS[base.family].denoiser
     count = {"unet": _unet, "transformer": _transformer}[kind]
     lora, layers = count(base.configs[kind], *_latents(base, work), work)
-    each = BYTES[work.compute_dtype] * work.batch_size
+    each = BYTES[work.compute_dtype] * work.pictures
     largest = max(layer.inside for layer in layers)
     kept = sum(layer.kept if checkpointing else layer.inside for layer in layers)
     again = largest if checkpointing else 0  # computed again, one at a time
@@ -280,5 +312,5 @@ def _text_encoder(config: Mapping[str, Any], work: Workload) -> tuple[float, flo
     """CLIP's, whose 77 tokens each keep 22 times their width in every layer."""
     wide = int(config.get("hidden_size", 768))
     deep = int(config.get("num_hidden_layers", 12))
-    saved = 77 * 22 * wide * deep * work.batch_size * BYTES[work.compute_dtype]
+    saved = 77 * 22 * wide * deep * work.pictures * BYTES[work.compute_dtype]
     return 18.0 * wide * deep * work.network_dim, saved

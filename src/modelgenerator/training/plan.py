@@ -14,7 +14,7 @@ from typing import cast
 from modelgenerator.datasets.buckets import Size
 from modelgenerator.notices import Notice
 
-SAYS_NOTHING_OF_THE_LORA = ("notices", "gradient_checkpointing", "memory_bytes")
+SAYS_NOTHING_OF_THE_LORA = ("notices", "gradient_checkpointing", "memory_bytes", "processes")
 """Parts of a plan that may differ when a training goes on."""
 
 
@@ -26,7 +26,9 @@ class DeviceFacts:
     """`cpu` or `cuda`."""
     has_bf16: bool
     free_bytes: int | None = None
-    """Memory that a training can have; none where the system does not tell."""
+    """Memory that a process of a training can have; none where the system does not tell."""
+    count: int = 1
+    """GPUs that are here; 1 on a CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,9 @@ class TrainingPlan:
     gradient_checkpointing: bool
     """Whether memory is saved at the cost of speed; the LoRA is the same."""
     memory_bytes: int
-    """The estimated peak; 0 where the base model does not tell."""
+    """The estimated peak of each process; 0 where the base model does not tell."""
+    processes: int
+    """Among which the pictures of every step are divided, each on a GPU of its own."""
     notices: tuple[Notice, ...]
 
     def as_json(self) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from tests.carried import carried_on
+from tests.household import FLOW
 from tests.integration.service.test_cluster import a_training, begun
 from tests.machines import a_machine, a_server, on_processors, tell
 from tests.pages import signed_in
@@ -75,6 +77,15 @@ def test_of_other_organizations_there_are_numbers_alone(it: Serving) -> None:
     assert "1 job of another organization</li>" in page
     assert "1 job of another organization waits." in page
     assert not any(hidden in page for hidden in ("Secret", *ids))
+
+
+def test_a_run_says_why_its_step_waits(it: Serving) -> None:
+    flow = it.http.post("/v1/flows", json={"definition": FLOW}).json()["id"]
+    run = it.http.post(f"/v1/flows/{flow}/runs", json={"input": {}}).json()["id"]
+    carried_on(it)
+    assert "No server takes jobs now." in signed_in(it).get(f"/runs/{run}").text
+    (waits,) = it.http.get("/v1/cluster").json()["queue"]
+    assert (waits["kind"], waits["id"], waits["name"]) == ("run", run, "Zip")
 
 
 def test_the_live_part_asks_for_itself(it: Serving) -> None:

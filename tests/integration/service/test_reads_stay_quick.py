@@ -18,7 +18,7 @@ from tests.uploaded import SETTINGS, a_dataset, claimed
 
 from modelgenerator.service.operations import flows, gallery, runs
 from modelgenerator.service.operations.pictures import add_picture
-from modelgenerator.service.records.jobs import JobKind
+from modelgenerator.service.records.jobs import JobKind, JobStatus
 from modelgenerator.service.store.database import Database
 from modelgenerator.service.store.job_queue import Offer
 from modelgenerator.service.store.transaction import OrganizationStore
@@ -151,8 +151,7 @@ def test_a_run_takes_as_many_statements_for_many_steps_as_for_one(it, with_costs
         lambda store: store.jobs.among("target_id", FIFTY),
         lambda store: store.jobs.unfinished(limit=10),
         lambda store: store.jobs.failed_since(START, limit=10),
-        lambda store: store.jobs.queued(limit=10),
-        lambda store: store.jobs.running(limit=10),
+        lambda store: store.jobs.in_order(JobStatus.QUEUED, limit=10),
         lambda store: store.jobs.counts(),
         lambda store: store.trained_models.expiring(START, START, limit=10),
         lambda store: store.pictures.count(dataset_id=ID),

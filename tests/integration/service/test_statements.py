@@ -165,8 +165,8 @@ def test_work_is_listed_by_how_it_stands(
         assert [job.id for job in store.jobs.failed_since(now, limit=5)] == [first.id]
         later = now + timedelta(seconds=1)
         assert store.jobs.failed_since(later, limit=5) == []
-        assert [job.id for job in store.jobs.running(limit=5)] == [second.id]
-        assert [job.id for job in store.jobs.queued(limit=5)] == [unfinished[1].id]
+        in_order = [store.jobs.in_order(status, limit=5) for status in JobStatus]
+        assert [job.id for one in in_order[:2] for job in one] == [unfinished[1].id, second.id]
 
 
 def queued_at_last(transaction: Transaction, organization_id: UUID, clock: SetClock) -> UUID:

@@ -1,6 +1,7 @@
 """Trainings from the request to the end, as a client and a worker see them."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -8,6 +9,7 @@ import pytest
 from tests.serving import Serving, serving
 from tests.uploaded import SETTINGS, a_dataset, add_picture, claimed, ended, trained
 
+from modelgenerator.errors import NotEnoughMemory
 from modelgenerator.service.billing.ledger import Ledger
 from modelgenerator.service.operations import planning, trainings
 from modelgenerator.service.operations.callers import Caller
@@ -19,6 +21,7 @@ from modelgenerator.service.records.jobs import Fault, JobError, JobStatus
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import Template, TemplateVersion
 from modelgenerator.service.store.jobs import Told
+from modelgenerator.training.plan import DeviceFacts
 
 
 @pytest.fixture
@@ -102,6 +105,18 @@ def test_a_dry_run_says_everything_and_writes_nothing(it, dataset_id):
     assert told["plan"]["totalSteps"] == 10
     assert any("was drawn" in notice["message"] for notice in told["notices"])
     assert rows(it) == before == [0, 0, 0, 0, 0]
+
+
+def test_of_several_gpus_the_smallest_that_it_fits_is_planned_for(it, dataset_id):
+    small, large = (
+        DeviceFacts(kind="cuda", has_bf16=True, free_bytes=size) for size in (10**6, 80 * 10**9)
+    )
+    request = TrainingRequest(dataset_id=dataset_id, settings=SETTINGS)
+    both = replace(it.service, devices=lambda: (small, large))
+    planned = planning.plan_training(both, it.owner, request)
+    assert 10**6 < planned.plan.memory_bytes < 80 * 10**9
+    with pytest.raises(NotEnoughMemory):
+        planning.plan_training(replace(both, devices=lambda: (small, small)), it.owner, request)
 
 
 def test_a_training_waits_with_its_plan_and_its_money_held(it, dataset_id):

@@ -83,6 +83,16 @@ def test_all_faults_are_told_at_once_and_no_secret_is_repeated():
     assert "tooshort" not in text
 
 
+def test_gpus_are_said_by_kind_and_only_once():
+    kinds = {"MODELGENERATOR_CLUSTER_GPUS": "L4=24, H100=80"}
+    assert read_config(kinds).cluster_gpus == {"L4": 24, "H100": 80}
+    for wrong in ("L4", "L4=", "=24", "L4=24,L4=80", "a b=3", "L4=0", "in(x)=3"):
+        with pytest.raises(InvalidSettings, match="CLUSTER_GPUS"):
+            read_config({"MODELGENERATOR_CLUSTER_GPUS": wrong})
+    with pytest.raises(InvalidSettings, match="set one of them"):
+        read_config({**kinds, "MODELGENERATOR_CLUSTER_GPU_GIGABYTES": "24"})
+
+
 def test_secrets_are_not_shown():
     config = ServiceConfig.model_validate({"secret_key": "k" * 40, "object_generator_key": "abc"})
     assert "kkk" not in repr(config)

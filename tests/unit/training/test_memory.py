@@ -47,10 +47,10 @@ def of(base: BaseModelFiles = SD15, *, checkpointing: bool = False, **changes: o
     return found
 
 
-def settled(free: float, **changes: object) -> tuple[int, bool, list[Notice]]:
+def settled(free: float, gpus: int = 1, **changes: object) -> tuple[int, bool, list[Notice]]:
     notices: list[Notice] = []
     work = dataclasses.replace(WORK, **changes)
-    return *settle(SD15, work, int(free), notices), notices
+    return *settle(SD15, work, int(free), notices, gpus=gpus), notices
 
 
 def test_files_say_how_many_numbers_a_part_has():
@@ -147,3 +147,33 @@ def test_a_checkpoint_on_its_way_to_the_disk_counts_twice_where_it_is_large():
     # values, and three and a half numbers of Prodigy's for each; the network has gradients besides
     assert large.saving == pytest.approx(2 * large.network * 4.5 / 5.5)
     assert of(network_dim=64, device="cuda").saving == 0
+
+
+def test_a_process_has_the_activations_of_its_part_of_a_batch():
+    alone, share = of(batch_size=2), of(batch_size=4, processes=2)
+    assert share == alone
+    assert of(batch_size=5, processes=2).activations == of(batch_size=3).activations
+
+
+def test_gpus_that_together_need_no_checkpointing_are_named():
+    free = (of(batch_size=4).peak + of(batch_size=4, checkpointing=True).peak) / 2
+    _, checkpointing, (notice,) = settled(free, gpus=2, batch_size=4)
+    assert checkpointing
+    assert "In 2 processes it would not be needed: --processes 2." in notice.message
+    assert settled(free, gpus=2, batch_size=4, processes=2)[1:] == (False, [])
+
+
+def test_a_batch_that_fits_only_into_several_gpus_is_refused_with_their_number():
+    free = of(batch_size=2, checkpointing=True, width=1024, height=1024).peak
+    large = {"width": 1024, "height": 1024, "batch_size": 6}
+    with pytest.raises(NotEnoughMemory, match=r"--processes 3 or .* would fit"):
+        settled(free, gpus=4, **large)
+    assert settled(free, gpus=4, **large, processes=3)[0] <= free
+    with pytest.raises(NotEnoughMemory, match=r"Each process .* GB free for each: --processes 3"):
+        settled(free, gpus=4, **large, processes=2)
+
+
+def test_batches_that_are_named_are_those_of_all_processes():
+    free = of(batch_size=1, checkpointing=True, width=1024, height=1024).peak
+    with pytest.raises(NotEnoughMemory, match=r"batchSize 2 would fit"):
+        settled(free, width=1024, height=1024, batch_size=6, processes=2)

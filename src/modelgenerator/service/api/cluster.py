@@ -41,7 +41,7 @@ class BusyShape(Shape):
     """What runs somewhere."""
 
     own: tuple[WorkShape, ...]
-    """Your organization's, the oldest first; a hundred on all machines together at most."""
+    """Your organization's, the most urgent first; a hundred on all machines together at most."""
     own_count: int
     others_count: int
     """Jobs of other organizations."""

@@ -86,6 +86,8 @@ def _progress(seen: SeenStep) -> tuple[float, str]:
     """How much of a working step is done, from 0 to 1, and in words."""
     if seen.job is None:
         return 0.0, ""
+    if seen.waiting is not None:
+        return 0.0, seen.waiting.message
     if seen.job.status == "queued":
         return 0.0, "waits for its turn"
     told: Mapping[str, object] = seen.job.progress or {}

@@ -17,6 +17,7 @@ from modelgenerator.errors import (
     NotEnoughMemory,
     OutputNotWritable,
     TrainingDiverged,
+    TrainingProcessFailed,
     UserError,
 )
 from modelgenerator.service.errors import (
@@ -73,6 +74,7 @@ _VERDICTS: Mapping[type[BaseException], _Verdict] = {
     ),
     CannotResume: _Verdict(Fault.OURS, _AGAIN),
     TrainingDiverged: _Verdict(Fault.THEIRS),
+    TrainingProcessFailed: _Verdict(Fault.OURS, _AGAIN, may_pass=True),
     StorageUnreachable: _Verdict(Fault.OURS, _AGAIN, may_pass=True),
     StorageFull: _Verdict(
         Fault.OURS,

@@ -7,18 +7,20 @@ library's; what becomes of the messages, the dispatcher's.
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 from modelgenerator.content_cache import ContentCache
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion import hub
-from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
-from modelgenerator.service.jobs.base_models import loaded
+from modelgenerator.notices import Notice
+from modelgenerator.service.jobs.base_models import brought, loaded
 from modelgenerator.service.jobs.bodies import Tools
 from modelgenerator.service.jobs.checkpoints import Resumed, StoredCheckpoints
 from modelgenerator.service.jobs.faults import failed, out_of_memory
@@ -42,14 +44,18 @@ from modelgenerator.service.jobs.warm import WARM
 from modelgenerator.service.operations.local_copies import dataset_room
 from modelgenerator.service.records.job_specs import TrainSpec
 from modelgenerator.settings import TrainingSettings
-from modelgenerator.training.events import CheckpointSaved, Finished, Started
+from modelgenerator.training.events import CheckpointSaved, Event, Finished, Started
 from modelgenerator.training.out_of_memory import is_out_of_memory
+from modelgenerator.training.parallel import together
 from modelgenerator.training.plan import TrainingPlan
+from modelgenerator.training.planning.processes import pictures_in_step
 from modelgenerator.training.planning.resolve import resolve
 from modelgenerator.training.teach import teach
 from modelgenerator.training.this_machine import this_machine
 
 Result = TypeVar("Result")
+Teacher = Callable[..., Generator[Event, None, None]]
+"""`teach`, but for the folder and what follows it."""
 _RARELY = 20
 
 
@@ -111,12 +117,25 @@ class _Training:
         )
         if dataset is None:
             return
-        plan = resolve(settings, dataset, base_files, this_machine())
+        processes = yield from self._processes(settings)
+        machine = this_machine(processes)
+        plan = resolve(settings, dataset, base_files, machine, processes=processes)
         yield from _planned(plan)
         with self.used.free():
-            base = yield from self._unless_stopped(loaded(base_files, plan.compute_dtype))
-        if base is not None:
-            yield from self._taught(plan, dataset, base, base_files)
+            teacher = yield from self._unless_stopped(_teacher(plan, dataset, base_files))
+        if teacher is not None:
+            yield from self._taught(plan, teacher, base_files)
+
+    def _processes(self, settings: TrainingSettings) -> Generator[Message, None, int]:
+        """One for each GPU that this attempt was given and that finds a picture in every step."""
+        gpus, pictures = max(1, self.assignment.gpus), pictures_in_step(settings)
+        if gpus > pictures:
+            message = (
+                f"{pictures} of {gpus} GPUs are used, because a step has no more pictures: raise "
+                "batchSize or gradientAccumulation to use them all."
+            )
+            yield noticed(Notice("warning", "batchSize", message))
+        return min(gpus, pictures)
 
     def _unless_stopped(
         self, steps: Generator[Message, None, Result]
@@ -138,8 +157,7 @@ class _Training:
     def _taught(
         self,
         plan: TrainingPlan,
-        dataset: PreparedDataset,
-        base: ModelFamily,
+        teacher: Teacher,
         base_files: BaseModelFiles,
     ) -> Generator[Message, None, None]:
         self.doing = (
@@ -153,11 +171,7 @@ class _Training:
         if resumed.checkpoint is not None:
             data = {"step": resumed.checkpoint.step, "totalSteps": plan.total_steps}
             yield Told("resumed", data)
-        yield PhaseBegun(Phase.ENCODING)
-        events = teach(
-            plan,
-            dataset,
-            base,
+        events = teacher(
             folder,
             cache=ContentCache(self.room / "encoded"),
             resume_from=resumed.checkpoint,
@@ -165,7 +179,8 @@ class _Training:
         )
         telling = Telling(plan, self.tools.files, self.key)
         with closing(events):
-            for event in events:
+            first = yield from self._first(events, plan)
+            for event in chain([first], events):
                 if isinstance(event, Started):
                     self._began_to_train(resumed)
                 yield from telling.of(event, self.used.ms)
@@ -179,6 +194,19 @@ class _Training:
         yield from telling.rest()
         yield from self._kept()
         yield Stopped(self.used.ms)
+
+    def _first(
+        self, events: Iterator[Event], plan: TrainingPlan
+    ) -> Generator[Message, None, Event]:
+        """The first event, before which several processes load the base model, each its own."""
+        if plan.processes > 1:
+            with self.used.free():
+                first = next(events)
+            yield PhaseBegun(Phase.ENCODING)
+        else:
+            yield PhaseBegun(Phase.ENCODING)
+            first = next(events)
+        return first
 
     def _began_to_train(self, resumed: Resumed) -> None:
         if resumed.checkpoint is None:
@@ -212,6 +240,17 @@ class _Training:
         yield Succeeded(result.as_json(), used_ms=self.used.ms)
 
 
+def _teacher(
+    plan: TrainingPlan, dataset: PreparedDataset, base_files: BaseModelFiles
+) -> Generator[Message, None, Teacher]:
+    """This process, with the base model loaded; or several, each of which loads it."""
+    if plan.processes == 1:
+        base = yield from loaded(base_files, plan.compute_dtype)
+        return partial(teach, plan, dataset, base)
+    here = yield from brought(base_files)
+    return partial(together.teach, plan, dataset, here)
+
+
 def _planned(plan: TrainingPlan) -> Iterator[Message]:
     """What it resolved to on this machine."""
     for notice in plan.notices:
@@ -225,6 +264,7 @@ def _planned(plan: TrainingPlan) -> Iterator[Message]:
         "optimizer": plan.optimizer,
         "networkDim": plan.network_dim,
         "computeDtype": plan.compute_dtype,
+        "processes": plan.processes,
         "memoryBytes": plan.memory_bytes,
         "seed": plan.seed,
     }

@@ -93,8 +93,8 @@ def read_cluster(service: Service, caller: Caller) -> Cluster:
     caller.require(Role.VIEWER)
     with service.database.reading() as transaction:
         store = transaction.of(caller.organization_id)
-        running = store.jobs.running(limit=_MOST_RUNNING)
-        queued = store.jobs.queued(limit=_MOST_QUEUED)
+        running = store.jobs.in_order(JobStatus.RUNNING, limit=_MOST_RUNNING)
+        queued = store.jobs.in_order(JobStatus.QUEUED, limit=_MOST_QUEUED)
         situation = situation_of(service, transaction, caller.organization_id, queued)
         works = works_of_jobs(store, [*running, *queued])
     waiting = {job.id: why_it_waits(job, situation) for job in (*running, *queued) if waits(job)}

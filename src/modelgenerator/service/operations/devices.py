@@ -10,10 +10,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelgenerator.service.config import ServiceConfig
 from modelgenerator.training.free_memory import free_memory
 from modelgenerator.training.plan import DeviceFacts
 
 _SECONDS = 180
+_WITHOUT_BF16 = ("K80", "P100", "P4", "T4", "V100")
+"""Kinds of GPU, as Ray calls them, that are older than the number format."""
 _DEVICE_FILES = ("nvidia[0-9]*", "kfd", "dxg")
 _ASK = """
 import json, torch
@@ -61,9 +64,28 @@ def facts_of(found: tuple[Gpu, ...] = ()) -> DeviceFacts:
     return DeviceFacts(kind="cuda", has_bf16=has_bf16, free_bytes=min(gpu.free for gpu in found))
 
 
-def facts_of_cluster(gpu_gigabytes: int | None) -> DeviceFacts:
-    """What a training is planned for where other machines train: a GPU as the operator says, or a
-    CPU with as much memory as this machine has."""
-    if gpu_gigabytes is None:
-        return facts_of()
-    return DeviceFacts(kind="cuda", has_bf16=True, free_bytes=gpu_gigabytes * 10**9)
+@dataclass(frozen=True, slots=True)
+class GpuKind:
+    """GPUs of a cluster that have the same memory."""
+
+    name: str | None
+    """As Ray calls it; none: whatever there is."""
+    memory: int
+    """Bytes of each."""
+
+
+def gpu_kinds(config: ServiceConfig) -> tuple[GpuKind, ...]:
+    """Those of the cluster, as the operator says, the smallest first; none: it works on CPUs."""
+    if config.cluster_gpu_gigabytes is not None:
+        return (GpuKind(None, config.cluster_gpu_gigabytes * 10**9),)
+    kinds = (GpuKind(name, size * 10**9) for name, size in (config.cluster_gpus or {}).items())
+    return tuple(sorted(kinds, key=lambda kind: (kind.memory, kind.name)))
+
+
+def facts_of_cluster(config: ServiceConfig) -> tuple[DeviceFacts, ...]:
+    """What a training is planned for where other machines train: each kind of GPU, the smallest
+    first, or a CPU with as much memory as this machine has."""
+    return tuple(
+        DeviceFacts(kind="cuda", has_bf16=kind.name not in _WITHOUT_BF16, free_bytes=kind.memory)
+        for kind in gpu_kinds(config)
+    ) or (facts_of(),)

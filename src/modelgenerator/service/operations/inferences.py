@@ -286,7 +286,7 @@ def _job(service: Service, plan: _Planned, inference_id: UUID) -> Job:
         estimate=pictures_charge(prices, len(pictures)),
         created_at=now,
         priority=number_of(request.priority, JobKind.GENERATE),
-        gpus=int(service.device().kind != "cpu"),
+        gpus=int(service.devices()[0].kind != "cpu"),
         base_model=base_model_key(first.base_model, first.base_revision),
         lora_sha256=None if first.lora is None else first.lora.sha256,
     )

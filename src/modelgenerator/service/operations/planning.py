@@ -6,8 +6,10 @@ time.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 from uuid import UUID
@@ -17,7 +19,7 @@ from modelgenerator.datasets.looking import Looker
 from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.datasets.subject import Subject
 from modelgenerator.diffusion.hub import BaseModelFiles
-from modelgenerator.errors import UnusableDataset
+from modelgenerator.errors import NotEnoughMemory, UnusableDataset
 from modelgenerator.notices import Notice
 from modelgenerator.service.errors import NotFound, TooFewPictures
 from modelgenerator.service.operations.callers import Caller
@@ -41,7 +43,7 @@ from modelgenerator.service.records.priorities import Priority
 from modelgenerator.service.records.trainings import JsonObject, TemplateVersion
 from modelgenerator.service.store.transaction import OrganizationStore
 from modelgenerator.settings import TrainingSettings
-from modelgenerator.training.plan import TrainingPlan
+from modelgenerator.training.plan import DeviceFacts, TrainingPlan
 from modelgenerator.training.planning.resolve import resolve
 
 FEWEST_PICTURES = 4
@@ -112,8 +114,7 @@ def plan_training(service: Service, caller: Caller, request: TrainingRequest) ->
     dataset, notices = _prepared(service, caller, request.dataset_id, known, settings, captioner)
     if len(dataset.pictures) < FEWEST_PICTURES and not request.acknowledges_warnings:
         raise _too_few(len(dataset.pictures))
-    device = service.device()
-    plan = resolve(settings, dataset, base, device)
+    device, plan = _planned_for(service.devices(), partial(resolve, settings, dataset, base))
     shape = WorkShape.of(plan, base, device.kind)
     with service.database.reading() as transaction:
         rates = transaction.rates.of(shape.machine, shape.base_model)
@@ -129,6 +130,20 @@ def plan_training(service: Service, caller: Caller, request: TrainingRequest) ->
         shape=shape,
         estimate=estimate(plan, base, shape, rates, service.config.prices),
     )
+
+
+def _planned_for(
+    devices: tuple[DeviceFacts, ...], plan_for: Callable[[DeviceFacts], TrainingPlan]
+) -> tuple[DeviceFacts, TrainingPlan]:
+    """For the smallest that it fits.
+
+    Raises:
+        NotEnoughMemory: it fits none; the last one is told.
+    """
+    for device in devices[:-1]:
+        with suppress(NotEnoughMemory):
+            return device, plan_for(device)
+    return devices[-1], plan_for(devices[-1])
 
 
 def plan_as_json(plan: TrainingPlan) -> JsonObject:

@@ -19,6 +19,7 @@ from modelgenerator.service.operations.paying import ledger_of, payment_key
 from modelgenerator.service.operations.queue_room import require_room
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.operations.stored_addresses import links_to, with_addresses
+from modelgenerator.service.operations.waiting import Waiting, why_they_wait
 from modelgenerator.service.records.flows import (
     FlowRun,
     FlowVersion,
@@ -46,6 +47,8 @@ class SeenStep:
     """With links in the place of addresses; none before it has succeeded."""
     cost: int
     """Microdollars that were taken for its last attempt."""
+    waiting: Waiting | None
+    """Why its job waits, if it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ def begin_run(
 
 
 def read_run(service: Service, caller: Caller, id: UUID, *, with_costs: bool = True) -> SeenRun:
-    """A run with everything that its steps left so far; without costs, all of them are 0.
+    """A run with everything that its steps left so far; for strangers without costs and reasons.
 
     Raises:
         NotFound: there is none.
@@ -133,12 +136,15 @@ def read_run(service: Service, caller: Caller, id: UUID, *, with_costs: bool = T
         steps = store.step_results.in_order(id)
         jobs = store.jobs.some(_job_ids(store, run, steps, with_earlier=with_costs))
         paid = _paid(store, run, steps, jobs.values()) if with_costs else {}
+        asked = jobs.values() if with_costs else ()
+        waiting = why_they_wait(service, transaction, caller.organization_id, asked)
     links = links_to(steps, service.files)
     seen: list[SeenStep] = []
     for step in steps:
         job = jobs[step.job_id] if step.job_id else None
         cost = paid.get(payment_key(job) if job else transformer_key(id, step.step_id), 0)
-        seen.append(SeenStep(step, job, with_addresses(step.result, links), cost))
+        why = waiting.get(job.id) if job else None
+        seen.append(SeenStep(step, job, with_addresses(step.result, links), cost, why))
     return SeenRun(run, version, tuple(seen), sum(paid.values()))
 
 

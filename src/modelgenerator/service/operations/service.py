@@ -47,8 +47,8 @@ class Service:
     photo_turn: threading.Lock = field(default_factory=threading.Lock)
     gpus: tuple[Gpu, ...] = ()
     """Of this machine, each of which runs a job; none where other machines do."""
-    device: Callable[[], DeviceFacts] = field(default=facts_of)
-    """What a training would run on."""
+    devices: Callable[[], tuple[DeviceFacts, ...]] = field(default=lambda: (facts_of(),))
+    """What a training may run on, the one with the least memory first."""
     base_models: BaseModelLooks = field(default_factory=BaseModelLooks)
     attempts_by_address: Attempts = field(
         default_factory=lambda: Attempts(60, timedelta(minutes=15))
@@ -112,11 +112,11 @@ def opened(config: ServiceConfig, clock: Clock = system_clock) -> Generator[Serv
     try:
         files = open_files(config, links, clock)
         with Workers() as workers:
-            gpus, device = _devices(config)
+            gpus, devices = _devices(config)
             yield Service(
                 config=config,
                 gpus=gpus,
-                device=device,
+                devices=devices,
                 database=database,
                 files=files,
                 links=links,
@@ -128,9 +128,11 @@ def opened(config: ServiceConfig, clock: Clock = system_clock) -> Generator[Serv
         database.close()
 
 
-def _devices(config: ServiceConfig) -> tuple[tuple[Gpu, ...], Callable[[], DeviceFacts]]:
+def _devices(
+    config: ServiceConfig,
+) -> tuple[tuple[Gpu, ...], Callable[[], tuple[DeviceFacts, ...]]]:
     """The GPUs that run jobs here, and what a training is planned for."""
     if config.executor == "ray":
-        return (), partial(facts_of_cluster, config.cluster_gpu_gigabytes)
+        return (), partial(facts_of_cluster, config)
     gpus = gpus_here()
-    return gpus, partial(facts_of, gpus)
+    return gpus, lambda: (facts_of(gpus),)

@@ -130,15 +130,10 @@ class OrganizationJobs(Unchanging[Job]):
         rows = self._connection.execute(query.order_by(columns.sequence))
         return [EVENTS.read(row) for row in rows]
 
-    def queued(self, *, limit: int) -> list[Job]:
-        """What waits, in the order in which it begins."""
-        these = self._select(status=JobStatus.QUEUED)
+    def in_order(self, status: JobStatus, *, limit: int) -> list[Job]:
+        """Those that are this, in the order in which they begin or have begun."""
+        these = self._select(status=status)
         query = these.order_by(_JOB.priority.desc(), _JOB.id).limit(limit)
-        return [JOBS.read(row) for row in self._connection.execute(query)]
-
-    def running(self, *, limit: int) -> list[Job]:
-        """What runs, the oldest first."""
-        query = self._select(status=JobStatus.RUNNING).order_by(_JOB.id).limit(limit)
         return [JOBS.read(row) for row in self._connection.execute(query)]
 
     def counts(self) -> list[JobCount]:

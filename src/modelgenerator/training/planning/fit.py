@@ -19,7 +19,9 @@ def fitted(plan: TrainingPlan, base: BaseModelFiles, device: DeviceFacts) -> Tra
         NotEnoughMemory: nothing makes it fit.
     """
     notices = list(plan.notices)
-    size, checkpointing = settle(base, workload(plan, device.kind), device.free_bytes, notices)
+    size, checkpointing = settle(
+        base, workload(plan, device.kind), device.free_bytes, notices, gpus=device.count
+    )
     return dataclasses.replace(
         plan, memory_bytes=size, gradient_checkpointing=checkpointing, notices=tuple(notices)
     )
@@ -39,4 +41,5 @@ def workload(plan: TrainingPlan, device: str) -> Workload:
         compute_dtype=plan.compute_dtype,
         device=device,
         views=1 + plan.flip,
+        processes=plan.processes,
     )

@@ -22,6 +22,7 @@ from modelgenerator.training.planning.objective import EVEN_SHADES, choose_objec
 from modelgenerator.training.planning.optimizer import choose_optimizer
 from modelgenerator.training.planning.pictures import choose_pictures
 from modelgenerator.training.planning.precision import choose_precision
+from modelgenerator.training.planning.processes import refuse_idle_processes
 from modelgenerator.training.planning.refusals import refuse_impossible
 from modelgenerator.training.planning.unused import warnings_of_unused
 
@@ -31,14 +32,17 @@ def resolve(
     dataset: PreparedDataset,
     base: BaseModelFiles,
     device: DeviceFacts,
+    *,
+    processes: int = 1,
 ) -> TrainingPlan:
-    """Answer every question that `settings` leave open.
+    """Answer every question that `settings` leave open, for a training in so many processes.
 
     Raises:
         InvalidSettings: a setting cannot be honoured.
         NotEnoughMemory: nothing makes it fit into the device.
     """
     refuse_impossible(settings)
+    refuse_idle_processes(processes, settings, device)
     notices: list[Notice] = []
     seed = _seed(settings, notices)
     pictures = choose_pictures(settings, dataset, base, seed, notices)
@@ -110,6 +114,7 @@ def resolve(
         save_every=settings.save_every or 0,
         gradient_checkpointing=False,
         memory_bytes=0,
+        processes=processes,
         notices=tuple(notices),
     )
     return fitted(plan, base, device)

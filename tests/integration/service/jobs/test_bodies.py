@@ -167,6 +167,22 @@ def test_a_stopped_training_goes_on_from_its_checkpoint_to_the_same_lora(whole, 
     assert end.result["sha256"] == messages[-1].result["sha256"]
 
 
+@pytest.mark.slow
+def test_a_training_that_was_given_gpus_runs_in_a_process_for_each_that_finds_work(running):
+    pictures = taught.pictures_in(running.storage, ORGANIZATION)
+    spec = taught.training(ORGANIZATION, pictures, batchSize=2, maxSteps=3)
+    said = running.all_of(JobKind.TRAIN, spec, gpus=3)
+    end = said[-1]
+    assert isinstance(end, Succeeded), end
+    (planned,) = told(said, "planned")
+    assert planned["processes"] == 2
+    notices = [one["message"] for one in told(said, "notice") if one["setting"] == "batchSize"]
+    assert any(message.startswith("2 of 3 GPUs are used") for message in notices)
+    assert [step for one in told(said, "steps") for step in one["steps"]] == [1, 2, 3]
+    result = TrainResult.from_json(end.result)
+    assert running.storage.size(result.storage_key) == result.byte_count
+
+
 def test_a_stop_while_pictures_are_prepared_ends_it(running):
     spec = taught.training(ORGANIZATION, taught.pictures_in(running.storage, ORGANIZATION))
     body = running.begin(JobKind.TRAIN, spec)

@@ -2,11 +2,13 @@ from uuid import UUID
 
 import pytest
 
-from modelgenerator.service.config import ServiceConfig
+from modelgenerator.service.config import ServiceConfig, read_config
 from modelgenerator.service.jobs.executors.cluster_slots import needs_of, slots_of_cluster
+from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.jobs.executors.ray_words import Cluster, Needs
 from modelgenerator.service.jobs.messages import Assignment
 from modelgenerator.service.records.jobs import JobKind
+from modelgenerator.service.records.servers import Machine
 
 TRAIN, GENERATE, ZIP = JobKind.TRAIN, JobKind.GENERATE, JobKind.ZIP
 
@@ -59,4 +61,27 @@ def test_a_job_asks_for_what_it_was_planned_with(kind, gpus, cpus, needs):
     assignment = Assignment(
         job_id=UUID(int=1), attempt=1, kind=kind, spec={"memoryBytes": 7}, gpus=gpus
     )
-    assert needs_of(assignment, Cluster(cpus=cpus, gpus=1)) == needs
+    slot = Slot(name="any", kinds=(kind,))
+    assert needs_of(assignment, slot, Cluster(cpus=cpus, gpus=1)) == needs
+
+
+def machine(kind: str, gpus: int) -> Machine:
+    return Machine(name=kind, cpus=8, gpus=gpus, gpu_kind=kind)
+
+
+def test_gpus_of_several_kinds_are_filled_from_the_smallest():
+    config = read_config({"MODELGENERATOR_CLUSTER_GPUS": "H100=80, L4=24"})
+    machines = (machine("H100", 1), machine("L4", 2), machine("T4", 4))
+    cluster = Cluster(cpus=24, gpus=7, machines=machines)
+    slots = [slot for slot in slots_of_cluster(cluster, config) if TRAIN in slot.kinds]
+    seen = [(slot.gpu_memory // 10**9, slot.gpu_kinds) for slot in slots]
+    working = [(24, ("L4",)), (24, ("L4",)), (80, ("H100",))]
+    assert seen == [*working, (24, ("L4", "H100")), (80, ("H100",))]
+    assert len({slot.name for slot in slots}) == len(slots)
+
+
+def test_a_job_asks_for_a_kind_of_gpu_that_has_the_memory():
+    assignment = Assignment(job_id=UUID(int=1), attempt=1, kind=TRAIN, spec={}, gpus=1)
+    slot = Slot(name="any", kinds=(TRAIN,), gpus=1, gpu_kinds=("L4", "H100"))
+    needs = needs_of(assignment, slot, Cluster(cpus=8, gpus=1))
+    assert needs == Needs(cpus=1, gpus=1, gpu_kinds=("L4", "H100"))

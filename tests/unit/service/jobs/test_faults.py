@@ -6,6 +6,7 @@ from modelgenerator.errors import (
     InvalidSettings,
     OutputNotWritable,
     TrainingDiverged,
+    TrainingProcessFailed,
     UnusablePhoto,
     UserError,
 )
@@ -53,6 +54,7 @@ def test_a_loss_that_is_no_number_is_theirs():
     [
         (HubUnreachable("no"), True),
         (StorageUnreachable(), True),
+        (TrainingProcessFailed("Process 2 of 2 was ended by SIGKILL."), True),
         (StorageFull(), False),
         (NotFound("file", "k"), False),
         (UnusablePhoto("a.png", "it is gone"), False),

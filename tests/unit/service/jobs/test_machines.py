@@ -37,8 +37,8 @@ def test_this_machine_has_its_gpus_and_the_memory_of_the_smallest():
 
 
 def test_machines_of_a_cluster_are_those_that_live():
-    gpus = {"GPU": 2.0, "accelerator_type:L4": 1.0, "node:10.0.0.1": 1.0}
-    nodes = [a_node("a", "one", **gpus), a_node("b", "two"), {**a_node("c", "x"), "Alive": False}]
+    with_gpus = {**a_node("a", "one", GPU=2.0), "Labels": {"ray.io/accelerator-type": "L4"}}
+    nodes = [with_gpus, a_node("b", "two"), {**a_node("c", "x"), "Alive": False}]
     assert machines_of(nodes) == {
         "a": Machine(name="one", cpus=8, memory=10**9, gpus=2, gpu_kind="L4"),
         "b": Machine(name="two", cpus=8, memory=10**9),

@@ -5,7 +5,7 @@ from uuid import UUID
 from modelgenerator.service.jobs.executors.cluster_slots import with_loaded
 from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.jobs.executors.nearby import aware, held_during
-from modelgenerator.service.jobs.executors.ray_words import NOTHING_LOADED, Loaded
+from modelgenerator.service.jobs.executors.ray_words import NOTHING_LOADED, Idle, Loaded
 from modelgenerator.service.jobs.executors.slots import HEAVY, LIGHT
 from modelgenerator.service.jobs.messages import Assignment
 from modelgenerator.service.records.holds import NOTHING, Holds
@@ -16,8 +16,12 @@ def holding(*base_models: str, loras: tuple[str, ...] = ()) -> Holds:
     return Holds(base_models=frozenset(base_models), loras=frozenset(loras))
 
 
-def slot(name: str, holds: Holds = NOTHING, kinds=HEAVY, **more: int) -> Slot:
+def slot(name: str, holds: Holds = NOTHING, kinds=HEAVY, **more) -> Slot:
     return Slot(name=name, kinds=kinds, holds=holds, **more)
+
+
+def idle(base_model: str, *gpu_kinds: str) -> Idle:
+    return Idle(gpu_kinds, holding(base_model))
 
 
 def an_assignment(kind: JobKind = JobKind.GENERATE, **more: str) -> Assignment:
@@ -55,7 +59,7 @@ def test_what_is_about_to_be_loaded_counts_and_a_training_lets_all_go():
 
 def test_each_free_slot_of_a_cluster_stands_for_a_runner_that_waits():
     free = [slot("light", kinds=LIGHT), slot("pictures"), slot("cluster-0"), slot("cluster-1")]
-    loaded = Loaded([holding("a"), holding("b")], [holding("c")])
+    loaded = Loaded([idle("a"), idle("b")], [holding("c")])
     light, *others = with_loaded(free, loaded)
     assert light == free[0]
     assert [one.holds for one in others] == [holding("a"), holding("b"), NOTHING]
@@ -67,14 +71,20 @@ def test_each_free_slot_of_a_cluster_stands_for_a_runner_that_waits():
 
 
 def test_a_runner_that_no_slot_stands_for_is_nearby():
-    (only,) = with_loaded([slot("pictures")], Loaded([holding("a"), holding("b")], []))
+    (only,) = with_loaded([slot("pictures")], Loaded([idle("a"), idle("b")], []))
     assert (only.holds, only.nearby) == (holding("a"), holding("b"))
     assert with_loaded([], Loaded([], [holding("a")])) == []
 
 
 def test_a_runner_that_is_given_work_waits_no_more():
-    before = Loaded([holding("a"), holding("b")], [holding("c")])
+    before = Loaded([idle("a"), idle("b")], [holding("c")])
     after = before.begun(an_assignment(base_model="d"), holding("b"))
-    assert after == Loaded([holding("a")], [holding("c"), holding("b", "d")])
+    assert after == Loaded([idle("a")], [holding("c"), holding("b", "d")])
     new = NOTHING_LOADED.begun(an_assignment(base_model="d"), NOTHING)
     assert new == Loaded([], [holding("d")])
+
+
+def test_a_runner_is_given_the_work_of_slots_that_ask_for_the_same_gpus():
+    free = [slot("any", gpu_kinds=("A10", "H100")), slot("H100-0", gpu_kinds=("H100",))]
+    any_kind, large = with_loaded(free, Loaded([idle("a", "H100"), idle("b", "A10", "H100")], []))
+    assert (any_kind.holds, large.holds) == (holding("b"), holding("a"))

@@ -1,5 +1,6 @@
 import pytest
 
+from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.operations.devices import Gpu, facts_of, facts_of_cluster, gpus_here
 
 
@@ -23,6 +24,13 @@ def test_a_training_is_planned_for_the_smallest_gpu():
 
 
 def test_a_cluster_is_planned_for_as_the_operator_says():
-    facts = facts_of_cluster(24)
+    (facts,) = facts_of_cluster(ServiceConfig(cluster_gpu_gigabytes=24))
     assert (facts.kind, facts.free_bytes) == ("cuda", 24 * 10**9)
-    assert facts_of_cluster(None).kind == "cpu"
+    (facts,) = facts_of_cluster(ServiceConfig())
+    assert facts.kind == "cpu"
+
+
+def test_of_several_kinds_the_smallest_comes_first_and_old_ones_have_no_bf16():
+    kinds = facts_of_cluster(ServiceConfig(cluster_gpus={"H100": 80, "T4": 16}))
+    seen = [(it.free_bytes, it.has_bf16) for it in kinds]
+    assert seen == [(16 * 10**9, False), (80 * 10**9, True)]

@@ -4,58 +4,102 @@ In: what the cluster has, and what the operator says.  Out: slots, and needs.  O
 there is room for is given, and waits: who scales the cluster sees that there is work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.jobs.executors.nearby import aware
-from modelgenerator.service.jobs.executors.ray_words import Cluster, Loaded, Needs
+from modelgenerator.service.jobs.executors.ray_words import Cluster, Idle, Loaded, Needs
 from modelgenerator.service.jobs.executors.slots import HEAVY, LIGHT
 from modelgenerator.service.jobs.messages import Assignment
-from modelgenerator.service.records.holds import NOTHING
+from modelgenerator.service.operations.devices import GpuKind, gpu_kinds
+from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
 
 LIGHT_SLOTS = 2
 CPUS = 2
 """Of a training or of pictures without a GPU."""
+_PICTURES = (JobKind.GENERATE,)
 
 
 def slots_of_cluster(cluster: Cluster, config: ServiceConfig) -> tuple[Slot, ...]:
-    """Archives and objects wait behind nothing heavy, and pictures not behind trainings."""
-    gigabytes = config.cluster_gpu_gigabytes
-    gpus, gpu_memory = int(gigabytes is not None), (gigabytes or 0) * 10**9
-    room = cluster.gpus if gpus else cluster.cpus // CPUS
-    count = config.cluster_jobs or max(1, room) + 1
-    light = (Slot(name=f"light-{number}", kinds=LIGHT) for number in range(LIGHT_SLOTS))
-    names = {"pictures": (JobKind.GENERATE,)}
-    names |= {f"cluster-{number}": HEAVY for number in range(count)}
-    heavy = (
-        Slot(name=name, kinds=kinds, gpus=gpus, gpu_memory=gpu_memory)
-        for name, kinds in names.items()
+    """Archives and objects wait behind nothing heavy, and pictures not behind trainings.
+
+    Of GPUs of several kinds the smallest come first, so that the large ones stay free for what
+    needs them; then the places in which work waits, for any kind that has the memory.
+    """
+    light = [Slot(name=f"light-{number}", kinds=LIGHT) for number in range(LIGHT_SLOTS)]
+    kinds = gpu_kinds(config)
+    if not kinds:
+        room = cluster.cpus // CPUS
+        return (*light, Slot(name="pictures", kinds=_PICTURES), *_on_cpus(config, room))
+    waiting = [_for_any(kinds[number:]) for number in range(len(kinds))]
+    working = [slot for kind in kinds for slot in _on(kind, _count(cluster, kind), config)]
+    return (*light, replace(waiting[0], name="pictures", kinds=_PICTURES), *working, *waiting)
+
+
+def _on_cpus(config: ServiceConfig, room: int) -> Iterator[Slot]:
+    for number in range(config.cluster_jobs or max(1, room) + 1):
+        yield Slot(name=f"cluster-{number}", kinds=HEAVY)
+
+
+def _on(kind: GpuKind, room: int, config: ServiceConfig) -> Iterator[Slot]:
+    """As many as there is room for, or as the operator says less the one that waits; one also
+    where there is none now: machines come when somebody asks for them."""
+    name = kind.name or "gpu"
+    count = max(1, room) if config.cluster_jobs is None else config.cluster_jobs - 1
+    for number in range(count):
+        yield replace(_for_any((kind,)), name=f"{name}-{number}")
+
+
+def _for_any(kinds: Sequence[GpuKind]) -> Slot:
+    """A place on one GPU of these kinds, the first of which has the least memory."""
+    names = tuple(kind.name for kind in kinds if kind.name is not None)
+    first = kinds[0]
+    return Slot(
+        name=f"{first.name or 'gpu'}-waiting",
+        kinds=HEAVY,
+        gpus=1,
+        gpu_memory=first.memory,
+        gpu_kinds=names,
     )
-    return (*light, *heavy)
 
 
 def with_loaded(free: Sequence[Slot], loaded: Loaded) -> list[Slot]:
     """Free slots that know of runners: each that draws stands for one of those that wait."""
-    idle = iter(loaded.idle)
+    idle = list(loaded.idle)
     known = [
-        replace(slot, holds=next(idle, NOTHING)) if JobKind.GENERATE in slot.kinds else slot
+        replace(slot, holds=_taken(idle, slot)) if JobKind.GENERATE in slot.kinds else slot
         for slot in free
     ]
     others = [
         replace(slot, name=f"runner-{number}", holds=holds)
         for slot in known[-1:]
-        for number, holds in enumerate((*loaded.busy, *idle))
+        for number, holds in enumerate((*loaded.busy, *(one.holds for one in idle)))
     ]
     return aware(known, others)
 
 
-def needs_of(assignment: Assignment, cluster: Cluster) -> Needs:
+def _taken(idle: list[Idle], slot: Slot) -> Holds:
+    """What a runner holds that would be given the work of this slot; it stands for one only."""
+    fit = next((one for one in idle if one.gpu_kinds == slot.gpu_kinds), None)
+    if fit is None:
+        return NOTHING
+    idle.remove(fit)
+    return fit.holds
+
+
+def _count(cluster: Cluster, kind: GpuKind) -> int:
+    if kind.name is None:
+        return cluster.gpus
+    return sum(machine.gpus for machine in cluster.machines if machine.gpu_kind == kind.name)
+
+
+def needs_of(assignment: Assignment, slot: Slot, cluster: Cluster) -> Needs:
     """As the job was planned when it was accepted."""
     if assignment.gpus:
-        return Needs(cpus=1, gpus=assignment.gpus)
+        return Needs(cpus=1, gpus=assignment.gpus, gpu_kinds=slot.gpu_kinds)
     if assignment.kind not in HEAVY:
         return Needs()
     planned = assignment.spec.get("memoryBytes")

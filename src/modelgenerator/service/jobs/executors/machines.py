@@ -13,8 +13,9 @@ from typing import Any
 from modelgenerator.service.operations.devices import Gpu
 from modelgenerator.service.records.servers import Machine
 
-_KIND = "accelerator_type:"
-"""How Ray begins the name of the resource that says which GPUs a node has."""
+GPU_KIND = "ray.io/accelerator-type"
+"""Ray's label of a node, which it gives by itself where it knows the GPUs.
+Source: https://docs.ray.io/en/latest/ray-core/scheduling/labels.html."""
 _NAMES = ("{host}", "{host} ({address})", "{host} ({address}:{port})")
 """From the shortest to one that is a node's own."""
 
@@ -42,13 +43,13 @@ def machines_of(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Machine]:
 
 def _machine(node: Mapping[str, Any], name: str) -> Machine:
     resources: Mapping[str, float] = node["Resources"]
-    kinds = [kind.removeprefix(_KIND) for kind in resources if kind.startswith(_KIND)]
+    labels: Mapping[str, str] = node.get("Labels") or {}
     return Machine(
         name=name,
         cpus=int(resources.get("CPU", 0)),
         memory=int(resources.get("memory", 0)),
         gpus=int(resources.get("GPU", 0)),
-        gpu_kind=", ".join(sorted(kinds)) or None,
+        gpu_kind=labels.get(GPU_KIND),
     )
 
 

@@ -44,6 +44,7 @@ from modelgenerator.service.jobs.messages import (
     Stop,
     without_secrets,
 )
+from modelgenerator.service.operations.devices import gpu_kinds
 from modelgenerator.service.records.jobs import JobKind
 from modelgenerator.service.records.servers import Machine
 
@@ -118,7 +119,7 @@ class RayExecutor:
         else:
             if assignment.kind is JobKind.GENERATE:
                 self._loaded = self._loaded.begun(assignment, slot.holds)
-            self._driver.send(Begin(assignment, needs_of(assignment, self._cluster)))
+            self._driver.send(Begin(assignment, needs_of(assignment, slot, self._cluster)))
         return job
 
     def close(self) -> None:
@@ -183,10 +184,10 @@ class RayExecutor:
     def _say_what_there_is(self, cluster: Cluster) -> None:
         address = self._config.ray_address
         _LOG.info("Ray at %s: %d CPUs, %d GPUs", address, cluster.cpus, cluster.gpus)
-        if cluster.gpus and self._config.cluster_gpu_gigabytes is None:
+        if cluster.gpus and not gpu_kinds(self._config):
             _LOG.warning(
                 "The GPUs of the cluster are not used: say in MODELGENERATOR_CLUSTER_GPU_GIGABYTES "
-                "how much memory each of them has."
+                "how much memory each of them has, or in MODELGENERATOR_CLUSTER_GPUS each kind."
             )
 
     def _lose_cluster(self, driver: Child, why: str) -> None:

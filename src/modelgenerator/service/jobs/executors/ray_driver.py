@@ -24,7 +24,7 @@ import ray
 from ray.exceptions import ActorUnavailableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from modelgenerator.service.jobs.executors.machines import machines_of
+from modelgenerator.service.jobs.executors.machines import GPU_KIND, machines_of
 from modelgenerator.service.jobs.executors.nearby import held_during
 from modelgenerator.service.jobs.executors.ray_runner import Runner, forget
 from modelgenerator.service.jobs.executors.ray_words import (
@@ -33,6 +33,7 @@ from modelgenerator.service.jobs.executors.ray_words import (
     Came,
     Cluster,
     Heard,
+    Idle,
     Kill,
     Loaded,
     Lost,
@@ -162,7 +163,7 @@ class _Driver:
         idle = [one for one in draw if one.assignment is None]
         idle.sort(key=lambda one: one.idle_since, reverse=True)
         busy = [one.holds for one in draw if one.assignment is not None]
-        self._say(Loaded([one.holds for one in idle], busy))
+        self._say(Loaded([Idle(one.needs.gpu_kinds, one.holds) for one in idle], busy))
 
     # --- words of the server
 
@@ -225,6 +226,7 @@ class _Driver:
                 num_cpus=needs.cpus,
                 num_gpus=needs.gpus,
                 memory=needs.memory or None,
+                label_selector=_selector(needs),
                 max_restarts=0,
                 max_task_retries=0,
                 max_concurrency=4,
@@ -346,6 +348,12 @@ class _Driver:
             count = len(self._forgetting)
             ray.wait(self._forgetting, num_returns=count, timeout=CLOSE_SECONDS)
         ray.shutdown()
+
+
+def _selector(needs: Needs) -> dict[str, str] | None:
+    """Of a node's labels."""
+    kinds = ",".join(needs.gpu_kinds)
+    return {GPU_KIND: f"in({kinds})"} if kinds else None
 
 
 def _is_over(messages: Any) -> bool:

@@ -39,6 +39,8 @@ class Needs:
 
     cpus: int = 1
     gpus: int = 0
+    gpu_kinds: tuple[str, ...] = ()
+    """Any of these; none: whichever there is."""
     memory: int = 0
     """Bytes of the machine's own."""
 
@@ -76,18 +78,29 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """A runner that waits for pictures."""
+
+    gpu_kinds: tuple[str, ...]
+    """That it was asked for with: it gets work that asks for the same."""
+    holds: Holds
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """What the runners have loaded that draw pictures; said when it changes."""
 
-    idle: Sequence[Holds]
-    """Of each that waits, the one that drew last first."""
+    idle: Sequence[Idle]
+    """The one that drew last first."""
     busy: Sequence[Holds]
+    """Of those that work."""
 
     def begun(self, assignment: Assignment, held: Holds) -> "Loaded":
         """After `assignment` was given to a runner that holds `held`; the driver will say it."""
         idle = list(self.idle)
-        if held in idle:
-            idle.remove(held)
+        given = next((one for one in idle if one.holds == held), None)
+        if given is not None:
+            idle.remove(given)
         return Loaded(idle, [*self.busy, held_during(assignment, held)])
 
 

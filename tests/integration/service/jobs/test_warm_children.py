@@ -104,7 +104,10 @@ def test_who_has_a_base_model_gets_the_pictures_for_it(here, clock, tmp_path):
     child = here.executor._warm[has_a].child
     os.kill(child.process.pid, signal.SIGKILL)
     child.process.wait()
-    here.turn_until(lambda: held(here)[has_a] == NOTHING)
+    assert held(here)[has_a] == NOTHING
+    (again,) = drawn(a)  # one that died while it waited costs no attempt
+    assert here.job(again).attempt == 1
+    assert any(a in one.base_models for one in held(here).values())
 
 
 @pytest.fixture

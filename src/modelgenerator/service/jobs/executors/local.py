@@ -84,7 +84,7 @@ class LocalExecutor:
 
     def _child_of(self, slot: Slot) -> Child:
         warm = self._warm.get(slot.name)
-        if warm is not None and warm.child.is_alive:
+        if warm is not None and warm.is_there:
             return warm.child
         if warm is not None:
             warm.child.kill()
@@ -98,7 +98,7 @@ class LocalExecutor:
     def _held(self, slot: Slot) -> Holds:
         """What its child has loaded, or is about to."""
         warm = self._warm.get(slot.name)
-        return warm.job.holds if warm is not None and warm.child.is_alive else NOTHING
+        return warm.job.holds if warm is not None and warm.is_there else NOTHING
 
     def _is_busy(self, slot: Slot) -> bool:
         warm = self._warm.get(slot.name)
@@ -175,6 +175,11 @@ class _Warm:
 
     child: Child
     job: LocalJob
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the process lives; one may die while it waits, and nobody hears of that."""
+        return self.child.process.poll() is None
 
 
 def _environment(ours: Mapping[str, str], slot: Slot) -> dict[str, str]:

@@ -2,6 +2,7 @@
 #
 #   make demo    teach the bundled subject to the embedded base model, write demo/contact-sheet.png
 #   make test    everything that must pass
+#   make test-cluster   tests of the service once more, on Postgres, a bucket and a Ray cluster
 #   make unit    the fast tests alone
 #   make check   format, lint, types, import contracts, documentation
 #   make serve   the service at http://127.0.0.1:8080: the first start prints what lets you in
@@ -15,7 +16,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := demo
-.PHONY: demo serve test unit check bench screenshots docs clean
+.PHONY: demo serve test test-cluster unit check bench screenshots docs clean
 
 BIN := .venv/bin
 READY := .venv/.installed
@@ -36,6 +37,16 @@ serve: $(READY)
 
 test: $(READY)
 	$(QUIET_THREADS) $(BIN)/python -m pytest -n 2 -rs
+
+# what people do with a server: the same tests, deployed otherwise
+CLUSTER_TESTS := test_several_servers test_serving test_uploads_survive test_seed_flow test_chaos \
+	dashboard/test_flows dashboard/test_generate dashboard/test_new_training dashboard/test_trainings
+# starts a server that is deployed as it says
+OF_ITS_OWN := tests/acceptance/test_seed_flow.py::test_a_flow_runs_from_the_command_line_on_a_server_of_its_own
+
+test-cluster: $(READY)
+	SERVICE_DEPLOYMENT=cluster $(QUIET_THREADS) $(BIN)/python -m pytest -n 2 -rs --dist loadfile \
+		--deselect $(OF_ITS_OWN) $(CLUSTER_TESTS:%=tests/acceptance/%.py)
 
 unit: $(READY)
 	$(QUIET_THREADS) $(BIN)/python -m pytest -n 2 -m "not slow" tests/unit

@@ -11,9 +11,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 SUPERUSER = "postgres"
+NOBODY = "nobody"
 
 
 def programs() -> Path | None:
@@ -28,33 +30,66 @@ def programs() -> Path | None:
     return next((it for it in candidates if (it / "initdb").exists()), None)
 
 
+@dataclass(frozen=True)
+class Postgres:
+    """A cluster that runs."""
+
+    bin_: Path
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        """Of a database without its name, to be filled in."""
+        return f"postgresql://{SUPERUSER}@/{{name}}?host={self.folder}"
+
+    def restart(self) -> None:
+        """As after a power cut: nobody is asked, and the log is gone through."""
+        self._do("-m", "immediate", "stop")
+        self._start()
+
+    def _start(self) -> None:
+        settings = f"-k {self.folder} -c listen_addresses='' -c fsync=off -c max_connections=100"
+        self._do("-l", self.folder / "log", "-o", settings, "start")
+
+    def _do(self, *words: str | Path) -> None:
+        _run([*_as_somebody(), self.bin_ / "pg_ctl", "-D", self.folder / "data", "-w", *words])
+
+
 @contextmanager
-def cluster(bin_: Path) -> Iterator[str]:
-    """A running cluster; yields the URL of a database without its name, to be filled in."""
+def running(bin_: Path) -> Iterator[Postgres]:
+    """A cluster that can be started again."""
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    as_somebody = _as_somebody(folder)
-    data = folder / "data"
-    made = [bin_ / "initdb", "-D", data, "-U", SUPERUSER, "-A", "trust", "--no-sync", "-E", "UTF8"]
-    settings = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=60"
-    server: Sequence[str | Path] = [bin_ / "pg_ctl", "-D", data, "-w", "-l", folder / "log"]
+    server = Postgres(bin_, folder)
+    made = ["-U", SUPERUSER, "-A", "trust", "--no-sync", "-E", "UTF8", "--no-locale"]
     try:
-        _run([*as_somebody, *made, "--no-locale"])
-        _run([*as_somebody, *server, "-o", settings, "start"])
+        _give_away(folder)
+        _run([*_as_somebody(), bin_ / "initdb", "-D", folder / "data", *made])
+        server._start()
         try:
-            yield f"postgresql://{SUPERUSER}@/{{name}}?host={folder}"
+            yield server
         finally:
-            _run([*as_somebody, *server, "-m", "immediate", "stop"])
+            server._do("-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder)
 
 
-def _as_somebody(folder: Path) -> list[str]:
+@contextmanager
+def cluster(bin_: Path) -> Iterator[str]:
+    """Yields the URL of a database without its name, to be filled in."""
+    with running(bin_) as server:
+        yield server.url
+
+
+def _as_somebody() -> list[str]:
     """What goes before a command so that it does not run as root, which Postgres refuses."""
-    if os.geteuid() != 0:
-        return []
-    nobody = pwd.getpwnam("nobody")
-    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-    return ["runuser", "-u", "nobody", "--"]
+    return ["runuser", "-u", NOBODY, "--"] if os.geteuid() == 0 else []
+
+
+def _give_away(folder: Path) -> None:
+    """To whom the server runs as."""
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam(NOBODY)
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
 
 
 def _run(command: Sequence[str | Path]) -> None:

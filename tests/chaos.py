@@ -1,6 +1,6 @@
 """Clients that ask for work, and a nemesis that kills whatever does it, all from one seed.
 
-In: a server, a seed, how many jobs.  Out: what the clients were promised, for a checker to hold
+In: servers, a seed, how many jobs.  Out: what the clients were promised, for a checker to hold
 against what became of it.  The order of events on a busy machine is not repeated by a seed; what is
 asked for and what is killed is.
 """
@@ -8,9 +8,8 @@ asked for and what is killed is.
 import io
 import random
 import signal
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +49,8 @@ class Promises:
     deleted_datasets: list[str] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
     """Idempotency-Key, and the id that was answered to it, each time the same."""
+    heard: list[str] = field(default_factory=list)
+    """Ids of the messages that a webhook was sent."""
     faults: list[str] = field(default_factory=list)
     """What a client saw that nobody may see."""
 
@@ -59,26 +60,27 @@ class Promises:
 
 
 class Client:
-    """Somebody who asks until he is answered, in the same words."""
+    """Somebody who asks until he is answered, in the same words: whichever server answers."""
 
-    def __init__(self, server: Server, promises: Promises) -> None:
-        self._server, self._promises = server, promises
+    def __init__(self, servers: Sequence[Server], promises: Promises) -> None:
+        self._servers, self._promises = list(servers), promises
         self._http = httpx.Client(timeout=30)
 
     def __call__(self, method: str, address: str, **more: Any) -> httpx.Response:
         key = uuid4().hex if method == "POST" else None
-        headers = {"Authorization": f"Bearer {self._server.key}"}
+        headers = {"Authorization": f"Bearer {self._servers[0].key}"}
         headers |= {"Idempotency-Key": key} if key else {}
         give_up = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < give_up:
             with suppress(httpx.TransportError):
-                url = f"{self._server.url}{address}"
+                url = f"{self._servers[0].url}{address}"
                 answer = self._http.request(method, url, headers=headers, **more)
                 if answer.status_code < 500:
                     self._hold(key, answer)
                     return answer
                 if answer.status_code not in (503, 507):
                     self._promises.faults.append(f"{method} {address}: {answer.text}")
+            self._servers.append(self._servers.pop(0))
             time.sleep(0.2)
         raise AssertionError(f"nobody answers {method} {address}")
 
@@ -93,9 +95,11 @@ class Client:
         self._http.close()
 
 
-def ask_for_work(server: Server, promises: Promises, chance: random.Random, count: int) -> None:
+def ask_for_work(
+    servers: Sequence[Server], promises: Promises, chance: random.Random, count: int
+) -> None:
     """Until `count` jobs are promised, to all clients together."""
-    ask = Client(server, promises)
+    ask = Client(chance.sample(servers, len(servers)), promises)
     try:
         dataset = _a_dataset(ask, promises, chance)
         flow = ask("POST", "/v1/flows", json={"definition": FLOW}).json()["id"]
@@ -123,7 +127,7 @@ def _train(ask: Client, promises: Promises, chance: random.Random, dataset: str,
     settings: Mapping[str, object] = {
         "baseModel": BASE,
         "captionPrefix": "lvff",
-        "maxSteps": chance.randint(4, 40),
+        "maxSteps": chance.randint(4, 60),
         "networkDim": 4,
         "optimizer": "AdamW",
         "seed": chance.randint(0, 999),
@@ -136,12 +140,14 @@ def _draw(ask: Client, promises: Promises, chance: random.Random, _: str, __: st
     body: dict[str, object] = {
         "images": [{"prompt": "creature in the snow", "steps": 2, "count": chance.randint(1, 3)}]
     }
-    finished = [it for it in promises.trainings if chance.random() < 0.2]
-    body |= {"trainingId": finished[0]} if finished else {"baseModel": BASE}
-    made = ask("POST", "/v1/inferences", json=body)
+    some = [it for it in promises.trainings if chance.random() < 0.2]
+    made = None
+    if some:
+        made = ask("POST", "/v1/inferences", json={**body, "trainingId": some[0]})
     # a training that is not finished, or was cancelled, has nothing to draw with
-    if made.status_code not in (404, 409):
-        _promised(promises.inferences, promises, made)
+    if made is None or made.status_code in (404, 409):
+        made = ask("POST", "/v1/inferences", json={**body, "baseModel": BASE})
+    _promised(promises.inferences, promises, made)
 
 
 def _run(ask: Client, promises: Promises, _: random.Random, __: str, flow: str) -> None:
@@ -198,56 +204,82 @@ def _promised(ids: list[str], promises: Promises, made: httpx.Response) -> None:
         promises.faults.append(f"refused: {made.request.url.path} {made.text}")
 
 
-class Nemesis:
-    """Kills, stops and starts, until it is told to leave."""
+@dataclass(frozen=True)
+class Deed:
+    """What a nemesis may do, `weight` times as often as what has 1."""
 
-    def __init__(self, server: Server, chance: random.Random, *, seconds: tuple[float, float]):
-        self._server, self._chance, self._seconds = server, chance, seconds
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self.done: list[str] = []
-        self.broke: BaseException | None = None
+    name: str
+    weight: float
+    do: Callable[[], None]
 
-    def __enter__(self) -> "Nemesis":
-        self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-        if self.broke is not None:
-            raise self.broke
+def rage(
+    deeds: Sequence[Deed],
+    chance: random.Random,
+    *,
+    seconds: tuple[float, float],
+    is_over: Callable[[int], bool],
+    tend: Callable[[], None],
+) -> list[str]:
+    """Do one after the other, with so many seconds between, until it is over; what was done.
 
-    def _work(self) -> None:
-        try:
-            while not self._over.wait(self._chance.uniform(*self._seconds)):
-                deed = self._chance.choices(
-                    (self._kill_server, self._end_server, self._kill_child, self._stop_child),
-                    (3, 1, 4, 1),
-                )[0]
-                self.done.append(deed.__name__)
-                deed()
-        except BaseException as error:  # noqa: BLE001  told where somebody hears it
-            self.broke = error
+    `is_over` is told how many that were; `tend` mends in between what ended by itself.  Ray wants
+    the main thread, and this is it.
+    """
+    done: list[str] = []
+    weights = [deed.weight for deed in deeds]
+    while not _comes_over(is_over, len(done), chance.uniform(*seconds)):
+        tend()
+        (deed,) = chance.choices(deeds, weights)
+        done.append(deed.name)
+        deed.do()
+    return done
 
-    def _kill_server(self) -> None:
-        self._server.kill()
-        self._server.start()
 
-    def _end_server(self) -> None:
-        self._server.stop()
-        self._server.start()
+def _comes_over(is_over: Callable[[int], bool], count: int, seconds: float) -> bool:
+    """Whether it does within so many seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if is_over(count):
+            return True
+        time.sleep(0.5)
+    return False
 
-    def _kill_child(self) -> None:
-        if children := self._server.children():
-            with suppress(psutil.NoSuchProcess):
-                self._chance.choice(children).kill()
 
-    def _stop_child(self) -> None:
-        """Longer than its lease, so that somebody else has its job when it wakes."""
-        if children := self._server.children():
-            with suppress(psutil.NoSuchProcess):
-                child = self._chance.choice(children)
-                child.send_signal(signal.SIGSTOP)
-                self._over.wait(8)
-                child.send_signal(signal.SIGCONT)
+SLEEP_SECONDS = 8.0
+"""Longer than a lease, so that somebody else has the job when the sleeper wakes."""
+
+
+def on_a_machine(server: Server, chance: random.Random) -> list[Deed]:
+    """What can go wrong with one server and its children."""
+
+    def again(end: Callable[[], object]) -> Callable[[], None]:
+        def ended_and_started() -> None:
+            end()
+            server.start()
+
+        return ended_and_started
+
+    return [
+        Deed("server killed", 3, again(server.kill)),
+        Deed("server ended", 1, again(server.stop)),
+        Deed("child killed", 4, lambda: kill_one(server.children(), chance)),
+        Deed("child slept", 1, lambda: let_one_sleep(server.children(), chance)),
+    ]
+
+
+def kill_one(processes: Sequence[psutil.Process], chance: random.Random) -> None:
+    """If there are any."""
+    if processes:
+        with suppress(psutil.NoSuchProcess):
+            chance.choice(processes).kill()
+
+
+def let_one_sleep(processes: Sequence[psutil.Process], chance: random.Random) -> None:
+    """And wake."""
+    if processes:
+        with suppress(psutil.NoSuchProcess):
+            process = chance.choice(processes)
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(SLEEP_SECONDS)
+            process.send_signal(signal.SIGCONT)

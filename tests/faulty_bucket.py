@@ -1,7 +1,7 @@
 """A proxy before an S3 server that does what networks and storages do when they are not well.
 
 In: the address of a real server, and faults, each for so many of the requests that come next.  Out:
-an address to use in its place.  Nothing is made up but the fault: what has none goes through.
+an address to use in its place.  Nothing is made up but the fault; the rest goes through.
 """
 
 import http.client
@@ -32,6 +32,14 @@ class Delays:
     """It takes so long until the answer begins."""
 
     seconds: float
+
+
+@dataclass(frozen=True)
+class Slows:
+    """It takes so long until the answer begins, and then so many bytes come in a second."""
+
+    seconds: float
+    bytes_per_second: float
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ class LosesAnswer:
 Fault = (
     Answers
     | Delays
+    | Slows
     | Hangs
     | CutsAnswer
     | EndsAnswer
@@ -100,6 +109,7 @@ class Request:
     path: str
     """With its query."""
     range: str | None
+    authorization: str | None
 
 
 Wanted = Callable[[Request], bool]
@@ -233,7 +243,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing."""
 
     def do_GET(self) -> None:
-        request = Request(self.command, self.path, self.headers["Range"])
+        headers = self.headers
+        request = Request(self.command, self.path, headers["Range"], headers["Authorization"])
         with self.faulty.in_work(request) as fault:
             self._serve(fault)
 
@@ -251,7 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._reset()
             case Answers():
                 return self._say(fault)
-            case Delays():
+            case Delays() | Slows():
                 time.sleep(fault.seconds)
             case _:
                 pass
@@ -316,6 +327,8 @@ def _pieces(answer: http.client.HTTPResponse, length: int, fault: Fault | None) 
         if isinstance(fault, DamagesAnswer) and sent <= fault.at < sent + len(piece):
             place = fault.at - sent
             piece = piece[:place] + bytes([piece[place] ^ 1]) + piece[place + 1 :]
+        if isinstance(fault, Slows):
+            time.sleep(len(piece) / fault.bytes_per_second)
         sent += len(piece)
         yield piece
 

@@ -1,37 +1,43 @@
 """What must hold of a deployment after whatever happened to it.
 
-In: its data folder, with no server on it, and what its clients were promised.  Out: every violation
+In: its servers, none of which runs, and what its clients were promised.  Out: every violation
 in words; nothing if all is well.
 """
 
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from PIL import Image
 from tests.chaos import Promises
+from tests.server import Server
 
 from modelgenerator.lora import files as lora_files
 from modelgenerator.service.billing.ledger import faults as ledger_faults
-from modelgenerator.service.config import ServiceConfig
-from modelgenerator.service.operations.service import Service, opened
+from modelgenerator.service.operations.deletions import forget_rooms
+from modelgenerator.service.operations.service import Service
+from modelgenerator.service.operations.webhooks import message_id
 from modelgenerator.service.records.flows import RunStatus
-from modelgenerator.service.records.jobs import Job, JobKind, JobStatus
+from modelgenerator.service.records.jobs import AttemptEnd, Job, JobKind, JobStatus
 from modelgenerator.service.records.webhooks import DeliveryStatus
 from modelgenerator.service.store.transaction import OrganizationStore
 
 
-def violations(data_dir: Path, promises: Promises) -> list[str]:
+def violations(servers: Sequence[Server], promises: Promises) -> list[str]:
     """All of them."""
-    config = ServiceConfig(data_dir=data_dir)
-    with opened(config) as service, service.database.reading() as transaction:
+    with servers[0].opened() as service, service.database.reading() as transaction:
         (organization,) = transaction.identities.organizations()
         store = transaction.of(organization.id)
-        return [*promises.faults, *_found(service, store, promises)]
+        found = [*promises.faults, *_found(service, store, promises)]
+    for other in servers[1:]:
+        with other.opened() as service:
+            forget_rooms(service)  # as it does each minute: another server deleted them
+            found += _left_rooms(service, promises)
+    return found
 
 
 def _found(service: Service, store: OrganizationStore, promises: Promises) -> Iterator[str]:
@@ -43,7 +49,7 @@ def _found(service: Service, store: OrganizationStore, promises: Promises) -> It
     yield from _wrote_apart(service, jobs)
     yield from _kept(service, store, promises)
     yield from _gone(service, promises)
-    yield from _told(store)
+    yield from _told(store, jobs, promises)
 
 
 def _promised(store: OrganizationStore, promises: Promises) -> Iterator[str]:
@@ -165,13 +171,61 @@ def _gone(service: Service, promises: Promises) -> Iterator[str]:
         yield from (
             f"{key} was deleted" for key in service.files.keys("organizations") if name in key
         )
-        rooms = service.config.data_dir.rglob(f"*{name}*")
+    yield from _left_rooms(service, promises)
+
+
+def _left_rooms(service: Service, promises: Promises) -> Iterator[str]:
+    for dataset in promises.deleted_datasets:
+        rooms = service.config.data_dir.rglob(f"*{UUID(dataset).hex}*")
         yield from (f"{path} was deleted" for path in rooms)
 
 
-def _told(store: OrganizationStore) -> Iterator[str]:
+def _told(store: OrganizationStore, jobs: list[Job], promises: Promises) -> Iterator[str]:
     """I9: whatever ended was told, or tried as often as promised."""
-    pending = [it for it in store.webhook_deliveries.all() if it.status is DeliveryStatus.PENDING]
-    for delivery in pending:
-        if delivery.tries == 0:
-            yield f"message {delivery.id} ({delivery.type}) was never tried"
+    told: set[tuple[object, object]] = set()
+    for delivery in store.webhook_deliveries.all():
+        data = delivery.payload["data"]
+        assert isinstance(data, Mapping)
+        about = (data["id"], data["status"])
+        if about in told:
+            yield f"{about} was written twice to be told"
+        told.add(about)
+        if delivery.status is DeliveryStatus.PENDING:
+            yield f"message {delivery.id} ({delivery.type}) was not sent"
+        elif message_id(delivery) not in promises.heard:
+            yield f"message {delivery.id} ({delivery.type}) did not come"
+    ends = [(job.target_id, job.status) for job in jobs if job.kind in _TOLD_OF]
+    ends += [(run.id, run.status) for run in store.flow_runs.all()]
+    for id, status in ends:
+        if (str(id), status.value) not in told:
+            yield f"nobody was told that {id} {status.value}"
+
+
+_TOLD_OF = (JobKind.TRAIN, JobKind.GENERATE)
+
+
+@dataclass(frozen=True)
+class Survived:
+    """What jobs went through, for people to read."""
+
+    ends: Mapping[str, int]
+    failures: Mapping[str, int]
+    lost_attempts: int
+    resumed_from: Sequence[int]
+    """Steps from which a later attempt of a training went on."""
+
+
+def survived(server: Server) -> Survived:
+    """All of them."""
+    with server.opened() as service, service.database.reading() as transaction:
+        (organization,) = transaction.identities.organizations()
+        jobs = transaction.of(organization.id).jobs
+        all_jobs = jobs.all()
+        attempts = [attempt for job in all_jobs for attempt in jobs.attempts(job.id)]
+        resumed = [one for job in all_jobs for one in jobs.events_named(job.id, ["resumed"])]
+        return Survived(
+            ends=Counter(job.status.value for job in all_jobs),
+            failures=Counter(job.error.code for job in all_jobs if job.error is not None),
+            lost_attempts=sum(attempt.end is AttemptEnd.LOST for attempt in attempts),
+            resumed_from=[int(str(event.data["step"])) for event in resumed],
+        )

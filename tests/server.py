@@ -14,13 +14,20 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
+from tests.deployments import new_environment
+
+from modelgenerator.service.config import read_config
+from modelgenerator.service.operations.service import Service
+from modelgenerator.service.operations.service import opened as opened_service
+from modelgenerator.service.records.clock import Clock, system_clock
 
 READY_SECONDS = 90
 
 
 @dataclass
 class Server:
-    """`modelgenerator serve` on one data folder; the key of its first start is kept."""
+    """`modelgenerator serve` on this machine; the key of its first start is kept."""
 
     data_dir: Path
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -45,6 +52,7 @@ class Server:
             str(self.port),
         ]
         self.said = ""
+        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         with (self.data_dir.parent / "server.log").open("a") as log:
             self.process = subprocess.Popen(
                 [*command, "--data-dir", str(self.data_dir)],
@@ -90,6 +98,16 @@ class Server:
         with httpx.Client(base_url=self.url, headers=headers, timeout=60) as client:
             yield client
 
+    @contextmanager
+    def opened(self, clock: Clock = system_clock) -> Generator[Service, None, None]:
+        """The deployment itself, as another server of it sees it, running or not."""
+        said = {**self.environment, "MODELGENERATOR_DATA_DIR": str(self.data_dir)}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in said.items():
+                patch.setenv(name, value)
+            with opened_service(read_config(said), clock) as service:
+                yield service
+
     def children(self) -> list[psutil.Process]:
         """The processes that run jobs and look at photos."""
         assert self.process is not None
@@ -118,8 +136,23 @@ class Server:
 
 @contextmanager
 def server(folder: Path, **environment: str) -> Generator[Server, None, None]:
-    """A server on a new data folder, which ends with the block."""
-    it = Server(folder / "data", environment)
+    """A server of a new deployment, which ends with the block."""
+    it = Server(folder / "data", {**new_environment(), **environment})
+    with started(it):
+        yield it
+
+
+@contextmanager
+def another(first: Server, folder: Path, **environment: str) -> Generator[Server, None, None]:
+    """A second server of the same deployment, with a disk of its own."""
+    it = Server(folder / "data", {**first.environment, **environment}, key=first.key)
+    with started(it):
+        yield it
+
+
+@contextmanager
+def started(it: Server) -> Generator[Server, None, None]:
+    """It ends with the block."""
     it.start()
     try:
         yield it

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from skimage import data
+from tests import deployments
 from tests.tiny import save_tiny_stable_diffusion
 
 SECONDS = 300
@@ -26,6 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.acceptance)
+
+
+def pytest_sessionfinish() -> None:
+    deployments.end()
 
 
 @dataclass(frozen=True)

@@ -4,26 +4,23 @@ The three step definitions are the page's own.  Their base models are gigabytes 
 that the embedded one stands in their place, with few epochs, when they run; everything else stays.
 """
 
-import subprocess
-import sys
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-import httpx
 import pytest
 from tests.published_steps import PRINTED, TAKES
 from tests.remembered import SetClock
+from tests.server import server
 
 from modelgenerator.cli.demo import draw_photos
 from modelgenerator.client import Client
 from modelgenerator.flows.check import check
 from modelgenerator.flows.definition import read_document
 from modelgenerator.service.billing.prices import training_charge
-from modelgenerator.service.config import PriceList, ServiceConfig
+from modelgenerator.service.config import PriceList
 from modelgenerator.service.operations.expiry import sweep
-from modelgenerator.service.operations.service import Service, opened
+from modelgenerator.service.operations.service import Service
 
 FORM = "type: 'object', properties: { %s: { type: 'string', dataset: true, min: 4, max: 20 } }"
 DRAWN = """{
@@ -56,33 +53,6 @@ def test_the_pages_steps_check_as_printed(name):
     assert check(document.values).faults == ()
 
 
-@pytest.fixture
-def server(modelgenerator, tmp_path: Path) -> Iterator[tuple[str, str, Path]]:
-    """The real server: address, key, data folder."""
-    data_dir = tmp_path / "data"
-    line = [sys.executable, "-c", "from modelgenerator.cli.main import main; main()", "serve"]
-    with (tmp_path / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*line, "--port", "0", "--data-dir", str(data_dir)],
-            env=dict(modelgenerator.environment),
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-        assert process.stdout is not None
-        url = key = ""
-        for said in process.stdout:
-            if said.startswith("ModelGenerator serves at "):
-                url = said.split()[3]
-            if "API key" in said:
-                key = said.split()[-1]
-            if said.startswith("Ctrl-C"):
-                break
-        yield url, key, data_dir
-        process.terminate()
-        process.communicate(timeout=90)
-
-
 def small(text: str, template_id: str) -> str:
     for printed, here in {**SMALL, "your-template-uuid": template_id}.items():
         text = text.replace(printed, here)
@@ -90,12 +60,10 @@ def small(text: str, template_id: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_pages_flows_run_are_paid_to_the_microdollar_and_expire(server, tmp_path: Path):
-    url, key, data_dir = server
+def test_the_pages_flows_run_are_paid_to_the_microdollar_and_expire(tmp_path: Path):
     photos = tmp_path / "photos"
     draw_photos(photos)
-    headers = {"Authorization": f"Bearer {key}"}
-    with Client(url, key) as client, httpx.Client(base_url=url, headers=headers) as http:
+    with server(tmp_path) as it, Client(it.url, it.key) as client, it.http() as http:
         settings = {"baseModel": "modelgenerator/creatures", "epochs": 1}
         body = {"name": "quick", "settings": settings}
         template = http.post("/v1/training-templates", json=body).json()["id"]
@@ -119,7 +87,7 @@ def test_the_pages_flows_run_are_paid_to_the_microdollar_and_expire(server, tmp_
         _in_the_life_of(trainings, days=7)
         _in_the_life_of([direct], days=30)
         later = SetClock(datetime.fromisoformat(direct["finishedAt"]) + timedelta(days=8))
-        with opened(ServiceConfig.model_validate({"data_dir": data_dir}), later) as service:
+        with it.opened(later) as service:
             _is_paid_by_the_second(service, [*trainings, direct], costs)
             sweep(service)
         for training in trainings:

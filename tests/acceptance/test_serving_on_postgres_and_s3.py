@@ -1,7 +1,6 @@
-"""The same service with records in Postgres and files in a bucket, and two servers of it."""
+"""The same service with records in Postgres and files in a bucket."""
 
 import io
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,36 +8,21 @@ from typing import Any
 
 import httpx
 import pytest
-from benchmarks import postgres
 from PIL import Image
-from tests import bucket, taught
-from tests.server import Server
+from tests import taught
+from tests.deployments import shared_environment
+from tests.server import Server, started
 
 
 @pytest.fixture
 def deployed(tmp_path: Path) -> Iterator[Server]:
     """A server that keeps nothing but its scratch on this machine."""
-    if (bin_ := postgres.programs()) is None:
-        reason = "Postgres is not installed"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    with postgres.cluster(bin_) as url, bucket.s3_server() as endpoint:
-        bucket.make_bucket(endpoint, "kept")
-        environment = {
-            **bucket.KEYS,
-            "DATABASE_URL": url.format(name="postgres"),
-            "STORAGE_URL": "s3://kept/files",
-            "MODELGENERATOR_STORAGE_ENDPOINT": endpoint,
-            "MODELGENERATOR_SECRET_KEY": "0123456789abcdef" * 4,
-        }
-        it = Server(tmp_path / "data", environment)
-        it.start()
+    with started(Server(tmp_path / "data", shared_environment())) as it:
         yield it
-        if it.process is not None:
-            it.kill()
 
 
 def test_photos_go_in_and_pictures_come_out_and_everything_is_gone_when_it_is_deleted(
-    deployed: Server, tmp_path: Path
+    deployed: Server,
 ):
     with deployed.http() as http:
         subject = http.post("/v1/subjects", json={"name": "Luff"}).json()
@@ -61,16 +45,6 @@ def test_photos_go_in_and_pictures_come_out_and_everything_is_gone_when_it_is_de
         assert seen["completedAt"]
         with httpx.Client() as anybody:
             assert anybody.get(link).status_code == 404
-        # a second server of the same deployment, which did not begin it, and knows the same key
-        second = Server(tmp_path / "second", deployed.environment, key=deployed.key)
-        second.start()
-        try:
-            assert "password" not in second.said
-            with second.http() as other:
-                balances = [it.get("/v1/organization").json()["balance"] for it in (http, other)]
-                assert balances[0] == balances[1] < 100_000_000
-        finally:
-            second.kill()
 
 
 def _done(http: httpx.Client, made: httpx.Response, kind: str) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """A training in several processes is stopped, killed and gone on with as one in a single one is."""
 
 import signal
+import tempfile
+from pathlib import Path
 
 import psutil
 from tests.acceptance.conftest import wait_for
@@ -15,15 +17,21 @@ def test_two_processes_are_stopped_then_killed_with_their_parent_and_one_goes_on
     assert "--resume --processes 2" in said.splitlines()[-1]
     assert (tmp_path / "out/checkpoint.safetensors").exists()
 
-    before = set(psutil.pids())
+    before, places = set(psutil.pids()), _meeting_places()
     resume = ["train", words[1], "--output", "out", "--resume"]
     killed = modelgenerator.stop_at(5, signal.SIGKILL, *resume, "--processes", 2)
     assert killed[0] == -signal.SIGKILL
     wait_for(lambda: not _ranks(set(psutil.pids()) - before))
+    wait_for(lambda: _meeting_places() <= places)
 
     ended = modelgenerator(*resume)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert (tmp_path / "out/lora.safetensors").exists()
+
+
+def _meeting_places() -> set[Path]:
+    """Where processes that train together find each other."""
+    return set(Path(tempfile.gettempdir()).glob("modelgenerator-*/meeting"))
 
 
 def _ranks(pids: set[int]) -> list[int]:

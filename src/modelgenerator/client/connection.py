@@ -118,7 +118,7 @@ class Connection:
         self._sleep(min(_LONGEST_PAUSE, 0.5 * 2**tried))
 
     def _save_once(self, path: str, to: Path) -> str | None:
-        with self._http.stream("GET", path) as answer:
+        with self._read(path) as answer:
             if answer.status_code >= 400:
                 answer.read()
                 _raise(answer)
@@ -126,6 +126,21 @@ class Connection:
                 for chunk in answer.iter_bytes():
                     file.write(chunk)
         return _filename(answer.headers.get("content-disposition", ""))
+
+    @contextmanager
+    def _read(self, path: str) -> Generator[httpx.Response]:
+        """A link may lead to a storage, which refuses whoever sends a key, and must not see it.
+
+        A server that answers with such a link is followed there; httpx sends no key along.
+        """
+        request = self._http.build_request("GET", path)
+        if _origin(request.url) != _origin(self._http.base_url):
+            request.headers.pop("Authorization", None)
+        answer = self._http.send(request, stream=True, follow_redirects=True)
+        try:
+            yield answer
+        finally:
+            answer.close()
 
     def _json(self, method: str, path: str, **asked: Any) -> dict[str, Any]:
         answer = self._answered(method, path, **asked)
@@ -188,6 +203,10 @@ def _raise(answer: httpx.Response) -> None:
         after = answer.headers.get("retry-after", "")
         raise AskAgain(error, float(after) if after.isdigit() else None)
     raise error
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
 def _filename(disposition: str) -> str | None:

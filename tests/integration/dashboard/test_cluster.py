@@ -54,7 +54,7 @@ def test_what_is_on_no_machine_or_on_one_that_is_gone_is_shown(it: Serving) -> N
     begun(it, None, phase="waitingForMachine")
     page = signed_in(it).get("/cluster").text
     assert "not there" in page
-    assert page.index("gone-1") < page.index("Lost") < page.index("On no machine yet")
+    assert page.index("gone-1") < page.index("Lost") < page.index("<h3>Starting</h3>")
     assert "no machine of the cluster has room for it yet" in page
 
 

@@ -89,6 +89,13 @@ def test_what_is_asked_is_done(tmp_path: Path) -> None:
         assert NASTY not in whole
         assert "&lt;img src=x" in whole
         assert NASTY not in page(person, "/trainings")
+        assert "Raise priority" in whole
+        assert (
+            person.post(f"/trainings/{id}/priority", data={"priority": "high"}).status_code == 303
+        )
+        whole = page(person, f"/trainings/{id}")
+        assert "High</dd>" in whole
+        assert "Raise priority" not in whole
         assert person.post(f"/trainings/{id}/cancel").status_code == 303
         whole = page(person, f"/trainings/{id}")
         assert "Nothing was charged." in whole

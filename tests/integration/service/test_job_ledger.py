@@ -8,6 +8,7 @@ from tests.remembered import a_job, an_organization, queued
 
 from modelgenerator.service.errors import AlreadyFinished, LeaseLost
 from modelgenerator.service.records.jobs import (
+    WAITING_FOR_MACHINE,
     AttemptEnd,
     Fault,
     JobError,
@@ -177,6 +178,19 @@ def test_a_job_that_kills_its_workers_fails(database, organization_id, clock):
     assert after.error.fault is Fault.OURS
     assert claim(database, clock) is None
     assert names(database, job)[-2:] == ["attemptLost", "finished"]
+
+
+def test_a_worker_that_is_lost_while_the_job_waits_for_a_machine_does_not_count(
+    database, organization_id, clock
+):
+    queued(database, organization_id, clock)
+    for number in range(1, 8):
+        lease = claim(database, clock).lease
+        with database.transaction() as transaction:
+            transaction.jobs.record(lease, [], clock(), phase=WAITING_FOR_MACHINE)
+        (after,) = lapse(database, clock)
+        assert (after.status, after.attempt) == (JobStatus.QUEUED, number)
+        assert after.lost_attempts == 0
 
 
 def test_a_job_that_gets_on_may_lose_more_workers(database, organization_id, clock):

@@ -63,7 +63,7 @@ def test_a_kind_of_subject_that_there_is_not_is_2(exit_code_of, capsys, name):
 def test_train_hands_on_every_option(exit_code_of, command):
     called = command("train")
     words = "train photos --prefix lvff --base-model a/b --settings s.json5 --set epochs=4 "
-    words += "--set seed=1 --template recommended --output out --resume --overwrite "
+    words += "--set seed=1 --template recommended --output out --processes 2 --resume --overwrite "
     words += "--segmenter grabcut --captioner none --kind person --class-name woman "
     words += "--dry-run --json"
     assert exit_code_of(*words.split()) == 0
@@ -80,6 +80,7 @@ def test_train_hands_on_every_option(exit_code_of, command):
             subject=Subject(SubjectKind.PERSON, "woman"),
         ),
         "output": Path("out"),
+        "processes": 2,
         "resume": True,
         "overwrite": True,
         "dry_run": True,

@@ -1,6 +1,6 @@
 """Trainings over HTTP."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -26,6 +26,7 @@ from modelgenerator.service.api.training_shapes import (
     full,
     summary,
 )
+from modelgenerator.service.http.sent_lora import sent_lora
 from modelgenerator.service.operations import (
     cancelling,
     planning,
@@ -252,6 +253,7 @@ def training_samples(service: ServiceHere, caller: CallerHere, id: UUID) -> list
     "/{id}/model",
     responses={
         200: {"content": {"application/octet-stream": {}}, "description": "A .safetensors file"},
+        307: {"description": "Where the storage has it: a link that is good for ten minutes"},
         **problems(404, 409, 410),
     },
     response_class=StreamingResponse,
@@ -263,13 +265,6 @@ def download_model(
     layout: Annotated[
         Layout | None, Query(description="Absent: as the programs for its base model read it")
     ] = None,
-) -> StreamingResponse:
+) -> Response:
     """The trained LoRA."""
-    file = trained_models.download_model(service, caller, id, layout)
-    headers: Mapping[str, str] = {
-        "Content-Length": str(file.byte_count),
-        "Content-Disposition": f'attachment; filename="{file.filename}"',
-        "X-Content-Type-Options": "nosniff",
-        "ETag": f'"{file.sha256}"',
-    }
-    return StreamingResponse(file.chunks, 200, headers, "application/octet-stream")
+    return sent_lora(trained_models.download_model(service, caller, id, layout))

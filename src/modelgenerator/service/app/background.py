@@ -1,7 +1,8 @@
 """What is done from time to time beside answering requests, each thing in a thread of its own.
 
 In: functions.  Out: they are called again and again until the end.  One that fails is logged and
-called again: nothing that is done here may be the only chance of being done.
+called again: nothing that is done here may be the only chance of being done.  What passes by
+itself, as a database that starts again, is told in a line.
 """
 
 import logging
@@ -9,6 +10,8 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
+
+from modelgenerator.service.errors import ServiceError
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +49,9 @@ class Repeated:
         while not self._over.is_set():
             try:
                 self._work()
-            except Exception:  # noqa: BLE001  what is due must not end with one failure
-                _log.exception("%s failed and is tried again", self._thread.name)
+            except Exception as error:  # noqa: BLE001  what is due must not end with one failure
+                if isinstance(error, ServiceError) and error.retry_after is not None:
+                    _log.warning("%s cannot be done now: %s", self._thread.name, error)
+                else:
+                    _log.exception("%s failed and is tried again", self._thread.name)
             self._wait(self._seconds)

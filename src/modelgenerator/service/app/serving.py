@@ -48,6 +48,7 @@ def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
             executor needs what is not there.
         DatabaseTooNew, StoreBusy, StorageUnreachable: see `store.opening`.
     """
+    _warn_of_own_secret(config)
     listener = _listener(config)
     host, port = config.host, listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
@@ -98,6 +99,15 @@ class _Server(uvicorn.Server):
         self._service.news.close()
         self._dispatcher.begin_to_stop()
         super().handle_exit(sig, frame)
+
+
+def _warn_of_own_secret(config: ServiceConfig) -> None:
+    """A database that several servers can share, and a secret that only this one has."""
+    if config.secret_key is None and not config.database_url.startswith("sqlite:"):
+        _log.warning(
+            "MODELGENERATOR_SECRET_KEY is not set: links that this server signs open nothing at "
+            "another server of the same database. Set the same one for all of them."
+        )
 
 
 @contextmanager

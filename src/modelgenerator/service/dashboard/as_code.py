@@ -35,7 +35,8 @@ class Call:
         if self.files is not None:
             lines.append(f"-F files=@{self.files}")
         if self.saves_as is not None:
-            lines.append(f"-o {shlex.quote(self.saves_as)}")
+            # a bucket sends its files itself
+            lines.append(f"-L -o {shlex.quote(self.saves_as)}")
         return " \\\n  ".join(lines)
 
     def as_python(self, base_url: str) -> str:

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.dashboard.as_code import Call
 from modelgenerator.service.dashboard.job_phases import PHASES
 from modelgenerator.service.dashboard.settings_form import in_words
 from modelgenerator.service.errors import in_dollars
+from modelgenerator.service.operations.priorities import priorities_of
 from modelgenerator.service.operations.training_curves import Curves, Point
 from modelgenerator.service.operations.training_origins import TrainingOrigin
 from modelgenerator.service.operations.training_status import Sample, ShownTraining
 from modelgenerator.service.records.jobs import AttemptEnd, Job, JobStatus
+from modelgenerator.service.records.priorities import Priority, priority_of
 from modelgenerator.service.records.trainings import JsonObject, Training
 from modelgenerator.settings import TrainingSettings
 
@@ -127,6 +130,23 @@ def how_far(job: Job, plan: JsonObject) -> HowFar:
         seconds_left=None if job.status.is_final else _number(told.get("secondsRemaining")),
         steps_per_second=_number(told.get("stepsPerSecond")),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPriority:
+    """What a training's is, and what a button makes of it."""
+
+    now: Priority
+    others: tuple[tuple[str, Priority], ...]
+    """The next lower and the next higher one, as far as people may ask for them."""
+
+
+def priority_of_job(job: Job, config: ServiceConfig) -> ShownPriority:
+    """Of one that has not ended."""
+    now = priority_of(job.priority)
+    near = [one for one in priorities_of(config) if abs(one.rank - now.rank) == 1]
+    words = ("Lower priority", "Raise priority")
+    return ShownPriority(now, tuple((words[one.rank > now.rank], one) for one in near))
 
 
 def can_resume(job: Job) -> bool:

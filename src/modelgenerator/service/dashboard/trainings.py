@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Response
-from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from modelgenerator.service.dashboard import training_views
 from modelgenerator.service.dashboard.as_code import Call
@@ -18,6 +18,7 @@ from modelgenerator.service.dashboard.job_phases import phase_in_words
 from modelgenerator.service.dashboard.page_errors import PageRoute
 from modelgenerator.service.dashboard.training_failures import failure_of
 from modelgenerator.service.dashboard.visits import Visit, VisitHere
+from modelgenerator.service.http.sent_lora import sent_lora
 from modelgenerator.service.operations import (
     cancelling,
     subjects,
@@ -31,6 +32,7 @@ from modelgenerator.service.operations.paying import charged_sentence
 from modelgenerator.service.operations.training_origins import TrainingOrigin
 from modelgenerator.service.operations.training_status import Log, LogLine, ShownTraining
 from modelgenerator.service.records.jobs import JobStatus
+from modelgenerator.service.records.priorities import Priority
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 PAGE = 30
@@ -148,13 +150,7 @@ def download_log(visit: VisitHere, id: UUID) -> Response:
 @router.get("/trainings/{id}/model")
 def download_model(visit: VisitHere, id: UUID, layout: str | None = None) -> Response:
     """The trained LoRA."""
-    file = trained_models.download_model(visit.service, visit.caller, id, layout)
-    headers = {
-        "Content-Length": str(file.byte_count),
-        "Content-Disposition": f'attachment; filename="{file.filename}"',
-        "X-Content-Type-Options": "nosniff",
-    }
-    return StreamingResponse(file.chunks, 200, headers, "application/octet-stream")
+    return sent_lora(trained_models.download_model(visit.service, visit.caller, id, layout))
 
 
 @router.post("/trainings/{id}/cancel")
@@ -176,6 +172,13 @@ def rename_training(visit: VisitHere, id: UUID, name: Annotated[str, Form()] = "
     """Another name."""
     trained_models.change_training(visit.service, visit.caller, id, name=name)
     return visit.go(f"/trainings/{id}", "Renamed.")
+
+
+@router.post("/trainings/{id}/priority")
+def give_priority(visit: VisitHere, id: UUID, priority: Annotated[Priority, Form()]) -> Response:
+    """Before others, or after them."""
+    trained_models.change_training(visit.service, visit.caller, id, priority=priority)
+    return visit.go(f"/trainings/{id}", f"The priority is {priority}.")
 
 
 @router.post("/trainings/{id}/extend")
@@ -208,6 +211,7 @@ def _live(visit: Visit, shown: ShownTraining) -> dict[str, Any]:
         "shown": shown,
         "phases": training_views.phases_of(shown.job, shown.training.plan),
         "phase": phase_in_words(shown.job),
+        "priority": training_views.priority_of_job(shown.job, visit.service.config),
         "how_far": training_views.how_far(shown.job, shown.training.plan),
         "failure": failure_of(shown),
         "beside_cost": training_views.beside_cost(shown),

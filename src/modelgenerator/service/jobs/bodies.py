@@ -13,7 +13,8 @@ from pathlib import Path
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.messages import Assignment, Said
 from modelgenerator.service.records.jobs import JobKind
-from modelgenerator.service.store.files import CHUNK, Files
+from modelgenerator.service.store.files import CHUNK, Files, StoredFile
+from modelgenerator.service.store.patience import RESTARTING, patiently
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,17 @@ _BODIES: Mapping[JobKind, str] = {
 def body_of(kind: JobKind) -> Body:
     """The function `run` of the kind's module beside this one; imports what it needs."""
     return importlib.import_module(f"modelgenerator.service.jobs.{_BODIES[kind]}").run
+
+
+def kept(files: Files, key: str, content: Path | bytes) -> StoredFile:
+    """What a body made, in the storage, also where that is away for a minute.
+
+    Raises:
+        StorageFull, StorageUnreachable: see `Files.put`.
+    """
+    if isinstance(content, bytes):
+        return patiently(lambda: files.put(key, content), RESTARTING)
+    return patiently(lambda: files.put(key, chunks_of(content)), RESTARTING)
 
 
 def chunks_of(file: Path) -> Iterator[bytes]:

@@ -5,11 +5,12 @@ or the checkpoint itself, with the time that was used up to it.  The two newest 
 """
 
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelgenerator.errors import CannotResume
-from modelgenerator.service.errors import NotFound
+from modelgenerator.service.errors import FileDamaged, NotFound, StorageUnreachable
 from modelgenerator.service.jobs.bodies import chunks_of
 from modelgenerator.service.jobs.checkpoint_keys import (
     CheckpointName,
@@ -58,8 +59,7 @@ class StoredCheckpoints:
         stored = self._files.put(key, chunks_of(file))
         self.stored_step = step
         self._kept.append(key)
-        while len(self._kept) > KEPT:
-            self._files.delete(self._kept.pop(0))
+        self._forget_older()
         return CheckpointStored(
             storage_key=key,
             sha256=stored.sha256,
@@ -67,6 +67,13 @@ class StoredCheckpoints:
             step=step,
             used_ms=used_ms,
         )
+
+    def _forget_older(self) -> None:
+        """What cannot be deleted now is deleted after the next."""
+        with suppress(StorageUnreachable):
+            while len(self._kept) > KEPT:
+                self._files.delete(self._kept[0])
+                self._kept.pop(0)
 
     def resume(self, folder: Path, *, plan_digest: str) -> Generator[Told, None, Resumed]:
         """The checkpoint that the ledger knows, or one before it if that cannot be used."""
@@ -76,7 +83,7 @@ class StoredCheckpoints:
         for key in (newest, *self._before(newest)):
             try:
                 found = self._read(key, folder, plan_digest)
-            except (CannotResume, NotFound) as error:
+            except (CannotResume, FileDamaged, NotFound) as error:
                 yield Told("checkpointUnusable", {"storageKey": key, "reason": _why(error)})
                 continue
             return self._gone_on(found, read_key(key), read_key(newest))
@@ -95,8 +102,8 @@ class StoredCheckpoints:
 
     def _read(self, key: str, folder: Path, plan_digest: str) -> Checkpoint:
         file = folder / checkpoint_files.FILE
-        with file.open("wb") as copy:
-            copy.writelines(self._files.stream(key))
+        # it carries its own hash
+        self._files.download(key, file, sha256=None)
         try:
             return checkpoint.read(folder, plan_digest=plan_digest)
         except CannotResume:
@@ -111,8 +118,8 @@ class StoredCheckpoints:
         return [key for key in reversed(found) if key < newest]
 
 
-def _why(error: CannotResume | NotFound) -> str:
+def _why(error: CannotResume | FileDamaged | NotFound) -> str:
     if isinstance(error, NotFound):
         return "it is not in the storage any more"
-    damaged = "damaged" in str(error)
+    damaged = isinstance(error, FileDamaged) or "damaged" in str(error)
     return "it is damaged" if damaged else "it belongs to other settings, pictures or base model"

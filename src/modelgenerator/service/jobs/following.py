@@ -1,16 +1,17 @@
 """From what a running job says to what is kept of it.
 
-In: messages of one attempt.  Out: rows: each message is one transaction, fenced by the lease, and
-an end is kept together with all that follows from it.  How the job runs is not known here.
+In: messages of one attempt.  Out: rows: what came at once is one transaction, fenced by the lease,
+and an end is kept together with all that follows from it.  How the job runs is not known here.
 """
 
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from itertools import islice
 
 from modelgenerator.service.jobs.executors.executor import RunningJob
 from modelgenerator.service.jobs.faults import crashed
@@ -38,6 +39,9 @@ from modelgenerator.service.store.transaction import Transaction
 PASSES_AFTER = timedelta(seconds=10)
 """When what may pass by itself is tried again."""
 
+MOST_AT_ONCE = 100
+"""Messages in one transaction."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -48,6 +52,21 @@ class Why(StrEnum):
     FUNDS = "insufficientFunds"
     HANDED_BACK = "handedBack"
     MAKES_ROOM = "makesRoom"
+
+
+def without_replaced(messages: Sequence[Message]) -> list[Message]:
+    """All but the progress that a later one of them replaces: nobody would see it."""
+    progress = [number for number, it in enumerate(messages) if isinstance(it, Progressed)]
+    replaced = set(progress[:-1])
+    return [it for number, it in enumerate(messages) if number not in replaced]
+
+
+_HANDED_BACK: Mapping[Why | None, str] = {
+    Why.HANDED_BACK: "the server stops",
+    Why.MAKES_ROOM: "work of a higher priority needs its place",
+    None: "there was no machine for it",
+}
+"""Why a job waits again that was asked to stop, or that nobody asked."""
 
 
 @dataclass
@@ -89,8 +108,10 @@ class Following:
             self.watchdog.heard(message)
             self.unsaid.append(message)
         while self.unsaid and not self.has_ended:
-            self._keep(self.unsaid[0])
-            self.unsaid.popleft()
+            came = list(islice(self.unsaid, MOST_AT_ONCE))
+            self._keep(*without_replaced(came))
+            for _ in came:
+                self.unsaid.popleft()
         if not is_alive and not self.has_ended:
             self._died()
 
@@ -122,31 +143,35 @@ class Following:
 
     # --- messages
 
-    def _keep(self, message: Message) -> None:
-        lease, now = self.job.lease, self.service.clock()
+    def _keep(self, *messages: Message) -> None:
+        """All or none of them."""
         with self.service.database.transaction() as transaction:
-            jobs = transaction.jobs
-            match message:
-                case PhaseBegun():
-                    phase, machine = message.phase.value, self.running.machine
-                    told = [Event("phase", {"phase": phase})]
-                    jobs.record(lease, told, now, phase=phase, machine=machine)
-                case Progressed():
-                    self._count(message.used_ms)
-                    progress = {**message.progress, "usedMs": self.used_ms}
-                    jobs.record(lease, [], now, progress=progress)
-                case Told():
-                    jobs.record(lease, [Event(message.name, message.data)], now)
-                case CheckpointStored():
-                    self._keep_checkpoint(transaction, message)
-                case PictureStored():
-                    self._keep_picture(transaction, message)
-                case Succeeded() | Failed() | Stopped():
-                    self._count(message.used_ms)
-                    self._end(transaction, message)
-        self.has_ended = isinstance(message, End)
-        self.has_succeeded = isinstance(message, Succeeded)
+            for message in messages:
+                self._keep_in(transaction, message)
+        self.has_ended = isinstance(messages[-1], End)
+        self.has_succeeded = isinstance(messages[-1], Succeeded)
         self._tell()
+
+    def _keep_in(self, transaction: Transaction, message: Message) -> None:
+        jobs, lease, now = transaction.jobs, self.job.lease, self.service.clock()
+        match message:
+            case PhaseBegun():
+                phase, machine = message.phase.value, self.running.machine
+                told = [Event("phase", {"phase": phase})]
+                jobs.record(lease, told, now, phase=phase, machine=machine)
+            case Progressed():
+                self._count(message.used_ms)
+                progress = {**message.progress, "usedMs": self.used_ms}
+                jobs.record(lease, [], now, progress=progress)
+            case Told():
+                jobs.record(lease, [Event(message.name, message.data)], now)
+            case CheckpointStored():
+                self._keep_checkpoint(transaction, message)
+            case PictureStored():
+                self._keep_picture(transaction, message)
+            case Succeeded() | Failed() | Stopped():
+                self._count(message.used_ms)
+                self._end(transaction, message)
 
     def _keep_checkpoint(self, transaction: Transaction, stored: CheckpointStored) -> None:
         self._count(stored.used_ms)
@@ -198,11 +223,7 @@ class Following:
             return jobs.finish(lease, JobStatus.CANCELLED, now, used_ms=self.used_ms)
         if self.asked is Why.FUNDS:
             return jobs.finish(lease, JobStatus.FAILED, now, error=self.lack, used_ms=self.used_ms)
-        is_making_room = self.asked is Why.MAKES_ROOM
-        reason = (
-            "work of a higher priority needs its place" if is_making_room else "the server stops"
-        )
-        return jobs.hand_back(lease, now, reason=reason)
+        return jobs.hand_back(lease, now, reason=_HANDED_BACK[self.asked])
 
     def _follow_up(self, transaction: Transaction, job: Job, result: JsonObject | None) -> None:
         if job.status.is_final:

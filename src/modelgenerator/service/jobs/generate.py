@@ -19,7 +19,7 @@ from modelgenerator.lora import files as lora_files
 from modelgenerator.lora.files import LoraFile
 from modelgenerator.notices import Notice
 from modelgenerator.service.jobs.base_models import loaded
-from modelgenerator.service.jobs.bodies import Tools
+from modelgenerator.service.jobs.bodies import Tools, kept
 from modelgenerator.service.jobs.faults import failed, out_of_memory
 from modelgenerator.service.jobs.messages import (
     Assignment,
@@ -155,7 +155,7 @@ class _Drawing:
         content = encoded(image, written.format, base_model=written.base_model, lora=lora)
         name = f"{written.position:04}.{_ENDINGS[written.format]}"
         key = f"{self._spec.storage_prefix}/attempts/{self._assignment.name}/{name}"
-        stored = self._tools.files.put(key, content)
+        stored = kept(self._tools.files, key, content)
         request = image.planned.request
         return DrawnPicture(
             position=written.position,

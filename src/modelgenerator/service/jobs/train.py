@@ -20,6 +20,7 @@ from modelgenerator.datasets.prepare import PreparedDataset
 from modelgenerator.diffusion import hub
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.notices import Notice
+from modelgenerator.service.errors import StorageUnreachable
 from modelgenerator.service.jobs.base_models import brought, loaded
 from modelgenerator.service.jobs.bodies import Tools
 from modelgenerator.service.jobs.checkpoints import Resumed, StoredCheckpoints
@@ -86,6 +87,8 @@ class _Training:
     """On the clock of `time.monotonic`."""
     seconds_to_store: float = 0.0
     """Of the newest checkpoint."""
+    is_without_checkpoint: bool = False
+    """The newest could not be stored."""
 
     def __post_init__(self) -> None:
         self.spec = TrainSpec.from_json(self.assignment.spec)
@@ -221,10 +224,27 @@ class _Training:
 
     def _kept(self) -> Iterator[Message]:
         begun = time.monotonic()
-        if (stored := self.checkpoints.store(self.tools.folder, self.used.ms)) is not None:
-            yield stored
+        try:
+            stored = self.checkpoints.store(self.tools.folder, self.used.ms)
+        except StorageUnreachable as error:
+            yield from self._went_on_without(error)
+        else:
+            self.is_without_checkpoint = False
+            if stored is not None:
+                yield stored
         self.stored_at = time.monotonic()
         self.seconds_to_store = self.stored_at - begun
+
+    def _went_on_without(self, error: StorageUnreachable) -> Iterator[Message]:
+        """An hour of training does not end with a minute of the storage's; told once."""
+        if not self.is_without_checkpoint:
+            step = self.checkpoints.stored_step
+            message = (
+                f"A checkpoint could not be stored ({str(error).rstrip('.')}). The training goes "
+                f"on; if this machine were lost now, it would go on from step {step} elsewhere."
+            )
+            yield noticed(Notice("warning", None, message))
+        self.is_without_checkpoint = True
 
     def _saved(
         self, lora_file: Path, telling: Telling, base_files: BaseModelFiles
@@ -233,6 +253,7 @@ class _Training:
         result = stored_lora(
             lora_file,
             telling,
+            name=self.spec.training_id.hex,
             base_revision=base_files.revision,
             steps=telling.plan.total_steps - self.checkpoints.first_step,
             preparing_ms=self.preparing_ms,

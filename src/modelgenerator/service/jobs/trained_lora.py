@@ -19,22 +19,30 @@ Layout = Literal["kohya", "diffusers"]
 
 
 def stored_lora(
-    file: Path, telling: Telling, *, base_revision: str | None, steps: int, preparing_ms: int
+    file: Path,
+    telling: Telling,
+    *,
+    name: str,
+    base_revision: str | None,
+    steps: int,
+    preparing_ms: int,
 ) -> TrainResult:
     """Store it, after it was seen that it loads; `steps` are those that this job did.
+
+    `name` is what browsers save it as, before its layout.
 
     Raises:
         UnusableLora: it does not load.
         StorageFull, StorageUnreachable: see `Files.put`.
     """
     lora = files.load(file)
-    stored, plan = telling.put(file), telling.plan
+    stored, plan = telling.put(file, _file_name(name, lora.layout)), telling.plan
     return TrainResult(
         storage_key=stored.key,
         sha256=stored.sha256,
         byte_count=stored.byte_count,
         layout=cast(Layout, lora.layout),
-        other_layout=_in_other_layout(lora, telling),
+        other_layout=_in_other_layout(lora, telling, name),
         base_model=plan.base_model,
         base_revision=base_revision,
         family=plan.family,
@@ -44,7 +52,7 @@ def stored_lora(
     )
 
 
-def _in_other_layout(lora: LoraFile, telling: Telling) -> StoredLora | None:
+def _in_other_layout(lora: LoraFile, telling: Telling, name: str) -> StoredLora | None:
     """None where it cannot be said in that one."""
     layout = DIFFUSERS if lora.layout == KOHYA else KOHYA
     file = lora.path.with_name(f"lora-{layout}.safetensors")
@@ -52,10 +60,14 @@ def _in_other_layout(lora: LoraFile, telling: Telling) -> StoredLora | None:
         convert(lora, file, layout=layout, header="full")
     except UnusableLora:
         return None
-    stored = telling.put(file)
+    stored = telling.put(file, _file_name(name, layout))
     return StoredLora(
         layout=layout,
         storage_key=stored.key,
         sha256=stored.sha256,
         byte_count=stored.byte_count,
     )
+
+
+def _file_name(name: str, layout: str) -> str:
+    return f"{name}.{layout}.safetensors"

@@ -6,7 +6,7 @@ In: events, one after the other.  Out: messages.  Which of them ends the job is 
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelgenerator.service.jobs.bodies import chunks_of
+from modelgenerator.service.jobs.bodies import kept
 from modelgenerator.service.jobs.messages import (
     Message,
     Phase,
@@ -64,7 +64,7 @@ class Telling:
 
     def put(self, file: Path, name: str | None = None) -> StoredFile:
         """Into the storage."""
-        return self._files.put(f"{self._key}/{name or file.name}", chunks_of(file))
+        return kept(self._files, f"{self._key}/{name or file.name}", file)
 
     def _of_epoch(self, event: EpochFinished | Validated) -> Iterator[Message]:
         if isinstance(event, Validated):

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from modelgenerator.service.errors import FileDamaged
-from modelgenerator.service.jobs.bodies import Tools, chunks_of
+from modelgenerator.service.jobs.bodies import Tools, kept
 from modelgenerator.service.jobs.faults import failed
 from modelgenerator.service.jobs.messages import (
     Assignment,
@@ -53,7 +53,7 @@ def _steps(assignment: Assignment, tools: Tools) -> Generator[Message, None, Non
                 return
     yield PhaseBegun(Phase.SAVING)
     key = f"{spec.storage_prefix}/attempts/{assignment.name}/archive.zip"
-    stored = tools.files.put(key, chunks_of(archive))
+    stored = kept(tools.files, key, archive)
     result = ZipResult(storage_key=stored.key, sha256=stored.sha256, byte_count=stored.byte_count)
     yield Succeeded(result.as_json())
 
@@ -78,10 +78,16 @@ def _content(entry: ZipEntry, files: Files) -> Iterator[bytes]:
     chunks = iter(counted)
     first = next(chunks, b"")
     if _is_called_jpeg(entry.name) and not first.startswith(_JPEG):
-        yield _as_jpeg(b"".join((first, *chunks)))
-    else:
-        yield first
-        yield from chunks
+        content = b"".join((first, *chunks))
+        _check(entry, counted)
+        yield _as_jpeg(content)
+        return
+    yield first
+    yield from chunks
+    _check(entry, counted)
+
+
+def _check(entry: ZipEntry, counted: Counted) -> None:
     if entry.sha256 is not None and counted.sha256 != entry.sha256:
         raise FileDamaged(f"The file of {entry.name} is not what was stored.")
 

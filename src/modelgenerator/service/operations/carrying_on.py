@@ -63,6 +63,21 @@ class _Seen:
     def flow(self) -> Flow:
         return flow_of(self.version.definition)
 
+    @property
+    def waits(self) -> bool:
+        """Whether its next step may be begun: another server may have, since the run was listed."""
+        is_open = self.run.status in (RunStatus.QUEUED, RunStatus.RUNNING)
+        has_job = any(
+            step.status is RunStatus.RUNNING and step.job_id is not None for step in self.steps
+        )
+        return is_open and not has_job
+
+    def is_so_still(self, store: OrganizationStore) -> bool:
+        """Whether nothing went on in between; from now on nothing does in this transaction."""
+        if store.flow_runs.get_locked(self.run.id) != self.run:
+            return False
+        return tuple(store.step_results.in_order(self.run.id)) == self.steps
+
 
 def carry_on(service: Service, limit: int = 20) -> int:
     """Begin the next step of up to `limit` runs; how many there were to look at.
@@ -84,6 +99,8 @@ def carry_on(service: Service, limit: int = 20) -> int:
 
 def _go_on(service: Service, run: FlowRun) -> None:
     seen = _look(service, run)
+    if not seen.waits:
+        return
     results = {
         step.step_id: step.result for step in seen.steps if step.status is RunStatus.SUCCEEDED
     }
@@ -113,8 +130,8 @@ def _begin(service: Service, seen: _Seen, following: StepToRun | Done | Failed) 
     """Write down that the next step begins; none: nothing is left to do for it here."""
     with service.database.transaction() as transaction:
         store = transaction.of(seen.run.organization_id)
-        if store.flow_runs.get_locked(seen.run.id) != seen.run:
-            return None  # it went on in between
+        if not seen.is_so_still(store):
+            return None
         if isinstance(following, Done):
             end_run(service, store, seen.run, RunStatus.SUCCEEDED)
             return None
@@ -221,7 +238,7 @@ def _refuse(service: Service, seen: _Seen, following: StepToRun, error: Exceptio
     """The step could not begin, and nothing of it was kept."""
     with service.database.transaction() as transaction:
         store = transaction.of(seen.run.organization_id)
-        if store.flow_runs.get_locked(seen.run.id) == seen.run:
+        if seen.is_so_still(store):
             record = _record(service, store, seen, following)
             run = _running(store, seen.run, service)
             fail_step(service, store, run, record, _error_of(error))

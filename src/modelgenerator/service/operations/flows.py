@@ -33,6 +33,8 @@ from modelgenerator.service.store.scoped import Page
 from modelgenerator.service.store.transaction import OrganizationStore, Transaction
 
 LONGEST_SLUG = 80
+TRIES = 10
+"""At a slug that others may take in the same moment."""
 Written = Mapping[str, object] | str
 """A definition: JSON, or JSON5 text."""
 
@@ -170,6 +172,17 @@ def create_flow(service: Service, caller: Caller, written: Written) -> SavedFlow
     """
     caller.require(Role.MEMBER)
     read = _without_faults(service, caller, written)
+    for _ in range(TRIES - 1):
+        try:
+            return _created(service, caller, read)
+        except AlreadyExists as error:
+            if error.field is not None:
+                raise
+            # somebody took the slug in the same moment: look for another
+    return _created(service, caller, read)
+
+
+def _created(service: Service, caller: Caller, read: _Read) -> SavedFlow:
     given = flow_of(read.values)
     with service.database.transaction() as transaction:
         store, now = transaction.of(caller.organization_id), service.clock()

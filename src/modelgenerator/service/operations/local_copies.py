@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from modelgenerator.datasets.sources import Folder, FolderFile
 from modelgenerator.service.records.datasets import SnapshotPicture
 from modelgenerator.service.store.files import Files
+from modelgenerator.service.store.keys import sha256_in
 
 
 def dataset_room(data_dir: Path, organization_id: UUID, dataset_id: UUID) -> Path:
@@ -56,8 +57,8 @@ def _files_of(picture: SnapshotPicture, files: Files, folder: Path) -> Iterator[
     yield _named(picture.label, _copy(files, picture.storage_key, folder, picture.sha256))
     if picture.caption:
         yield _named(f"{stem}.txt", _text(picture.caption, folder))
-    if picture.mask_key:
-        yield _named(f"{stem}.mask.png", _copy(files, picture.mask_key, folder, None))
+    if key := picture.mask_key:
+        yield _named(f"{stem}.mask.png", _copy(files, key, folder, sha256_in(key)))
 
 
 def _named(name: str, path: Path) -> FolderFile:
@@ -68,12 +69,7 @@ def _copy(files: Files, key: str, folder: Path, sha256: str | None) -> Path:
     """The file at `key`, which never changes, under the last part of its key."""
     path = folder / key.rpartition("/")[2]
     if not path.exists():
-        fresh = folder / f".{uuid4().hex}"
-        if sha256 is None:
-            fresh.write_bytes(files.read(key))
-        else:
-            files.download(key, fresh, sha256=sha256)
-        fresh.replace(path)
+        files.download(key, path, sha256=sha256)
     return path
 
 

@@ -50,18 +50,22 @@ def thumbnail(service: Service, picture: GeneratedPicture) -> Thumbnail:
     """A small picture.
 
     Raises:
-        NotFound, StorageUnreachable: the stored picture cannot be had.
+        NotFound, StorageUnreachable, FileDamaged: the stored picture cannot be had.
     """
     if max(picture.width, picture.height) <= THUMBNAIL_SIDE:
         kind = _KINDS[picture.storage_key.rpartition(".")[2]]
-        return Thumbnail(service.files.read(picture.storage_key), kind)
+        return Thumbnail(_read(service, picture), kind)
     key = _key(picture)
     try:
         return Thumbnail(service.files.read(key), "image/webp")
     except NotFound:
-        content = _made_small(service.files.read(picture.storage_key))
+        content = _made_small(_read(service, picture))
     _keep(service, picture, key, content)
     return Thumbnail(content, "image/webp")
+
+
+def _read(service: Service, picture: GeneratedPicture) -> bytes:
+    return service.files.read(picture.storage_key, sha256=picture.sha256)
 
 
 def _key(picture: GeneratedPicture) -> str:

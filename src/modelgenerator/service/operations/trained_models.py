@@ -37,11 +37,18 @@ LONGEST_LIFE = timedelta(days=3_650)
 """From now, beyond which no expiry is set."""
 
 
+_DOWNLOAD_BEGINS = timedelta(minutes=10)
+"""From when it was asked for; it may take longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoraFile:
-    """A LoRA to be sent: its bytes are read while they are sent."""
+    """A LoRA to be sent."""
 
+    link: str | None
+    """Where the storage sends it itself."""
     chunks: Iterator[bytes]
+    """Of which the last comes only if they are the right ones; none where there is a link."""
     byte_count: int
     sha256: str
     filename: str
@@ -67,8 +74,14 @@ def download_model(service: Service, caller: Caller, id: UUID, layout: str | Non
             )
         model = usable_model(store, training, service.clock())
     stored = _in_layout(model, layout)
+    files, key = service.files, stored.storage_key
+    if files.links_lead_to_storage:
+        link, chunks = files.link("GET", key, expires_in=_DOWNLOAD_BEGINS), iter(())
+    else:
+        link, chunks = None, files.whole(key, sha256=stored.sha256)
     return LoraFile(
-        chunks=service.files.stream(stored.storage_key),
+        link=link,
+        chunks=chunks,
         byte_count=stored.byte_count,
         sha256=stored.sha256,
         filename=f"{training.id.hex}.{stored.layout}.safetensors",

@@ -16,7 +16,7 @@ from modelgenerator.datasets.captions import CAPTION_BYTES, read_caption
 from modelgenerator.datasets.images import PhotoLimits
 from modelgenerator.datasets.sources import FolderFile
 from modelgenerator.errors import OutputNotWritable, UnusablePhoto, UserError
-from modelgenerator.service.errors import QuotaReached, StorageFull
+from modelgenerator.service.errors import QuotaReached, StorageFull, StorageUnreachable
 from modelgenerator.service.operations.arrivals import Arrivals, Arrived, sorted_arrivals
 from modelgenerator.service.operations.callers import Caller
 from modelgenerator.service.operations.datasets import picture_of
@@ -44,7 +44,7 @@ from modelgenerator.service.records.datasets import DatasetPicture
 from modelgenerator.service.records.ids import new_id
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.store.files import CHUNK
-from modelgenerator.service.store.keys import organization_key
+from modelgenerator.service.store.keys import hashed_name, organization_key
 from modelgenerator.service.store.transaction import OrganizationStore
 
 
@@ -172,7 +172,7 @@ class _Upload:
 
     def keep_mask(self, picture_id: UUID, mask: Encoded) -> None:
         """Store it, in place of the one that the picture had."""
-        key = self._stored(mask)
+        key = self._stored(mask, hashed_name(uuid4().hex, mask.sha256, mask.ending))
         try:
             with self._service.database.transaction() as transaction:
                 store = transaction.of(self._organization_id)
@@ -208,7 +208,7 @@ class _Upload:
             return refused_for(one.label, one.archive, encoded)
         if encoded.byte_count > self._room_left:
             raise QuotaReached
-        key = self._stored(encoded)
+        key = self._stored(encoded, f"{uuid4().hex}{encoded.ending}")
         try:
             result = self._entered(one, encoded, key)
         except BaseException:
@@ -286,8 +286,7 @@ class _Upload:
     def _place(self) -> Path:
         return self._spool / f"made-{uuid4().hex}"
 
-    def _stored(self, encoded: Encoded) -> str:
-        name = f"{uuid4().hex}{encoded.ending}"
+    def _stored(self, encoded: Encoded, name: str) -> str:
         key = organization_key(self._organization_id, "datasets", self._dataset_id.hex, name)
         self._service.files.put(key, _pieces(encoded.path))
         encoded.path.unlink()
@@ -317,17 +316,24 @@ def free_label(label: str, taken: Sequence[str]) -> str:
 
 @contextmanager
 def _told_how_far(upload: _Upload, arrivals: Arrivals) -> Generator[None, None, None]:
-    """A full disk, in words that say what is kept."""
+    """A storage that takes no more, in words that say what is kept."""
     try:
         yield
     except StorageFull as error:
-        kept = sum(one.status is FileStatus.ACCEPTED for one in upload.results)
         why = error.__doc__ if isinstance(error, QuotaReached) else "The disk is full."
-        raise type(error)(
-            f"{why} {kept} of {arrivals.count} files were kept.",
-            hint="Make space, or ask the operator for it; then send the same files again: those "
-            "that were kept are known.",
-        ) from error
+        hint = f"Make space, or ask the operator for it; {_AGAIN}"
+        raise type(error)(f"{why} {_kept_of(upload, arrivals)}", hint=hint) from error
+    except StorageUnreachable as error:
+        message = f"{error} {_kept_of(upload, arrivals)}"
+        raise type(error)(message, hint=f"Wait a little; {_AGAIN}") from error
+
+
+_AGAIN = "then send the same files again: those that were kept are known."
+
+
+def _kept_of(upload: _Upload, arrivals: Arrivals) -> str:
+    kept = sum(one.status is FileStatus.ACCEPTED for one in upload.results)
+    return f"{kept} of {arrivals.count} files were kept."
 
 
 def _sha256_of(one: Arrived, most: int) -> str | FileResult:

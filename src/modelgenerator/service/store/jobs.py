@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from modelgenerator.service.errors import AlreadyFinished, LeaseLost, StillInUse
 from modelgenerator.service.records.jobs import (
+    WAITING_FOR_MACHINE,
     AttemptEnd,
     EventName,
     Fault,
@@ -372,7 +373,8 @@ class JobLedger:
         """Take back the jobs whose workers gave no sign of life in time; as they are afterwards.
 
         They wait again, or end: cancelled if that was asked, failed when `most_lost` attempts in a
-        row brought no new checkpoint.
+        row brought no new checkpoint.  One that had no machine yet had not begun, and does not
+        count: what ended its worker was not the job.
         """
         lapsed = (
             select(JOBS.table)
@@ -392,7 +394,8 @@ class JobLedger:
         error: JobError | None = None,
         not_before: datetime | None = None,
     ) -> Job:
-        lost = job.lost_attempts + 1
+        had_begun = error is not None or job.phase != WAITING_FOR_MACHINE
+        lost = job.lost_attempts + had_begun
         data: dict[str, object] = {
             "attempt": job.attempt,
             "owner": job.lease_owner,

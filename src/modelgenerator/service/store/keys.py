@@ -10,12 +10,24 @@ from uuid import UUID
 from modelgenerator.service.errors import InvalidValue
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
+_HASHED = re.compile(r"-([0-9a-f]{64})\.[a-z]+$")
 LONGEST = 900
 
 
 def organization_key(organization_id: UUID, *segments: str) -> str:
     """The key of one file of an organization; without `segments`, the prefix of all of them."""
     return checked_key("/".join(("organizations", organization_id.hex, *segments)))
+
+
+def hashed_name(name: str, sha256: str, ending: str) -> str:
+    """The last part of a key that says which bytes are there."""
+    return f"{name}-{sha256}{ending}"
+
+
+def sha256_in(key: str) -> str | None:
+    """What `hashed_name` was told; None for any other key."""
+    found = _HASHED.search(key)
+    return found and found[1]
 
 
 def checked_key(key: str) -> str:

@@ -33,6 +33,10 @@ class Patience:
     """Seconds before we ask again, when the library has given up."""
 
 
+RESTARTING = Patience(pauses=(1, 2, 4, 8, 15, 30), asking_again=timedelta(minutes=2))
+"""For what took hours to make: a storage that starts again is back in a minute."""
+
+
 class Retries:
     """Of one thing that is asked, as long as there is patience."""
 

@@ -7,10 +7,12 @@ ended.  It ends when whoever started it does.
 import os
 import pickle
 import queue
+import shutil
 import threading
 import traceback
 from contextlib import closing
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelgenerator.errors import ModelGeneratorError
@@ -37,7 +39,7 @@ def serve(descriptor: int) -> None:
     pipe = Connection(descriptor)
     task: Task = pickle.loads(pipe.recv_bytes())
     words: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(pipe, words), daemon=True).start()
+    threading.Thread(target=_listen, args=(pipe, words, task.meeting.parent), daemon=True).start()
     try:
         _take_part(task, pipe, words)
         end: Done | Trouble = Done()
@@ -48,12 +50,16 @@ def serve(descriptor: int) -> None:
         words.get()
 
 
-def _listen(pipe: Connection, words: "queue.SimpleQueue[str]") -> None:
-    """A second thread: the other end may close while a step is on its way."""
+def _listen(pipe: Connection, words: "queue.SimpleQueue[str]", place: Path) -> None:
+    """A second thread: the other end may close while a step is on its way.
+
+    Who closes it without ending us was killed, and `place` is left to us.
+    """
     while True:
         try:
             words.put(pickle.loads(pipe.recv_bytes()))
         except (EOFError, OSError):
+            shutil.rmtree(place, ignore_errors=True)
             os._exit(1)
 
 

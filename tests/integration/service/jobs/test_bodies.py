@@ -2,19 +2,24 @@
 
 import io
 import json
+import threading
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 from PIL import ExifTags, Image
 from tests import taught
+from tests.bucket import KEYS, make_bucket, s3_server
+from tests.faulty_bucket import FaultyBucket
 from tests.remembered import SetClock
 from tests.vision_endpoint import refuses, says, serve_vision
 
 from modelgenerator.service.config import ServiceConfig
-from modelgenerator.service.jobs import generate_objects
+from modelgenerator.service.jobs import bodies, generate_objects, train
 from modelgenerator.service.jobs.bodies import Tools, body_of
 from modelgenerator.service.jobs.checkpoint_keys import read_key
 from modelgenerator.service.jobs.messages import (
@@ -22,6 +27,7 @@ from modelgenerator.service.jobs.messages import (
     CheckpointStored,
     Failed,
     Message,
+    Phase,
     PhaseBegun,
     PictureStored,
     Progressed,
@@ -38,9 +44,11 @@ from modelgenerator.service.records.job_specs import (
     ZipSpec,
 )
 from modelgenerator.service.records.jobs import Fault, JobKind
+from modelgenerator.service.store.bucket import BucketFiles
 from modelgenerator.service.store.files import Files
 from modelgenerator.service.store.folder import FolderFiles
 from modelgenerator.service.store.links import LinkSigner
+from modelgenerator.service.store.patience import RESTARTING, Patience
 
 ORGANIZATION = UUID(int=5)
 
@@ -181,6 +189,43 @@ def test_a_training_that_was_given_gpus_runs_in_a_process_for_each_that_finds_wo
     assert [step for one in told(said, "steps") for step in one["steps"]] == [1, 2, 3]
     result = TrainResult.from_json(end.result)
     assert running.storage.size(result.storage_key) == result.byte_count
+
+
+@pytest.mark.slow
+def test_a_storage_that_starts_again_costs_a_training_nothing(whole, tmp_path, monkeypatch):
+    """It is away when a checkpoint is due, and again when the LoRA is there."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(train, "_RARELY", 0)  # each checkpoint is stored, however quick a step is
+    monkeypatch.setattr(bodies, "RESTARTING", replace(RESTARTING, pauses=(0.1,) * 50))
+    hurried = Patience(first_backoff=timedelta(milliseconds=5), pauses=())
+    with s3_server() as endpoint, FaultyBucket(endpoint) as proxy:
+        make_bucket(endpoint, "kept")
+        storage = BucketFiles("s3://kept/files", endpoint=proxy.address, patience=hurried)
+        spec = taught.training(
+            ORGANIZATION, taught.pictures_in(storage, ORGANIZATION), sampleEvery=5, saveEvery=2
+        )
+        spec = spec.model_copy(update={"settings": {**spec.settings, "samplePrompts": ["lvff"]}})
+        said: list[Message] = []
+        for message in Running(storage, tmp_path).begin(JobKind.TRAIN, spec):
+            said.append(message)
+            if isinstance(message, CheckpointStored) and len(of_kind(said, CheckpointStored)) == 1:
+                proxy.stop()
+            if isinstance(message, Told) and "could not be stored" in str(message.data):
+                proxy.start()
+            if message == PhaseBegun(Phase.SAVING):
+                proxy.stop()
+                threading.Timer(1.0, proxy.start).start()
+        warnings = [one["message"] for one in told(said, "notice") if one["level"] == "warning"]
+        first, *later = of_kind(said, CheckpointStored)
+        assert [it for it in warnings if f"from step {first.step} elsewhere" in str(it)]
+        assert later
+        end = said[-1]
+        assert isinstance(end, Succeeded), end
+        steps = [step for one in told(said, "steps") for step in one["steps"]]
+        assert steps == list(range(1, 41))
+        assert end.result["sha256"] == whole[0][-1].result["sha256"]
+        assert storage.read(end.result["storageKey"], sha256=end.result["sha256"])
 
 
 def test_a_stop_while_pictures_are_prepared_ends_it(running):
@@ -335,10 +380,11 @@ def test_an_archive_holds_files_and_texts_and_its_jpegs_are_jpegs(running):
     assert again.result["sha256"] == end.result["sha256"]
 
 
-def test_an_archive_of_a_damaged_file_is_none(running):
+@pytest.mark.parametrize("name", ["a.bin", "a.jpg"])  # a JPEG would have to be made of it
+def test_an_archive_of_a_damaged_file_is_none(running, name):
     kept = running.storage.put("organizations/a.bin", b"a")
     end = running.all_of(
-        JobKind.ZIP, archive(ZipEntry(name="a.bin", storage_key=kept.key, sha256="0" * 64))
+        JobKind.ZIP, archive(ZipEntry(name=name, storage_key=kept.key, sha256="0" * 64))
     )[-1]
     assert isinstance(end, Failed)
     assert end.error.code == "fileDamaged"

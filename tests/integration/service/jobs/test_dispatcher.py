@@ -63,6 +63,24 @@ def test_a_job_is_claimed_followed_and_ended(here, organization_id, ended):
     assert here.dispatcher.running == []
 
 
+def test_what_came_at_once_is_kept_at_once_and_progress_that_is_replaced_is_not(
+    here, organization_id, monkeypatch
+):
+    job, running = here.running(organization_id)
+    transactions, begin = [], here.service.database.transaction
+    monkeypatch.setattr(
+        here.service.database, "transaction", lambda: transactions.append(1) or begin()
+    )
+    running.says(PhaseBegun(Phase.TRAINING))
+    running.says(*(Progressed({"step": step}, used_ms=step) for step in range(1, 50)))
+    running.says(Told("steps", {"steps": [1], "losses": [0.5]}), Progressed({"step": 50}))
+    following, _ = here.dispatcher._followed[0]
+    following.listen()
+    assert len(transactions) == 1
+    assert here.job(job).progress["step"] == 50
+    assert here.told(job) == ["queued", "started", "phase", "steps"]
+
+
 def test_a_freed_slot_takes_the_next_job_at_once(here, organization_id):
     here.running(organization_id)
     second = here.queued(organization_id)

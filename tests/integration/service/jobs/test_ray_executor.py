@@ -78,6 +78,16 @@ class Far:
     def start(self, spec: Written, number: int = 1) -> RayJob:
         return self.executor.start(self.slot(), assignment_of(spec, number))
 
+    def without_room(self) -> RayJob:
+        """A job that has worked for 7 ms before, and is told to wait for a machine."""
+        plenty = {"memoryBytes": 10**14}
+        assignment = Assignment(
+            job_id=UUID(int=9), attempt=1, kind=JobKind.TRAIN, spec=plenty, used_ms=7
+        )
+        job = self.executor.start(self.slot(JobKind.TRAIN), assignment)
+        assert self.first_of(job) == [PhaseBegun(Phase.WAITING_FOR_MACHINE)]
+        return job
+
     def all_of(self, job: RayJob) -> list[Message]:
         said: list[Message] = []
         end = time.monotonic() + SECONDS
@@ -208,12 +218,7 @@ def test_a_runner_that_is_killed_is_a_lost_attempt_and_its_folder_goes(far):
 
 
 def test_a_job_for_which_there_is_no_room_waits_and_can_be_cancelled(far):
-    plenty = {"memoryBytes": 10**14}
-    assignment = Assignment(
-        job_id=UUID(int=1), attempt=1, kind=JobKind.TRAIN, spec=plenty, used_ms=7
-    )
-    job = far.executor.start(far.slot(JobKind.TRAIN), assignment)
-    assert far.first_of(job) == [PhaseBegun(Phase.WAITING_FOR_MACHINE)]
+    job = far.without_room()
     job.ask_to_stop()
     assert far.all_of(job) == [Stopped(7)]
     assert job.machine is None
@@ -298,9 +303,12 @@ def test_jobs_are_lost_with_the_head_and_the_executor_goes_on_looking_for_it(
         job = far.start(LONG)
         far.first_of(job)
         (child,) = far.children()
+        waiting = far.without_room()
         machines.kill_head()
         far.all_of(job)
         assert "lost together with the Ray cluster" in job.how_it_died()[0]
+        # one that had no machine has lost nothing
+        assert far.all_of(waiting) == [Stopped(7)]
         assert far.executor.free_slots() == []
         assert "It is looked for again in 1 seconds" in caplog.text
         far.until(lambda: not child.is_running())

@@ -3,7 +3,7 @@ from uuid import UUID
 import pytest
 
 from modelgenerator.service.errors import InvalidValue
-from modelgenerator.service.store.keys import checked_key, organization_key
+from modelgenerator.service.store.keys import checked_key, hashed_name, organization_key, sha256_in
 
 ORGANIZATION = UUID(int=7)
 
@@ -38,3 +38,11 @@ def test_a_key_lies_below_its_organization():
 def test_what_leads_elsewhere_is_no_key(key):
     with pytest.raises(InvalidValue):
         checked_key(key)
+
+
+def test_a_name_says_which_bytes_are_there_where_it_was_told():
+    sha256 = "0123456789abcdef" * 4
+    key = organization_key(UUID(int=1), "masks", hashed_name("ab", sha256, ".png"))
+    assert sha256_in(key) == sha256
+    assert sha256_in(organization_key(UUID(int=1), "masks", "ab.png")) is None
+    assert sha256_in(f"{key}.webp") is None

@@ -41,7 +41,10 @@ from modelgenerator.service.jobs.messages import (
     Assignment,
     End,
     Message,
+    Phase,
+    PhaseBegun,
     Stop,
+    Stopped,
     without_secrets,
 )
 from modelgenerator.service.operations.devices import gpu_kinds
@@ -60,6 +63,8 @@ _NAMES = (
     *("MODELGENERATOR_CAPTIONER_KEY", "MODELGENERATOR_CAPTIONER_MODEL"),
     "MODELGENERATOR_CAPTIONER_URL",
 )
+
+_WAITS = PhaseBegun(Phase.WAITING_FOR_MACHINE)
 
 _LOG = logging.getLogger(__name__)
 
@@ -113,7 +118,7 @@ class RayExecutor:
 
     def start(self, slot: Slot, assignment: Assignment) -> "RayJob":
         """Wherever there is room, now or later."""
-        job = self._jobs[assignment.name] = RayJob(self, slot, assignment.name)
+        job = self._jobs[assignment.name] = RayJob(self, slot, assignment)
         if self._driver is None or self._cluster is None:
             job.lose("was not begun, as there is no Ray cluster now")
         else:
@@ -177,7 +182,7 @@ class RayExecutor:
                 case Begun():
                     job.machine = word.machine
                 case Came():
-                    job.unheard.extend(word.messages)
+                    job.hear(word.messages)
                 case Lost():
                     job.lose(word.how, word.last_lines)
 
@@ -197,7 +202,7 @@ class RayExecutor:
         self._driver = self._cluster = None
         self._loaded = NOTHING_LOADED
         for job in list(self._jobs.values()):
-            job.lose("was lost together with the Ray cluster")
+            job.lose_cluster()
         self._again_at = time.monotonic() + self._pause
         _LOG.warning(
             "There is no Ray at %s: %s. It is looked for again in %.0f seconds. %s",
@@ -212,17 +217,19 @@ class RayExecutor:
 class RayJob:
     """One assignment somewhere in the cluster."""
 
-    def __init__(self, executor: RayExecutor, slot: Slot, name: str) -> None:
-        self._executor, self.slot, self.name = executor, slot, name
+    def __init__(self, executor: RayExecutor, slot: Slot, assignment: Assignment) -> None:
+        self._executor, self.slot, self.name = executor, slot, assignment.name
+        self._used_ms = assignment.used_ms
         self.machine: str | None = None
-        self.unheard: list[Message] = []
+        self._waits = False
+        self._unheard: list[Message] = []
         self._lost: Lost | None = None
         self._has_ended = False
 
     def messages(self) -> Sequence[Message]:
         """What came since this was asked last."""
         self._executor.listen()
-        came, self.unheard = self.unheard, []
+        came, self._unheard = self._unheard, []
         if self._has_ended:
             return ()
         if came and isinstance(came[-1], End):
@@ -238,6 +245,19 @@ class RayJob:
         self._end()
         self._executor.send(Kill(self.name))
 
+    def hear(self, messages: Sequence[Message]) -> None:
+        """What it says, or what is said of it."""
+        self._unheard.extend(messages)
+        self._waits = _WAITS in messages[-1:]
+
+    def lose_cluster(self) -> None:
+        """One that waited for a machine waits for another cluster; it has lost nothing."""
+        if self._waits:
+            self._unheard.append(Stopped(self._used_ms))
+            self._executor.forget(self.name)
+        else:
+            self.lose("was lost together with the Ray cluster")
+
     def lose(self, how: str, last_lines: Sequence[str] = ()) -> None:
         """It says nothing more."""
         self._lost = Lost(self.name, how, last_lines)
@@ -246,7 +266,7 @@ class RayJob:
     @property
     def is_alive(self) -> bool:
         """Whether more may come."""
-        return not self._has_ended and (self._lost is None or bool(self.unheard))
+        return not self._has_ended and (self._lost is None or bool(self._unheard))
 
     def how_it_died(self) -> tuple[str, Sequence[str]]:
         """In the words of its machine, or of who missed it."""

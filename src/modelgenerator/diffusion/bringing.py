@@ -82,7 +82,7 @@ def load_brought(files: BaseModelFiles, compute_dtype: str) -> ModelFamily:
     Raises:
         BaseModelUnsupported: its files are not what they say.
     """
-    torch.set_num_threads(1 if files.size_bytes < SMALL_BYTES else _ALL_THREADS)
+    use_threads_for(files)
     assert files.folder is not None, "it was brought here"
     companion = None
     if lent := files.companion:
@@ -98,8 +98,13 @@ def load_brought(files: BaseModelFiles, compute_dtype: str) -> ModelFamily:
     )
 
 
+def use_threads_for(files: BaseModelFiles) -> None:
+    """As many as computing with this base model is quick with."""
+    torch.set_num_threads(1 if files.size_bytes < SMALL_BYTES else _ALL_THREADS)
+
+
 _ALL_THREADS = torch.get_num_threads()
-"""As it was when this process began: a warm one loads small base models and large ones."""
+"""As it was when this process began: a warm one uses small base models and large ones."""
 
 
 def _brought(files: BaseModelFiles) -> Generator[Brought, None, Path]:

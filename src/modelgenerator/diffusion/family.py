@@ -49,6 +49,11 @@ class ModelFamily(Protocol):
     def device(self) -> torch.device: ...
 
     @property
+    def byte_count(self) -> int:
+        """Of all its weights, wherever they are."""
+        ...
+
+    @property
     def noising(self) -> Noising: ...
 
     @property

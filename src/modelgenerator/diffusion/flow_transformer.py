@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from modelgenerator.diffusion.family import Conditioning, LatentPosterior, Tokens
 from modelgenerator.diffusion.noising import FlowNoising, Noising
 from modelgenerator.diffusion.parts import (
+    byte_count,
     decoded,
     drawing_pipeline,
     fingerprint,
@@ -94,6 +95,10 @@ class FlowTransformer(ABC):
     @property
     def device(self) -> torch.device:
         return self._device
+
+    @property
+    def byte_count(self) -> int:
+        return byte_count(self._parts.values())
 
     @property
     def noising(self) -> Noising:

@@ -103,6 +103,13 @@ def freeze(modules: Iterable[nn.Module]) -> None:
         module.requires_grad_(False).eval()
 
 
+def byte_count(parts: Iterable[object]) -> int:
+    """Of the weights of those among `parts` that are networks."""
+    networks = (part for part in parts if isinstance(part, nn.Module))
+    tensors = (it for network in networks for it in (*network.parameters(), *network.buffers()))
+    return sum(tensor.nbytes for tensor in tensors)
+
+
 def on_device(module: nn.Module, device: torch.device) -> Any:
     """`module`, moved only if it is elsewhere: moving walks through all of it, every time."""
     if next(module.parameters()).device != device:

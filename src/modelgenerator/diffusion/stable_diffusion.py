@@ -18,6 +18,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from modelgenerator.diffusion.family import Conditioning, LatentPosterior, Tokens
 from modelgenerator.diffusion.noising import Noising
 from modelgenerator.diffusion.parts import (
+    byte_count,
     clip_tokens,
     decoded,
     drawing_pipeline,
@@ -87,6 +88,10 @@ class StableDiffusion:
     @property
     def device(self) -> torch.device:
         return self._device
+
+    @property
+    def byte_count(self) -> int:
+        return byte_count((self._vae, self._unet, self._text_encoder))
 
     @property
     def noising(self) -> Noising:

@@ -23,6 +23,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from modelgenerator.diffusion.family import Conditioning, LatentPosterior, Tokens
 from modelgenerator.diffusion.noising import Noising
 from modelgenerator.diffusion.parts import (
+    byte_count,
     clip_tokens,
     decoded,
     drawing_pipeline,
@@ -101,6 +102,10 @@ class StableDiffusionXL:
     @property
     def device(self) -> torch.device:
         return self._device
+
+    @property
+    def byte_count(self) -> int:
+        return byte_count((self._vae, self._unet, *self._text_encoders.values()))
 
     @property
     def noising(self) -> Noising:

@@ -256,6 +256,13 @@ class ServiceConfig(BaseModel):
         le=1_024,
         description="Jobs that run at once on this machine; absent: one a GPU, or one.",
     )
+    loaded_gigabytes: float | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="Gigabytes of base models that a process which draws keeps loaded at most; "
+        "one it keeps in any case; absent: six tenths of the free memory, on a GPU of the GPU's.",
+    )
     lease_seconds: int = Field(
         30,
         ge=3,

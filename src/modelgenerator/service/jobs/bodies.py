@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelgenerator.service.config import ServiceConfig
-from modelgenerator.service.jobs.messages import Assignment, Message
+from modelgenerator.service.jobs.messages import Assignment, Said
 from modelgenerator.service.records.jobs import JobKind
 from modelgenerator.service.store.files import CHUNK, Files, StoredFile
 from modelgenerator.service.store.patience import RESTARTING, patiently
@@ -30,7 +30,7 @@ class Tools:
     """Set when the body is to keep what it has and end with `Stopped`, soon."""
 
 
-Body = Callable[[Assignment, Tools], Generator[Message, None, None]]
+Body = Callable[[Assignment, Tools], Generator[Said, None, None]]
 _BODIES: Mapping[JobKind, str] = {
     JobKind.TRAIN: "train",
     JobKind.GENERATE: "generate",

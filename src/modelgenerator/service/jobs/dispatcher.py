@@ -292,6 +292,8 @@ class Dispatcher:
             kinds=slot.kinds,
             gpus=slot.gpus,
             gpu_memory=slot.gpu_memory,
+            holds=slot.holds,
+            nearby=slot.nearby,
             most_of_one=self._service.config.running_jobs or NO_LIMIT,
         )
         with self._service.database.transaction() as transaction:
@@ -310,6 +312,8 @@ class Dispatcher:
             checkpoint_key=job.checkpoint_key,
             used_ms=job.used_ms,
             gpus=job.gpus,
+            base_model=job.base_model,
+            lora_sha256=job.lora_sha256,
             drawn=drawn,
         )
 

@@ -4,12 +4,12 @@ In: a `GenerateSpec`, the storage, a stop that may be asked for.  Out: messages,
 the storage below the attempt's own key.  How pictures are drawn is the library's.
 """
 
+import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from modelgenerator.diffusion import hub
-from modelgenerator.diffusion.bringing import drawing_dtype
+from modelgenerator.diffusion.bringing import drawing_dtype, use_threads_for
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.generation.generate import GeneratedImage, generate
@@ -29,32 +29,34 @@ from modelgenerator.service.jobs.messages import (
     PhaseBegun,
     PictureStored,
     Progressed,
+    Said,
     Stopped,
     Succeeded,
     noticed,
 )
-from modelgenerator.service.jobs.warm import WARM
+from modelgenerator.service.jobs.warm import WARM, Which
 from modelgenerator.service.records.job_specs import (
     DrawnPicture,
     GenerateSpec,
     LoraToLoad,
     PictureToDraw,
+    base_model_key,
 )
 from modelgenerator.settings import ImageSettings
-from modelgenerator.training.out_of_memory import is_out_of_memory
+from modelgenerator.training.out_of_memory import give_back_free_memory, is_out_of_memory
 from modelgenerator.training.this_machine import this_machine
 
 
-def run(assignment: Assignment, tools: Tools) -> Generator[Message, None, None]:
+def run(assignment: Assignment, tools: Tools) -> Generator[Said, None, None]:
     """One attempt at drawing pictures; those that earlier attempts drew are left out."""
     try:
         yield from _Drawing(assignment, tools).steps()
     except Exception as error:  # noqa: BLE001  whatever it is, the job ends with it
-        if is_out_of_memory(error):
+        is_too_much = is_out_of_memory(error)
+        if is_too_much:
             WARM.forget()
-            yield Failed(out_of_memory("drawing"))
-        else:
-            yield failed(error)
+        yield WARM.holds()
+        yield Failed(out_of_memory("drawing")) if is_too_much else failed(error)
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,11 @@ class _Drawing:
     def __init__(self, assignment: Assignment, tools: Tools) -> None:
         self._assignment, self._tools = assignment, tools
         self._spec = GenerateSpec.from_json(assignment.spec)
+        gigabytes = tools.config.loaded_gigabytes
+        WARM.most_bytes = None if gigabytes is None else int(gigabytes * 10**9)
         self._done = len(assignment.drawn)
 
-    def steps(self) -> Generator[Message, None, None]:
+    def steps(self) -> Generator[Said, None, None]:
         left = [one for one in self._spec.pictures if one.position not in self._assignment.drawn]
         for pictures in _alike(left):
             base_files = _looked_at(pictures[0])
@@ -79,31 +83,38 @@ class _Drawing:
                 _Wanted(one, *plan_images([ImageSettings.from_written(one.settings)], base_files))
                 for one in pictures
             ]
-            base = yield from self._base(base_files)
+            which = _which(pictures[0], base_files)
+            base = yield from self._base(which, base_files)
             lora = self._lora(pictures[0].lora)
+            yield WARM.holds()
             yield from _about_unseen(planned, base)
             yield PhaseBegun(Phase.DRAWING)
-            yield from self._drawn(planned, base, lora)
+            yield from self._drawn(planned, which, base, lora)
             if self._tools.stop.is_set():
                 yield Stopped()
                 return
         yield Succeeded({})
 
-    def _base(self, files: BaseModelFiles) -> Generator[Message, None, ModelFamily]:
+    def _base(self, which: Which, files: BaseModelFiles) -> Generator[Message, None, ModelFamily]:
         """The one that is loaded already, if it is that."""
-        machine = this_machine()
-        dtype = drawing_dtype(files, kind=machine.kind, has_bf16=machine.has_bf16)
-        which = (files.reference, files.full_revision, dtype)
-        if WARM.base is None or WARM.which != which:
-            WARM.forget()
-            WARM.keep_base(which, (yield from loaded(files, dtype)))
-        assert WARM.base is not None
-        return WARM.base
+        if (kept := WARM.bases.get(which)) is not None:
+            use_threads_for(files)
+            return kept
+        _, _, dtype = which
+        WARM.make_room_for_base(files.size_bytes)
+        try:
+            base, seconds = yield from _timed(loaded(files, dtype))
+        except Exception as error:
+            if not (is_out_of_memory(error) and WARM.keep_only(which)):
+                raise
+            base, seconds = yield from _timed(loaded(files, dtype))
+        WARM.keep_base(which, base, seconds)
+        return base
 
     def _lora(self, wanted: LoraToLoad | None) -> LoraFile | None:
         if wanted is None:
             return None
-        if (kept := WARM.lora(wanted.sha256)) is not None:
+        if (kept := WARM.loras.get(wanted.sha256)) is not None:
             return kept
         file = self._tools.folder / f"{wanted.training_id.hex}.safetensors"
         self._tools.files.download(wanted.storage_key, file, sha256=wanted.sha256)
@@ -113,6 +124,21 @@ class _Drawing:
         return lora
 
     def _drawn(
+        self, wanted: Sequence[_Wanted], which: Which, base: ModelFamily, lora: LoraFile | None
+    ) -> Iterator[Message]:
+        """Where memory runs out, once more without the other base models."""
+        done = self._done
+        try:
+            yield from self._drawn_at_once(wanted, base, lora)
+        except Exception as error:
+            if not (is_out_of_memory(error) and WARM.keep_only(which)):
+                raise
+        else:
+            return
+        give_back_free_memory()  # also what the attempt held, whose error is gone by now
+        yield from self._drawn_at_once(wanted[self._done - done :], base, lora)
+
+    def _drawn_at_once(
         self, wanted: Sequence[_Wanted], base: ModelFamily, lora: LoraFile | None
     ) -> Iterator[Message]:
         images = generate([one.planned for one in wanted], base, lora)
@@ -153,6 +179,25 @@ class _Drawing:
         )
 
 
+def _which(picture: PictureToDraw, files: BaseModelFiles) -> Which:
+    machine = this_machine()
+    dtype = drawing_dtype(files, kind=machine.kind, has_bf16=machine.has_bf16)
+    return base_model_key(picture.base_model, picture.base_revision), files.full_revision, dtype
+
+
+def _timed(
+    steps: Generator[Message, None, ModelFamily],
+) -> Generator[Message, None, tuple[ModelFamily, float]]:
+    """And the seconds since it said something last, which is that all files are here."""
+    while True:
+        began = time.monotonic()
+        try:
+            message = next(steps)
+        except StopIteration as end:
+            return end.value, time.monotonic() - began
+        yield message
+
+
 def _about_unseen(wanted: Sequence[_Wanted], base: ModelFamily) -> Iterator[Message]:
     """Each prompt that is too long, once."""
     requests = [one.planned.request for one in wanted]
@@ -170,13 +215,16 @@ _ENDINGS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 
 
 def _alike(pictures: Sequence[PictureToDraw]) -> Iterator[list[PictureToDraw]]:
-    """By base model, then by LoRA, so that each is loaded once; within, as they were asked for."""
+    """By base model, then by LoRA, so that each is loaded once; within, as they were asked for.
 
-    def which(one: PictureToDraw) -> tuple[str, str, str]:
-        return (one.base_model, one.base_revision or "", one.lora.sha256 if one.lora else "")
-
-    for _, group in groupby(sorted(pictures, key=which), key=which):
-        yield list(group)
+    What the first one draws with comes first: by it a job is given to whoever has that loaded.
+    """
+    groups: dict[str, dict[str | None, list[PictureToDraw]]] = {}
+    for one in pictures:
+        by_lora = groups.setdefault(base_model_key(one.base_model, one.base_revision), {})
+        by_lora.setdefault(one.lora and one.lora.sha256, []).append(one)
+    for by_lora in groups.values():
+        yield from by_lora.values()
 
 
 def _looked_at(picture: PictureToDraw) -> BaseModelFiles:

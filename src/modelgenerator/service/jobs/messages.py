@@ -4,7 +4,8 @@
     -> Succeeded | Failed | Stopped
 
 A body says its end once and nothing after it.  How each message gets into the ledger is the
-dispatcher's; a body knows no database.
+dispatcher's; a body knows no database.  Beside these a body that draws says what its process has
+loaded, as `Holds`, which the executor keeps for itself.
 """
 
 import shutil
@@ -15,6 +16,7 @@ from uuid import UUID
 
 from modelgenerator.notices import Notice
 from modelgenerator.service.config import ServiceConfig
+from modelgenerator.service.records.holds import Holds
 from modelgenerator.service.records.job_specs import DrawnPicture
 from modelgenerator.service.records.jobs import WAITING_FOR_MACHINE, JobError, JobKind
 from modelgenerator.service.records.trainings import JsonObject
@@ -112,6 +114,8 @@ class Stopped:
 
 End = Succeeded | Failed | Stopped
 Message = PhaseBegun | Progressed | Told | CheckpointStored | PictureStored | End
+Said = Message | Holds
+"""By a body, to whoever runs it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +130,9 @@ class Assignment:
     used_ms: int = 0
     """Paid work that is kept from earlier attempts."""
     gpus: int = 0
+    base_model: str | None = None
+    """That it loads first, as the ledger calls it."""
+    lora_sha256: str | None = None
     drawn: frozenset[int] = frozenset()
     """Positions of pictures that earlier attempts have drawn."""
 

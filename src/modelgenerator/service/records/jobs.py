@@ -101,6 +101,8 @@ class Job:
     lora_sha256: str | None = None
     """That it draws with first."""
     not_before: datetime | None = None
+    passed_over_at: datetime | None = None
+    """When a job that needed less loading first went before it."""
 
     status: JobStatus = JobStatus.QUEUED
     attempt: int = 0

@@ -11,7 +11,7 @@ JOBS = kind_of(
     Index(None, "status", "lease_until"),
     Index(None, "organization_id", "target_id", "id"),
     Index(None, "target_id"),
-    Index(None, "status", "base_model", "id"),
+    Index(None, "organization_id", "status", "base_model", "id"),
     Index(None, "organization_id", "finished_at"),
     called="job",
 )

@@ -19,8 +19,8 @@ from modelgenerator.service.jobs.faults import failed
 from modelgenerator.service.jobs.messages import (
     Assignment,
     End,
-    Message,
     Place,
+    Said,
     Stop,
 )
 from modelgenerator.service.records.clock import system_clock
@@ -83,14 +83,14 @@ class _Child:
                     self._place.tidy(assignment)
                 self._say(message)
 
-    def _say(self, message: Message) -> None:
+    def _say(self, message: Said) -> None:
         try:
             self._pipe.send_bytes(pickle.dumps(message))
         except OSError:  # nobody is there any more
             os._exit(0)
 
 
-def _said(assignment: Assignment, tools: Tools) -> Generator[Message, None, None]:
+def _said(assignment: Assignment, tools: Tools) -> Generator[Said, None, None]:
     """What the body says; what it raises is an end too."""
     try:
         yield from body_of(assignment.kind)(assignment, tools)

@@ -9,10 +9,12 @@ from dataclasses import replace
 
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.executor import Slot
-from modelgenerator.service.jobs.executors.ray_words import Cluster, Needs
+from modelgenerator.service.jobs.executors.nearby import aware
+from modelgenerator.service.jobs.executors.ray_words import Cluster, Idle, Loaded, Needs
 from modelgenerator.service.jobs.executors.slots import HEAVY, LIGHT
 from modelgenerator.service.jobs.messages import Assignment
 from modelgenerator.service.operations.devices import GpuKind, gpu_kinds
+from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
 
 LIGHT_SLOTS = 2
@@ -63,6 +65,30 @@ def _for_any(kinds: Sequence[GpuKind]) -> Slot:
         gpu_memory=first.memory,
         gpu_kinds=names,
     )
+
+
+def with_loaded(free: Sequence[Slot], loaded: Loaded) -> list[Slot]:
+    """Free slots that know of runners: each that draws stands for one of those that wait."""
+    idle = list(loaded.idle)
+    known = [
+        replace(slot, holds=_taken(idle, slot)) if JobKind.GENERATE in slot.kinds else slot
+        for slot in free
+    ]
+    others = [
+        replace(slot, name=f"runner-{number}", holds=holds)
+        for slot in known[-1:]
+        for number, holds in enumerate((*loaded.busy, *(one.holds for one in idle)))
+    ]
+    return aware(known, others)
+
+
+def _taken(idle: list[Idle], slot: Slot) -> Holds:
+    """What a runner holds that would be given the work of this slot; it stands for one only."""
+    fit = next((one for one in idle if one.gpu_kinds == slot.gpu_kinds), None)
+    if fit is None:
+        return NOTHING
+    idle.remove(fit)
+    return fit.holds
 
 
 def _count(cluster: Cluster, kind: GpuKind) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from modelgenerator.service.jobs.messages import Assignment, Message
+from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
 from modelgenerator.service.records.servers import Machine
 
@@ -26,6 +27,11 @@ class Slot:
     """Of a cluster, as Ray calls them; none: whichever there is."""
     gpu_index: int | None = None
     """Which of this machine's."""
+    holds: Holds = NOTHING
+    """What is loaded there now."""
+    nearby: Holds = NOTHING
+    """What is in other slots that run all that this one can: their base models, and the LoRAs of
+    those that are free."""
 
 
 class RunningJob(Protocol):

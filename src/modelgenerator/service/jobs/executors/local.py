@@ -15,6 +15,7 @@ from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.child import BODIES, Child, needed
 from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.jobs.executors.machines import this_machine
+from modelgenerator.service.jobs.executors.nearby import aware, held_during
 from modelgenerator.service.jobs.messages import (
     Assignment,
     End,
@@ -25,6 +26,7 @@ from modelgenerator.service.jobs.messages import (
     without_secrets,
 )
 from modelgenerator.service.operations.devices import Gpu
+from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
 from modelgenerator.service.records.servers import Machine
 
@@ -65,13 +67,16 @@ class LocalExecutor:
 
     def free_slots(self) -> Sequence[Slot]:
         """All whose child waits, or is not there."""
-        return [slot for slot in self._slots if not self._is_busy(slot)]
+        slots = [replace(slot, holds=self._held(slot)) for slot in self._slots]
+        busy = [slot for slot in slots if self._is_busy(slot)]
+        return aware([slot for slot in slots if slot not in busy], busy)
 
     def start(self, slot: Slot, assignment: Assignment) -> "LocalJob":
         """In the slot's child, which is started if it is not there."""
+        held = self._held(slot)
         child = self._child_of(slot)
         folder = self._place.folder_of(assignment)
-        job = LocalJob(child, assignment, folder, self._machine.name)
+        job = LocalJob(child, assignment, folder, self._machine.name, held)
         self._warm[slot.name] = _Warm(child, job)
         child.forget_words()
         child.send(assignment)
@@ -79,7 +84,7 @@ class LocalExecutor:
 
     def _child_of(self, slot: Slot) -> Child:
         warm = self._warm.get(slot.name)
-        if warm is not None and warm.child.is_alive:
+        if warm is not None and warm.is_there:
             return warm.child
         if warm is not None:
             warm.child.kill()
@@ -89,6 +94,11 @@ class LocalExecutor:
         """End all children, whatever they do."""
         while self._warm:
             self._warm.popitem()[1].child.kill()
+
+    def _held(self, slot: Slot) -> Holds:
+        """What its child has loaded, or is about to."""
+        warm = self._warm.get(slot.name)
+        return warm.job.holds if warm is not None and warm.is_there else NOTHING
 
     def _is_busy(self, slot: Slot) -> bool:
         warm = self._warm.get(slot.name)
@@ -104,10 +114,20 @@ class LocalExecutor:
 class LocalJob:
     """One assignment in a child."""
 
-    def __init__(self, child: Child, assignment: Assignment, folder: Path, machine: str) -> None:
+    def __init__(
+        self,
+        child: Child,
+        assignment: Assignment,
+        folder: Path,
+        machine: str,
+        held: Holds = NOTHING,
+    ) -> None:
+        """`held` is what the child had loaded before."""
         self._child, self._assignment, self._folder = child, assignment, folder
         self.machine = machine
         self._has_ended = False
+        self.holds = held_during(assignment, held)
+        """What the child has loaded, as far as it said so."""
 
     def messages(self) -> Sequence[Message]:
         """What came since this was asked last."""
@@ -115,6 +135,9 @@ class LocalJob:
             return ()
         came: list[Message] = []
         while (message := self._child.heard()) is not None:
+            if isinstance(message, Holds):
+                self.holds = message
+                continue
             came.append(message)
             if isinstance(message, End):
                 self._has_ended = True
@@ -127,7 +150,7 @@ class LocalJob:
 
     def kill(self) -> None:
         """Now, and the child with it."""
-        self._has_ended = True
+        self._has_ended, self.holds = True, NOTHING
         self._child.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -152,6 +175,11 @@ class _Warm:
 
     child: Child
     job: LocalJob
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the process lives; one may die while it waits, and nobody hears of that."""
+        return self.child.process.poll() is None
 
 
 def _environment(ours: Mapping[str, str], slot: Slot) -> dict[str, str]:

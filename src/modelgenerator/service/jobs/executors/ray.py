@@ -17,15 +17,21 @@ from subprocess import TimeoutExpired
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.child import Child, needed
-from modelgenerator.service.jobs.executors.cluster_slots import needs_of, slots_of_cluster
+from modelgenerator.service.jobs.executors.cluster_slots import (
+    needs_of,
+    slots_of_cluster,
+    with_loaded,
+)
 from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.jobs.executors.ray_runner import version
 from modelgenerator.service.jobs.executors.ray_words import (
+    NOTHING_LOADED,
     Begin,
     Begun,
     Came,
     Cluster,
     Kill,
+    Loaded,
     Lost,
     Terms,
     WordOfDriver,
@@ -42,6 +48,7 @@ from modelgenerator.service.jobs.messages import (
     without_secrets,
 )
 from modelgenerator.service.operations.devices import gpu_kinds
+from modelgenerator.service.records.jobs import JobKind
 from modelgenerator.service.records.servers import Machine
 
 IDLE_SECONDS = 300.0
@@ -87,6 +94,7 @@ class RayExecutor:
         )
         self._jobs: dict[str, RayJob] = {}
         self._cluster: Cluster | None = None
+        self._loaded = NOTHING_LOADED
         self._pause = FIRST_PAUSE
         self._again_at = self._heard_at = time.monotonic()
         self._driver: Child | None = self._connected()
@@ -105,7 +113,8 @@ class RayExecutor:
         if self._driver is None and time.monotonic() >= self._again_at:
             self._driver = self._connected()
         busy = {job.slot.name for job in self._jobs.values()}
-        return [slot for slot in self.slots() if slot.name not in busy]
+        free = [slot for slot in self.slots() if slot.name not in busy]
+        return with_loaded(free, self._loaded)
 
     def start(self, slot: Slot, assignment: Assignment) -> "RayJob":
         """Wherever there is room, now or later."""
@@ -113,6 +122,8 @@ class RayExecutor:
         if self._driver is None or self._cluster is None:
             job.lose("was not begun, as there is no Ray cluster now")
         else:
+            if assignment.kind is JobKind.GENERATE:
+                self._loaded = self._loaded.begun(assignment, slot.holds)
             self._driver.send(Begin(assignment, needs_of(assignment, slot, self._cluster)))
         return job
 
@@ -164,6 +175,8 @@ class RayExecutor:
             if self._cluster is None:
                 self._say_what_there_is(word)
             self._cluster, self._pause = word, FIRST_PAUSE
+        elif isinstance(word, Loaded):
+            self._loaded = word
         elif (job := self._jobs.get(word.name)) is not None:
             match word:
                 case Begun():
@@ -187,6 +200,7 @@ class RayExecutor:
         said = " | ".join(driver.last_lines()[-3:])
         driver.kill()
         self._driver = self._cluster = None
+        self._loaded = NOTHING_LOADED
         for job in list(self._jobs.values()):
             job.lose_cluster()
         self._again_at = time.monotonic() + self._pause

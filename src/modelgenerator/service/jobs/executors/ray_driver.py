@@ -25,6 +25,7 @@ from ray.exceptions import ActorUnavailableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from modelgenerator.service.jobs.executors.machines import GPU_KIND, machines_of
+from modelgenerator.service.jobs.executors.nearby import held_during
 from modelgenerator.service.jobs.executors.ray_runner import Runner, forget
 from modelgenerator.service.jobs.executors.ray_words import (
     Begin,
@@ -32,7 +33,9 @@ from modelgenerator.service.jobs.executors.ray_words import (
     Came,
     Cluster,
     Heard,
+    Idle,
     Kill,
+    Loaded,
     Lost,
     Needs,
     Opened,
@@ -49,6 +52,7 @@ from modelgenerator.service.jobs.messages import (
     Stopped,
     without_object_generator,
 )
+from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
 from modelgenerator.service.records.servers import Machine
 
@@ -97,8 +101,8 @@ class _Placed:
     asked_at: float
     question: Any
     """What it was asked last, and answers some time."""
-    base_model: str = ""
-    """That it drew with last."""
+    holds: Holds = NOTHING
+    """What it has loaded, or is about to."""
     opened: Opened | None = None
     is_told_to_wait: bool = False
     idle_since: float = field(default=0.0)
@@ -154,6 +158,13 @@ class _Driver:
         cpus, gpus = sum(it.cpus for it in machines), sum(it.gpus for it in machines)
         self._say(Cluster(cpus=cpus, gpus=gpus, machines=machines))
 
+    def _tell_loaded(self) -> None:
+        draw = [one for one in self._placed if one.kind is JobKind.GENERATE]
+        idle = [one for one in draw if one.assignment is None]
+        idle.sort(key=lambda one: one.idle_since, reverse=True)
+        busy = [one.holds for one in draw if one.assignment is not None]
+        self._say(Loaded([Idle(one.needs.gpu_kinds, one.holds) for one in idle], busy))
+
     # --- words of the server
 
     def _obey(self, word: WordOfServer) -> None:
@@ -177,28 +188,37 @@ class _Driver:
         return next((one for one in working if one.name == name), None)
 
     def _begin(self, word: Begin) -> None:
-        base_model = _base_model(word.assignment)
-        placed = self._warm(word, base_model)
+        placed = self._warm(word)
         if placed is None:
-            self._placed.append(self._asked_for(word, base_model))
-            return
-        placed.assignment, placed.base_model = word.assignment, base_model
-        placed.actor.begin.remote(word.assignment)
-        self._say_where(placed)
+            self._placed.append(self._asked_for(word))
+        else:
+            placed.assignment = word.assignment
+            placed.holds = held_during(word.assignment, placed.holds)
+            placed.actor.begin.remote(word.assignment)
+            self._say_where(placed)
+        self._tell_loaded()
 
-    def _warm(self, word: Begin, base_model: str) -> _Placed | None:
-        """A runner that waits; the one that has the base model loaded, or the one used last."""
-        kind = word.assignment.kind
+    def _warm(self, word: Begin) -> _Placed | None:
+        """A runner that waits: the one that loads the least for it; else the one that has the most
+        room, or waits the longest."""
+        wanted = word.assignment
         waiting = [
             one
             for one in self._placed
-            if one.assignment is None and one.kind is kind and one.needs == word.needs
+            if one.assignment is None and one.kind is wanted.kind and one.needs == word.needs
         ]
-        return max(
-            waiting, key=lambda one: (one.base_model == base_model, one.idle_since), default=None
+        return min(
+            waiting,
+            key=lambda one: (
+                not one.holds.has(wanted.base_model, wanted.lora_sha256),
+                not one.holds.has(wanted.base_model, None),
+                len(one.holds.base_models),
+                one.idle_since,
+            ),
+            default=None,
         )
 
-    def _asked_for(self, word: Begin, base_model: str) -> _Placed:
+    def _asked_for(self, word: Begin) -> _Placed:
         needs = word.needs
         actor = (
             _remote(_OnRay)
@@ -221,7 +241,7 @@ class _Driver:
             assignment=word.assignment,
             asked_at=time.monotonic(),
             question=question,
-            base_model=base_model,
+            holds=held_during(word.assignment, NOTHING),
         )
 
     def _terms_for(self, kind: JobKind) -> Terms:
@@ -261,11 +281,20 @@ class _Driver:
             placed.question = placed.actor.hear.remote()
 
     def _heard(self, placed: _Placed, answer: Heard) -> None:
-        if answer.messages and placed.assignment is not None:
-            self._say(Came(placed.name, answer.messages))
-        if _is_over(answer.messages):
-            self._ended(placed)
-        elif answer.how is not None:
+        said = [message for message in answer.messages if not isinstance(message, Holds)]
+        told = [message for message in answer.messages if isinstance(message, Holds)]
+        name, is_over = placed.assignment and placed.name, _is_over(said)
+        if told:
+            placed.holds = told[-1]
+        if is_over:  # it stays for a while, with what it has loaded
+            placed.assignment, placed.idle_since = None, time.monotonic()
+        if told or is_over:  # before the end: who hears of that looks for the next job
+            self._tell_loaded()
+        if said and name is not None:
+            self._say(Came(name, said))
+        if is_over and placed.kind is JobKind.TRAIN:  # its place is for others
+            self._retire(placed)
+        elif answer.how is not None and not is_over:
             self._lost(placed, answer.how, answer.last_lines)
 
     def _say_where(self, placed: _Placed) -> None:
@@ -273,13 +302,6 @@ class _Driver:
         machine = self._machines.get(placed.opened.node)
         name = placed.opened.machine if machine is None else machine.name
         self._say(Begun(placed.name, name))
-
-    def _ended(self, placed: _Placed) -> None:
-        """It stays for a while, with what it has loaded; the place of a training is for others."""
-        if placed.kind is JobKind.TRAIN:
-            self._retire(placed)
-        else:
-            placed.assignment, placed.idle_since = None, time.monotonic()
 
     def _lost(self, placed: _Placed, how: str, last_lines: Any = ()) -> None:
         if placed.assignment is not None:
@@ -309,6 +331,7 @@ class _Driver:
     def _retire(self, placed: _Placed) -> None:
         """End it, and let somebody on its machine remove its folder."""
         self._placed = [one for one in self._placed if one is not placed]
+        self._tell_loaded()
         ray.kill(placed.actor)
         if placed.opened is None:
             return
@@ -336,14 +359,6 @@ def _selector(needs: Needs) -> dict[str, str] | None:
 def _is_over(messages: Any) -> bool:
     last: Message | None = messages[-1] if messages else None
     return isinstance(last, End)
-
-
-def _base_model(assignment: Assignment) -> str:
-    """The first that it draws with."""
-    pictures: Any = assignment.spec.get("pictures") if isinstance(assignment.spec, dict) else None
-    if assignment.kind is not JobKind.GENERATE or not pictures:
-        return ""
-    return str(pictures[0].get("baseModel", ""))
 
 
 def _how(error: RayError) -> str:

@@ -24,8 +24,8 @@ from modelgenerator.service.jobs.executors.ray_words import Heard, Opened, Terms
 from modelgenerator.service.jobs.messages import (
     Assignment,
     End,
-    Message,
     Place,
+    Said,
     Stop,
 )
 
@@ -86,7 +86,7 @@ class Runner:
     def hear(self) -> Heard:
         """What came, as soon as something comes; nothing after a second."""
         self._heard_of_driver = time.monotonic()
-        said: list[Message] = []
+        said: list[Said] = []
         wait = HEAR_SECONDS
         while (message := self._child.heard(wait)) is not None:
             said.append(message)

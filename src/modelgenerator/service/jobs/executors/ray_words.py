@@ -1,7 +1,7 @@
 """What the server, its driver of a Ray cluster, and the runners on the machines say to each other.
 
     server --(Terms, Begin | Stop | Kill)--> driver --(Terms, Assignment)--> runner
-    server <--(Cluster | Begun | Came | Lost)-- driver <--(Opened, Heard)--- runner
+    server <--(Cluster | Loaded | Begun | Came | Lost)-- driver <--(Opened, Heard)-- runner
 
 All of it is data, which can be pickled; none of it knows Ray.
 """
@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelgenerator.service.config import ServiceConfig
-from modelgenerator.service.jobs.messages import Assignment, Message, Stop
+from modelgenerator.service.jobs.executors.nearby import held_during
+from modelgenerator.service.jobs.messages import Assignment, Message, Said, Stop
+from modelgenerator.service.records.holds import Holds
 from modelgenerator.service.records.servers import Machine
 
 
@@ -76,6 +78,36 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """A runner that waits for pictures."""
+
+    gpu_kinds: tuple[str, ...]
+    """That it was asked for with: it gets work that asks for the same."""
+    holds: Holds
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the runners have loaded that draw pictures; said when it changes."""
+
+    idle: Sequence[Idle]
+    """The one that drew last first."""
+    busy: Sequence[Holds]
+    """Of those that work."""
+
+    def begun(self, assignment: Assignment, held: Holds) -> "Loaded":
+        """After `assignment` was given to a runner that holds `held`; the driver will say it."""
+        idle = list(self.idle)
+        given = next((one for one in idle if one.holds == held), None)
+        if given is not None:
+            idle.remove(given)
+        return Loaded(idle, [*self.busy, held_during(assignment, held)])
+
+
+NOTHING_LOADED = Loaded((), ())
+
+
+@dataclass(frozen=True, slots=True)
 class Came:
     """What an attempt said."""
 
@@ -108,10 +140,10 @@ class Opened:
 class Heard:
     """What a runner's child said since it was asked last, and how it died where it did."""
 
-    messages: Sequence[Message]
+    messages: Sequence[Said]
     how: str | None = None
     last_lines: Sequence[str] = ()
 
 
 WordOfServer = Begin | Stop | Kill
-WordOfDriver = Cluster | Begun | Came | Lost
+WordOfDriver = Cluster | Loaded | Begun | Came | Lost

@@ -18,10 +18,15 @@ def upgrade() -> None:
     """From 0001."""
     op.add_column("jobs", sa.Column("base_model", sa.Text(), nullable=True))
     op.add_column("jobs", sa.Column("lora_sha256", sa.Text(), nullable=True))
+    op.add_column("jobs", sa.Column("passed_over_at", INSTANT, nullable=True))
     op.add_column("jobs", sa.Column("machine", sa.Text(), nullable=True))
     op.add_column("jobs", sa.Column("place_gpu_memory", sa.BigInteger(), nullable=True))
     op.add_column("jobs", sa.Column("makes_room_for", sa.Uuid(), nullable=True))
-    op.create_index("ix_jobs_status_base_model_id", "jobs", ["status", "base_model", "id"])
+    op.create_index(
+        "ix_jobs_organization_id_status_base_model_id",
+        "jobs",
+        ["organization_id", "status", "base_model", "id"],
+    )
     op.create_index(
         "ix_jobs_organization_id_finished_at", "jobs", ["organization_id", "finished_at"]
     )

@@ -277,8 +277,13 @@ class Dispatcher:
     # --- claiming
 
     def _claim(self) -> None:
+        in_vain: set[Offer] = set()  # of a hundred places that are alike one asks
         for slot in self._executor.free_slots():
-            if (claimed := self._claimed(slot)) is None:
+            offer = self._offer(slot)
+            if offer in in_vain:
+                continue
+            if (claimed := self._claimed(offer)) is None:
+                in_vain.add(offer)
                 continue
             job, assignment = claimed
             self._service.news.tell(job.id)
@@ -286,8 +291,8 @@ class Dispatcher:
             following = Following(self._service, job, running, self._timer)
             self._followed.append((following, Funds(self._service, job)))
 
-    def _claimed(self, slot: Slot) -> tuple[Job, Assignment] | None:
-        offer = Offer(
+    def _offer(self, slot: Slot) -> Offer:
+        return Offer(
             owner=self.owner,
             kinds=slot.kinds,
             gpus=slot.gpus,
@@ -296,6 +301,8 @@ class Dispatcher:
             nearby=slot.nearby,
             most_of_one=self._service.config.running_jobs or NO_LIMIT,
         )
+
+    def _claimed(self, offer: Offer) -> tuple[Job, Assignment] | None:
         with self._service.database.transaction() as transaction:
             job = transaction.jobs.claim(offer, self._service.clock(), self._service.config.lease)
             if job is None:

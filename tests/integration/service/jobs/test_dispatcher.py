@@ -104,6 +104,16 @@ def test_each_slot_gets_what_it_can_run(here, organization_id):
     assert here.job(too_large).status is JobStatus.QUEUED
 
 
+def test_places_that_are_alike_ask_the_queue_once(here, organization_id, monkeypatch):
+    alike = [Slot(name=str(number), kinds=(JobKind.TRAIN,)) for number in range(50)]
+    dispatcher = here.another(MemoryExecutor(*alike, Slot(name="light", kinds=(JobKind.ZIP,))))
+    asked, claim = [], dispatcher._claimed
+    monkeypatch.setattr(dispatcher, "_claimed", lambda offer: asked.append(offer) or claim(offer))
+    here.queued(organization_id)
+    dispatcher.turn(work_came=True)
+    assert [offer.kinds for offer in asked] == [(JobKind.TRAIN,)] * 2 + [(JobKind.ZIP,)]
+
+
 def test_a_sign_of_life_keeps_the_lease(here, organization_id):
     job, _ = here.running(organization_id)
     until = here.job(job).lease_until

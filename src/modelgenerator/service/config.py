@@ -66,7 +66,8 @@ def _by_kind(written: object) -> object:
         return written
     parts = [part.partition("=") for part in written.split(",") if part.strip()]
     kinds = {kind.strip(): number.strip() for kind, _, number in parts}
-    if len(kinds) < len(parts) or any(not re.fullmatch(r"[\w.-]+", kind) for kind in kinds):
+    is_read = all(re.fullmatch(r"[\w.-]+", it) and kinds[it].isdigit() for it in kinds)
+    if len(kinds) < len(parts) or not is_read:
         raise ValueError("is the gigabytes of each kind of GPU, as L4=24,H100=80")
     return kinds
 
@@ -183,7 +184,7 @@ class ServiceConfig(BaseModel):
         description="Jobs and runs of one organization that may wait at once.",
     )
 
-    highest_priority: Literal["low", "normal", "high"] = Field(
+    highest_priority: Literal["normal", "high"] = Field(
         "high",
         description="Highest priority that people may ask for. Where strangers share the machines, "
         "`normal`: a training of a high one makes others stop.",
@@ -309,6 +310,14 @@ class ServiceConfig(BaseModel):
     ) -> Mapping[str, int] | None:
         if value is not None and info.data.get("cluster_gpu_gigabytes") is not None:
             raise ValueError("says what CLUSTER_GPU_GIGABYTES says too: set one of them")
+        return value
+
+    @field_validator("cluster_machine_gpus")
+    @classmethod
+    def _has_gpus(cls, value: int, info: ValidationInfo) -> int:
+        names = ("cluster_gpu_gigabytes", "cluster_gpus")
+        if value > 1 and all(info.data.get(name) is None for name in names):
+            raise ValueError("needs CLUSTER_GPUS or CLUSTER_GPU_GIGABYTES: how large they are")
         return value
 
     @property

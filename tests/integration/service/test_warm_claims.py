@@ -75,10 +75,18 @@ def test_what_is_loaded_changes_nothing_between_priorities(database, clock, draw
     low, high = draws("a", priority=0), draws("b", priority=5)
     assert in_order(database, clock, 2, holding("a")) == [high.id, low.id]
     young = draws("b", priority=5)
-    draws("a", priority=0)
-    assert claim(database, clock, holding("a"), nearby=holding("b")) is None
+    lesser = [draws("a", priority=0) for _ in range(2)]
+    # it is left to who has it loaded, and no place stands empty meanwhile
+    assert claim(database, clock, holding("a"), nearby=holding("b")).id == lesser[0].id
     clock.advance(LOADING)
     assert claim(database, clock, holding("a"), nearby=holding("b")).id == young.id
+
+
+def test_a_lora_without_its_base_model_makes_nobody_wait(database, clock, draws):
+    young = draws("a", "x")
+    has_base = holding("a")
+    has_lora = holding("b", loras=["x"])
+    assert claim(database, clock, has_base, nearby=has_lora).id == young.id
 
 
 def test_organizations_take_turns_among_what_is_loaded(database, clock, draws):

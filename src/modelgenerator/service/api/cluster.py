@@ -87,7 +87,7 @@ class ClusterShape(Shape):
     """What has begun, and is on no machine yet as far as that is known."""
     servers: tuple[ServerShape, ...]
     places: int
-    """How many jobs can run at once."""
+    """Jobs that the servers take at once: on a Ray cluster more than there is room for."""
     places_taken: int
     uses_gpus: bool
     """Whether any place has one."""

@@ -52,7 +52,7 @@ class NewTraining(Body):
     """Each wins over the template's; `/v1/schemas/settings.json` says which there are."""
     name: str | None = None
     priority: Priority = Priority.NORMAL
-    """For one that is `high`, running trainings of a lower one save a checkpoint and wait."""
+    """Trainings of a lower one make room for it, at a checkpoint."""
     webhook_url: str | None = None
     """Is told when this training starts and ends."""
     acknowledge_warnings: bool = False

@@ -33,7 +33,7 @@ def line_of(machines: Machines) -> Line:
         return Line("Machines", "none", "jobs wait until there is one")
     gpus = sum(machine.gpus for machine in there) if machines.uses_gpus else 0
     if not gpus:
-        name = "This machine's processor" if count == 1 else f"{count} machines"
+        name = there[0].name if count == 1 else f"{count} machines"
         jobs = "1 job" if machines.running == 1 else f"{machines.running:,} jobs"
         return Line(name, jobs if machines.running else "free")
     busy = min(machines.gpus_busy, gpus)

@@ -68,6 +68,7 @@ class Dispatcher:
         self._telling = _Every(TELL_SECONDS, timer)
         self._presence = Presence(service, executor, self.owner)
         self._is_claiming, self._may_claim = True, True
+        self._next_room = 0.0
         self._is_stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -116,17 +117,20 @@ class Dispatcher:
         ended = [one for one in self._followed if one[0].has_ended]
         self._followed = [one for one in self._followed if not one[0].has_ended]
         self._may_claim = self._may_claim or work_came or bool(ended)
+        wants_room = False
         if self._look.is_due():
             self._may_claim = True
             self._guarded(self._hear_people)
         if self._sweep.is_due():
             self._guarded(self._take_back_lapsed)
-            self._guarded(self._make_room)
+            wants_room = self._is_claiming
         if self._telling.is_due():
-            self._guarded(self._presence.tell)
+            self._guarded(partial(self._presence.tell, takes_jobs=self._is_claiming))
         if self._may_claim and self._is_claiming:
             self._may_claim = False
             self._guarded(self._claim)
+        if wants_room:  # after claiming: a place may have come free
+            self._guarded(self._make_room)
 
     def drain(self) -> None:
         """No new jobs; those that run are asked to stop, and go back into the queue."""
@@ -252,22 +256,28 @@ class Dispatcher:
         self._tell(lapsed)
 
     def _make_room(self) -> None:
-        """For work of a higher priority that has waited long enough: one training at a time."""
+        """For work of a higher priority that has waited long enough, one training at a time; the
+        next one after as long again."""
         config = self._service.config
-        if not config.preempt_seconds:
+        if not config.preempt_seconds or self._timer() < self._next_room:
             return
         waited, now = timedelta(seconds=config.preempt_seconds), self._service.clock()
         most = config.running_jobs or NO_LIMIT
         without_machine = [
-            following.job.id
+            following
             for following, _ in self._followed
-            if following.waits_for_machine(waited)
+            if following.waits_for_machine(waited) and not following.room_was_asked
         ]
         with self._service.database.transaction() as transaction:
             jobs = transaction.jobs
-            asked = [jobs.make_room(now, waited, most_of_one=most)]
-            asked += [jobs.make_room_for(job, now) for job in jobs.some(without_machine)]
-        self._tell(job for job in asked if job is not None)
+            asked = jobs.make_room(now, waited, most_of_one=most)
+            for following in without_machine:
+                if asked is None:
+                    asked = jobs.make_room_for(following.job, now)
+                    following.room_was_asked = asked is not None
+        if asked is not None:
+            self._next_room = self._timer() + config.preempt_seconds
+            self._tell([asked])
 
     def _tell(self, jobs: Iterable[Job]) -> None:
         for job in jobs:

@@ -8,11 +8,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from itertools import islice
 
+from modelgenerator.service.errors import LeaseLost, StorageFull, StoreBusy
 from modelgenerator.service.jobs.executors.executor import RunningJob
 from modelgenerator.service.jobs.faults import crashed
 from modelgenerator.service.jobs.messages import (
@@ -36,9 +38,11 @@ from modelgenerator.service.records.trainings import JsonObject
 from modelgenerator.service.store.jobs import Told as Event
 from modelgenerator.service.store.transaction import Transaction
 
-PASSES_AFTER = timedelta(seconds=10)
-"""When what may pass by itself is tried again."""
+PASSES_AFTER = (timedelta(seconds=10), timedelta(minutes=2), timedelta(minutes=10))
+"""When what may pass by itself is tried again, by how often it was."""
 
+NO_MACHINE_PAUSE = timedelta(seconds=15)
+"""Before a job is taken again for which there was no machine, or an unfit one."""
 MOST_AT_ONCE = 100
 """Messages in one transaction."""
 
@@ -87,6 +91,8 @@ class Following:
     asked_at: float = 0.0
     lack: JobError | None = None
     """Of money, where that is why it was asked."""
+    room_was_asked: bool = False
+    """Once: a training was asked to make room for it, while it waits for a machine."""
     has_ended: bool = False
     """This attempt, in the ledger."""
     has_succeeded: bool = False
@@ -109,7 +115,13 @@ class Following:
             self.unsaid.append(message)
         while self.unsaid and not self.has_ended:
             came = list(islice(self.unsaid, MOST_AT_ONCE))
-            self._keep(*without_replaced(came))
+            try:
+                self._keep(*without_replaced(came))
+            except (LeaseLost, StoreBusy, StorageFull):
+                raise
+            except Exception:
+                self._keep_up_to_the_fault()
+                raise
             for _ in came:
                 self.unsaid.popleft()
         if not is_alive and not self.has_ended:
@@ -117,7 +129,7 @@ class Following:
 
     def waits_for_machine(self, length: timedelta) -> bool:
         """Whether it was taken so long ago and has no machine yet."""
-        is_waiting = self.watchdog.phase == Phase.WAITING_FOR_MACHINE
+        is_waiting = self.asked is None and self.watchdog.phase == Phase.WAITING_FOR_MACHINE
         return is_waiting and self.timer() - self.began >= length.total_seconds()
 
     def ask_to_stop(self, why: Why) -> None:
@@ -151,6 +163,13 @@ class Following:
         self.has_ended = isinstance(messages[-1], End)
         self.has_succeeded = isinstance(messages[-1], Succeeded)
         self._tell()
+
+    def _keep_up_to_the_fault(self) -> None:
+        """What came before a message that cannot be kept is kept all the same."""
+        with suppress(Exception):
+            while self.unsaid:
+                self._keep(self.unsaid[0])
+                self.unsaid.popleft()
 
     def _keep_in(self, transaction: Transaction, message: Message) -> None:
         jobs, lease, now = transaction.jobs, self.job.lease, self.service.clock()
@@ -207,7 +226,7 @@ class Following:
         if isinstance(message, Succeeded):
             job = jobs.finish(lease, JobStatus.SUCCEEDED, now, used_ms=self.used_ms)
         elif isinstance(message, Failed) and message.may_pass:
-            most, later = self.service.config.lost_attempts, now + PASSES_AFTER
+            most, later = self.service.config.lost_attempts, now + self._pause()
             job = jobs.lose(lease, message.error, now, most_lost=most, not_before=later)
         elif isinstance(message, Failed):
             job = jobs.finish(
@@ -217,13 +236,18 @@ class Following:
             job = self._end_as_asked(transaction)
         self._follow_up(transaction, job, result)
 
+    def _pause(self) -> timedelta:
+        """Longer each time that nothing was gained."""
+        return PASSES_AFTER[min(self.job.lost_attempts, len(PASSES_AFTER) - 1)]
+
     def _end_as_asked(self, transaction: Transaction) -> Job:
         jobs, lease, now = transaction.jobs, self.job.lease, self.service.clock()
         if self.asked is Why.CANCELLED:
             return jobs.finish(lease, JobStatus.CANCELLED, now, used_ms=self.used_ms)
         if self.asked is Why.FUNDS:
             return jobs.finish(lease, JobStatus.FAILED, now, error=self.lack, used_ms=self.used_ms)
-        return jobs.hand_back(lease, now, reason=_HANDED_BACK[self.asked])
+        later = now + NO_MACHINE_PAUSE if self.asked is None else None
+        return jobs.hand_back(lease, now, reason=_HANDED_BACK[self.asked], not_before=later)
 
     def _follow_up(self, transaction: Transaction, job: Job, result: JsonObject | None) -> None:
         if job.status.is_final:

@@ -25,8 +25,8 @@ class Presence:
         self._service, self._executor, self._owner = service, executor, owner
         self._started_at: datetime | None = None
 
-    def tell(self) -> None:
-        """It lives, and has this.
+    def tell(self, *, takes_jobs: bool = True) -> None:
+        """It lives, and has this; one that takes no more jobs has no places.
 
         Raises:
             StoreBusy, StorageFull: it is told next time.
@@ -39,7 +39,7 @@ class Presence:
             version=version("modelgenerator"),
             executor=self._service.config.executor,
             machines=tuple(self._executor.machines()),
-            places=places_of(self._executor.slots()),
+            places=places_of(self._executor.slots()) if takes_jobs else (),
             started_at=self._started_at,
             seen_at=now,
         )

@@ -147,8 +147,11 @@ def _planned_for(
     tries = [(device, count) for count in range(1, most + 1) for device in devices]
     for device, count in tries:
         with suppress(NotEnoughMemory):
-            return device, resolve(settings, dataset, base, device, processes=count)
-    return devices[-1], resolve(settings, dataset, base, devices[-1])
+            return device, resolve(
+                settings, dataset, base, replace(device, count=count), processes=count
+            )
+    largest = replace(devices[-1], count=1)
+    return largest, resolve(settings, dataset, base, largest)
 
 
 def plan_as_json(plan: TrainingPlan) -> JsonObject:

@@ -135,7 +135,9 @@ def change_training(
         check_priority(service.config, priority)
     with service.database.transaction() as transaction:
         store, now = transaction.of(caller.organization_id), service.clock()
-        store.trainings.there(id)
+        job_id = store.trainings.there(id).job_id
+        if priority is not None:  # in the order in which a training's end locks them
+            store.jobs.get_locked(job_id)
         training = store.trainings.get_locked(id)
         if name is not None:
             store.trainings.replace(replace(training, name=checked_name(name)))

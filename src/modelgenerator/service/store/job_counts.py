@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from modelgenerator.service.records.jobs import JobKind, JobStatus
 from modelgenerator.service.records.servers import Places
-from modelgenerator.service.store.job_queue import LIMITED, NO_LIMIT
+from modelgenerator.service.store.job_queue import LIMITED, NO_LIMIT, running_jobs
 from modelgenerator.service.store.job_tables import JOBS
 
 _JOB = JOBS.table.columns
@@ -73,16 +73,7 @@ def jobs_before(
     """
     if not places:
         return {}
-    running = (
-        select(
-            _JOB.organization_id,
-            func.count().label("jobs"),
-            func.sum(case((_JOB.kind.in_(LIMITED), 1), else_=0)).label("limited"),
-        )
-        .where(_JOB.status == JobStatus.RUNNING)
-        .group_by(_JOB.organization_id)
-        .subquery("running")
-    )
+    running = running_jobs()
     is_heavy = _JOB.kind.in_(LIMITED)  # these wait for the same places, and nothing else does
     nth = func.row_number().over(
         partition_by=(_JOB.organization_id, is_heavy), order_by=(_JOB.priority.desc(), _JOB.id)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Select,
+    Subquery,
     Update,
     and_,
     bindparam,
@@ -78,10 +79,6 @@ class Offer:
         return min(LOADINGS_PASSED_OVER * self.patience, LONGEST_PATIENCE)
 
 
-ANY_PLACE = Offer(owner="", kinds=LIMITED, gpus=NO_LIMIT, gpu_memory=2**62)
-"""For a look at what waits, whatever it needs."""
-
-
 def claim(connection: Connection, offer: Offer, now: datetime, lease: timedelta) -> Job | None:
     """The first job that `offer` can run, as running, with a lease and the next attempt number.
 
@@ -103,12 +100,6 @@ def claim(connection: Connection, offer: Offer, now: datetime, lease: timedelta)
     )
     connection.execute(insert(ATTEMPTS.table).values(ATTEMPTS.row(attempt)))
     return job
-
-
-def first_waiting(connection: Connection, offer: Offer, now: datetime) -> Job | None:
-    """The job that `offer` would be given; nobody takes it."""
-    row = connection.execute(_LOOK, _values(offer, now)).first()
-    return None if row is None else JOBS.read(row)
 
 
 def _values(offer: Offer, now: datetime) -> dict[str, object]:
@@ -147,6 +138,7 @@ def _chosen(connection: Connection, offer: Offer, now: datetime) -> UUID | None:
         "held_loras": list(offer.holds.loras),
         "left_base_models": list(offer.nearby.base_models - offer.holds.base_models),
         "left_loras": list(offer.nearby.loras - offer.holds.loras),
+        "nearby_base_models": list(offer.nearby.base_models),
         "left_since": now - offer.patience,
     }
     chosen = connection.execute(_WARMEST, {**values, **warm}).scalar()
@@ -208,11 +200,26 @@ def _taking(id: ColumnElement[Any]) -> Update:
     )
 
 
+def running_jobs() -> Subquery:
+    """Of each organization that has some: `jobs`, and `limited` of them."""
+    other = JOBS.table.alias("other").columns
+    return (
+        select(
+            other.organization_id,
+            func.count().label("jobs"),
+            func.sum(case((other.kind.in_(LIMITED), 1), else_=0)).label("limited"),
+        )
+        .where(other.status == JobStatus.RUNNING)
+        .group_by(other.organization_id)
+        .subquery("running")
+    )
+
+
 _WAITING = JOBS.table.alias("waiting")
 _HEAD = JOBS.table.alias("head")
 
 
-def _heads(*conditions: ColumnElement[bool], is_taken: bool = True) -> Select[Any]:
+def _heads(*conditions: ColumnElement[bool]) -> Select[Any]:
     """The job that comes first in each organization of those that fulfil `conditions`, unless
     another worker is just taking it."""
     job = _WAITING.columns
@@ -229,9 +236,8 @@ def _heads(*conditions: ColumnElement[bool], is_taken: bool = True) -> Select[An
         )
         .order_by(job.priority.desc(), job.id)
         .limit(1)
+        .with_for_update(skip_locked=True)
     )
-    if is_taken:
-        head = head.with_for_update(skip_locked=True)
     id = head.correlate(ORGANIZATIONS.table).scalar_subquery()
     return select(id.label("id")).select_from(ORGANIZATIONS.table)
 
@@ -246,17 +252,7 @@ def _first(
 
     Only these are sorted: however many wait behind them, they are not looked at.
     """
-    other = JOBS.table.alias("other").columns
-    running = (
-        select(
-            other.organization_id,
-            func.count().label("jobs"),
-            func.sum(case((other.kind.in_(LIMITED), 1), else_=0)).label("limited"),
-        )
-        .where(other.status == JobStatus.RUNNING)
-        .group_by(other.organization_id)
-        .subquery("running")
-    )
+    running = running_jobs()
     job, found = _HEAD.columns, heads.cte("heads")
     turn = func.coalesce(running.columns.jobs, 0)
     return (
@@ -282,8 +278,8 @@ def _warmest() -> Select[Any]:
 
     A LoRA is small: which one is held is looked at after whose turn it is.
     """
-    same_priority = _WAITING.columns.priority == bindparam("same_priority")
-    may_go = (same_priority, _is_left_to_nobody(_WAITING))
+    not_before_it = _WAITING.columns.priority <= bindparam("same_priority")
+    may_go = (not_before_it, _is_left_to_nobody(_WAITING))
     has_base, has_lora = _has_base(_WAITING), _has_lora(_WAITING)
     heads = (_heads(*may_go, *has) for has in ((has_base, has_lora), (has_base,), ()))
     return _first(
@@ -310,17 +306,19 @@ def _is_left_to_nobody(job: FromClause) -> ColumnElement[bool]:
     base_model, lora = job.columns.base_model, job.columns.lora_sha256
     nobody_has_base = base_model.not_in(bindparam("left_base_models", expanding=True))
     nobody_has_lora = lora.not_in(bindparam("left_loras", expanding=True))
+    # who has the LoRA alone leaves it to who has the base model
+    base_is_far = base_model.not_in(bindparam("nearby_base_models", expanding=True))
     return or_(
         is_old,
-        and_(or_(base_model.is_(None), nobody_has_base), or_(lora.is_(None), nobody_has_lora)),
+        and_(
+            or_(base_model.is_(None), nobody_has_base),
+            or_(lora.is_(None), nobody_has_lora, base_is_far),
+        ),
     )
 
 
 # statements are made once: to make one takes four times as long as to carry it out
 _TAKE_FIRST = _taking(_first(_heads(), _HEAD.columns.id).scalar_subquery())
-_LOOK = select(JOBS.table).where(
-    _JOB.id == _first(_heads(is_taken=False), _HEAD.columns.id).scalar_subquery()
-)
 _FIRST = _first(
     _heads(),
     *(_HEAD.columns[name] for name in ("id", "priority", "base_model", "lora_sha256")),

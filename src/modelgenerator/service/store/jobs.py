@@ -36,12 +36,13 @@ from modelgenerator.service.records.jobs import (
     JobStatus,
     Lease,
 )
+from modelgenerator.service.records.priorities import priority_of
 from modelgenerator.service.records.servers import Places
 from modelgenerator.service.records.trainings import JsonObject
 from modelgenerator.service.store.job_counts import JobCount, count_unfinished, jobs_before
-from modelgenerator.service.store.job_queue import ANY_PLACE, NO_LIMIT, Offer, claim, first_waiting
+from modelgenerator.service.store.job_queue import NO_LIMIT, Offer, claim
 from modelgenerator.service.store.job_tables import ATTEMPTS, EVENTS, JOBS
-from modelgenerator.service.store.preemption import least_urgent
+from modelgenerator.service.store.preemption import least_urgent, urgent
 from modelgenerator.service.store.scoped import OrganizationScope, Unchanging
 
 _JOB = JOBS.table.columns
@@ -103,7 +104,7 @@ class OrganizationJobs(Unchanging[Job]):
             raise AlreadyFinished(f"This job has ended already: it {job.status.in_words}.")
         if job.priority != number:
             job = _change(self._connection, id, priority=number)
-            data: JsonObject = {"priority": number}
+            data: JsonObject = {"priority": priority_of(number).value}
             _tell(self._connection, id, EventName.PRIORITY_CHANGED, data, now)
         return job
 
@@ -208,15 +209,15 @@ class JobLedger:
         return job
 
     def make_room(self, now: datetime, waited: timedelta, *, most_of_one: int) -> Job | None:
-        """Ask a training to make room for the most urgent job that has waited so long.
+        """Ask a training to make room for a job that has waited so long, the most urgent first.
 
         None where nothing does, or where nobody is less urgent; who was asked is told by the
         ledger, whichever server it runs on.
         """
-        waiting = first_waiting(self._connection, replace(ANY_PLACE, most_of_one=most_of_one), now)
-        if waiting is None or waiting.created_at > now - waited:
-            return None
-        return self.make_room_for(waiting, now)
+        for waiting in urgent(self._connection, now, now - waited, most_of_one=most_of_one):
+            if (asked := self.make_room_for(waiting, now)) is not None:
+                return asked
+        return None
 
     def make_room_for(self, waiting: Job, now: datetime) -> Job | None:
         """Ask a training that is less urgent than `waiting`; none where one was asked already."""
@@ -224,20 +225,9 @@ class JobLedger:
         if asked is None:
             return None
         job = _change(self._connection, asked, makes_room_for=waiting.id)
-        data: JsonObject = {"priority": waiting.priority}
+        data: JsonObject = {"priority": priority_of(waiting.priority).value}
         _tell(self._connection, asked, EventName.MAKES_ROOM, data, now)
         return job
-
-    def read(self, lease: Lease) -> Job:
-        """The job as it is now.
-
-        Raises:
-            LeaseLost: another attempt has begun, or the job has ended.
-        """
-        row = self._connection.execute(select(JOBS.table).where(_held_by(lease))).first()
-        if row is None:
-            raise LeaseLost
-        return JOBS.read(row)
 
     def before(
         self,
@@ -418,13 +408,6 @@ class JobLedger:
             not_before=not_before,
             **_NO_LEASE,
         )
-
-    def some(self, ids: Sequence[UUID]) -> Sequence[Job]:
-        """The jobs with these ids, the oldest first."""
-        if not ids:
-            return []
-        query = select(JOBS.table).where(_JOB.id.in_(ids)).order_by(_JOB.id)
-        return [JOBS.read(row) for row in self._connection.execute(query)]
 
     def running(self, owner: str | None = None) -> Sequence[Job]:
         """The jobs that are running, or those of one worker, the oldest first."""

@@ -106,6 +106,39 @@ def test_one_training_is_asked_and_it_is_the_least_urgent_that_began_last(here, 
     assert [job.is_asked_to_stop for job in executor.started] == [False, False, True]
 
 
+def test_the_next_training_is_asked_only_after_as_long_again(here, organization_id):
+    executor = MemoryExecutor(*(Slot(name=str(n), kinds=tuple(JobKind)) for n in range(2)))
+    other = here.another(executor)
+    for _ in range(2):
+        here.queued(organization_id, priority=LOW)
+        other.turn(work_came=True)
+    for _ in range(3):
+        here.queued(organization_id, priority=HIGH)
+    asked = []
+    for _ in range((2 * WAITED + 30) // 3):
+        here.timer.advance(3)
+        other.turn()
+        asked.append(sum(job.is_asked_to_stop for job in executor.started))
+    assert asked.index(2) - asked.index(1) >= WAITED // 3
+
+
+def test_who_cannot_be_helped_keeps_nobody_else_waiting(here, organization_id):
+    small = Slot(name="small", kinds=(JobKind.TRAIN,), gpus=1, gpu_memory=24)
+    large = Slot(name="large", kinds=(JobKind.TRAIN,), gpus=1, gpu_memory=80)
+    executor = MemoryExecutor(small, large)
+    other = here.another(executor)
+    here.queued(organization_id, priority=HIGH, gpus=1, gpu_memory=40)
+    here.queued(organization_id, priority=LOW, gpus=1, gpu_memory=10)
+    other.turn(work_came=True)
+    here.queued(organization_id, priority=HIGH, gpus=1, gpu_memory=40)
+    here.queued(organization_id, priority=HIGH, gpus=1, gpu_memory=10)
+    for _ in range(30):
+        here.timer.advance(3)
+        other.turn()
+    asked = {job.slot.name: job.is_asked_to_stop for job in executor.started[:2]}
+    assert asked == {"small": True, "large": False}
+
+
 def test_a_place_that_is_too_small_is_not_asked_for(here, organization_id):
     small = Slot(name="small", kinds=(JobKind.TRAIN,), gpus=1, gpu_memory=24)
     large = Slot(name="large", kinds=(JobKind.TRAIN,), gpus=1, gpu_memory=80)
@@ -149,6 +182,29 @@ def test_work_that_has_no_machine_of_a_cluster_yet_is_made_room_for(here, organi
         here.timer.advance(3)
         other.turn()
     assert (lesser.is_asked_to_stop, urgent.is_asked_to_stop) == (True, False)
+    again = executor.last  # the place was not what it waits for
+    assert again.assignment.job_id == lesser.assignment.job_id
+    for _ in range(60):
+        here.timer.advance(3)
+        other.turn()
+    assert not again.is_asked_to_stop, "it is asked once"
+
+
+def test_work_that_waits_for_a_kind_of_gpu_stops_nobody_on_another(here, organization_id):
+    small = Slot(name="small", kinds=(JobKind.TRAIN,), gpus=1, gpu_memory=24)
+    large = Slot(name="large", kinds=(JobKind.TRAIN,), gpus=1, gpu_memory=80)
+    executor = MemoryExecutor(large, small)
+    other = here.another(executor)
+    for priority in (LOW, HIGH):
+        here.queued(organization_id, priority=priority, gpus=1, gpu_memory=10)
+        other.turn(work_came=True)
+    lesser, urgent = executor.started
+    assert (lesser.slot.name, urgent.slot.name) == ("large", "small")
+    urgent.says(PhaseBegun(Phase.WAITING_FOR_MACHINE))
+    for _ in range(60):
+        here.timer.advance(3)
+        other.turn()
+    assert not lesser.is_asked_to_stop
 
 
 def test_an_operator_may_want_no_training_to_be_stopped(

@@ -26,8 +26,8 @@ def machines(*there, running: int = 0, busy: int = 0, uses_gpus: bool = True) ->
     ("machines", "line"),
     [
         (machines(), Line("Machines", "none", "jobs wait until there is one")),
-        (machines(a_machine("a", 0)), Line("This machine's processor", "free")),
-        (machines(a_machine("a", 0), running=1), Line("This machine's processor", "1 job")),
+        (machines(a_machine("a", 0)), Line("a", "free")),
+        (machines(a_machine("a", 0), running=1), Line("a", "1 job")),
         (
             machines(a_machine("a", 0), a_machine("b", 0), running=3),
             Line("2 machines", "3 jobs"),
@@ -41,7 +41,7 @@ def machines(*there, running: int = 0, busy: int = 0, uses_gpus: bool = True) ->
         ),
         (
             machines(a_machine("a"), running=2, uses_gpus=False),
-            Line("This machine's processor", "2 jobs"),
+            Line("a", "2 jobs"),
         ),
     ],
 )

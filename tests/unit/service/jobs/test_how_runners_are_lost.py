@@ -6,7 +6,7 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install 'modelgener
 
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 
-from modelgenerator.service.jobs.executors.ray_driver import _how
+from modelgenerator.service.jobs.executors.ray_driver import _how, unfit
 from modelgenerator.service.jobs.executors.ray_runner import MachineUnfit
 
 DIED = "The actor died unexpectedly before finishing this task.\n\tclass_name: _OnRay\n"
@@ -30,21 +30,24 @@ class Said(ActorDiedError):
         return self.words
 
 
+UNFIT = RayTaskError("open", "trace", MachineUnfit("It has another version."))
+
+
 @pytest.mark.parametrize(
     ("error", "how"),
     [
         (Said(OF_ITS_NODE), "was lost together with its machine"),
         (Said(OF_ITSELF), "was ended from outside"),
-        (
-            Said(AT_ITS_CREATION),
-            "could not begin (ModuleNotFoundError: No module named 'modelgenerator')",
-        ),
         (ActorUnavailableError("away", b"\0" * 16), "cannot be reached any more"),
-        (
-            RayTaskError("open", "trace", MachineUnfit("It has another version.")),
-            "could not begin (It has another version.)",
-        ),
+        (RayTaskError("open", "trace", OSError("No space.")), "could not begin (No space.)"),
     ],
 )
 def test_it_is_told_by_what(error, how):
     assert _how(error) == how
+    assert unfit(error) is None
+
+
+def test_a_machine_that_can_run_no_job_is_told_from_a_job_that_was_lost():
+    assert unfit(UNFIT) == "It has another version."
+    missing = "ModuleNotFoundError: No module named 'modelgenerator'"
+    assert unfit(Said(AT_ITS_CREATION)) == missing

@@ -27,7 +27,8 @@ def slots_of_cluster(cluster: Cluster, config: ServiceConfig) -> tuple[Slot, ...
     """Archives and objects wait behind nothing heavy, and pictures not behind trainings.
 
     Of GPUs of several kinds the smallest come first, so that the large ones stay free for what
-    needs them; then the places in which work waits, for any kind that has the memory.
+    needs them, and those before that have no machine yet; then the places in which work waits, for
+    any kind that has the memory.
     """
     light = [Slot(name=f"light-{number}", kinds=LIGHT) for number in range(LIGHT_SLOTS)]
     kinds = gpu_kinds(config)
@@ -36,7 +37,8 @@ def slots_of_cluster(cluster: Cluster, config: ServiceConfig) -> tuple[Slot, ...
         return (*light, Slot(name="pictures", kinds=_PICTURES), *_on_cpus(config, room))
     most = config.cluster_machine_gpus
     waiting = [replace(_for_any(kinds[number:]), gpus=most) for number in range(len(kinds))]
-    working = [slot for kind in kinds for slot in _on(kind, _count(cluster, kind), config)]
+    there_first = sorted(kinds, key=lambda kind: not _count(cluster, kind))
+    working = [slot for kind in there_first for slot in _on(kind, _count(cluster, kind), config)]
     return (*light, replace(waiting[0], name="pictures", kinds=_PICTURES), *working, *waiting)
 
 

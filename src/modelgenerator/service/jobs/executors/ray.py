@@ -37,6 +37,7 @@ from modelgenerator.service.jobs.executors.ray_words import (
     WordOfDriver,
     WordOfServer,
 )
+from modelgenerator.service.jobs.executors.slots import LIGHT
 from modelgenerator.service.jobs.messages import (
     Assignment,
     End,
@@ -55,6 +56,8 @@ IDLE_SECONDS = 300.0
 PATIENCE = 60.0
 """Seconds after which a runner without a driver, and a driver without a word, is given up."""
 CLOSE_SECONDS = 15.0
+GATHER_FROM, GATHER_TO = 30.0, 900.0
+"""Seconds between which nothing else begins while a job waits for several GPUs of one machine."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before the cluster is looked for again."""
 _DRIVER = "modelgenerator.service.jobs.executors.ray_driver"
@@ -114,6 +117,8 @@ class RayExecutor:
             self._driver = self._connected()
         busy = {job.slot.name for job in self._jobs.values()}
         free = [slot for slot in self.slots() if slot.name not in busy]
+        if self._gathers_gpus():
+            free = [slot for slot in free if slot.kinds == LIGHT]
         return with_loaded(free, self._loaded)
 
     def start(self, slot: Slot, assignment: Assignment) -> "RayJob":
@@ -138,6 +143,22 @@ class RayExecutor:
             with suppress(TimeoutExpired):
                 driver.process.wait(CLOSE_SECONDS)
         driver.kill()
+
+    def _gathers_gpus(self) -> bool:
+        """Whether a job has waited long for several GPUs of a machine that is there: nothing else
+        begins then, as they would never be free together."""
+        return any(
+            GATHER_FROM < job.waiting_seconds < GATHER_TO and self._could_have(job)
+            for job in self._jobs.values()
+            if job.gpus > 1
+        )
+
+    def _could_have(self, job: "RayJob") -> bool:
+        kinds = job.slot.gpu_kinds
+        return any(
+            machine.gpus >= job.gpus and (not kinds or machine.gpu_kind in kinds)
+            for machine in self.machines()
+        )
 
     # --- for its jobs
 
@@ -219,7 +240,8 @@ class RayJob:
 
     def __init__(self, executor: RayExecutor, slot: Slot, assignment: Assignment) -> None:
         self._executor, self.slot, self.name = executor, slot, assignment.name
-        self._used_ms = assignment.used_ms
+        self.gpus, self._used_ms = assignment.gpus, assignment.used_ms
+        self._began = time.monotonic()
         self.machine: str | None = None
         self._waits = False
         self._unheard: list[Message] = []
@@ -244,6 +266,11 @@ class RayJob:
         """Now."""
         self._end()
         self._executor.send(Kill(self.name))
+
+    @property
+    def waiting_seconds(self) -> float:
+        """For which it has had no machine; 0 when it has one."""
+        return 0.0 if self.machine is not None else time.monotonic() - self._began
 
     def hear(self, messages: Sequence[Message]) -> None:
         """What it says, or what is said of it."""

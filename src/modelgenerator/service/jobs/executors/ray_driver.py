@@ -24,9 +24,10 @@ import ray
 from ray.exceptions import ActorUnavailableError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from modelgenerator.notices import Notice
 from modelgenerator.service.jobs.executors.machines import GPU_KIND, machines_of
 from modelgenerator.service.jobs.executors.nearby import held_during
-from modelgenerator.service.jobs.executors.ray_runner import Runner, forget
+from modelgenerator.service.jobs.executors.ray_runner import MachineUnfit, Runner, forget
 from modelgenerator.service.jobs.executors.ray_words import (
     Begin,
     Begun,
@@ -50,6 +51,7 @@ from modelgenerator.service.jobs.messages import (
     Phase,
     PhaseBegun,
     Stopped,
+    noticed,
     without_object_generator,
 )
 from modelgenerator.service.records.holds import NOTHING, Holds
@@ -267,7 +269,10 @@ class _Driver:
         try:
             answer: Opened | Heard = ray.get(placed.question)
         except RayError as error:
-            self._lost(placed, _how(error))
+            if placed.opened is None and (why := unfit(error)) is not None:
+                self._refused(placed, why)
+            else:
+                self._lost(placed, _how(error))
             return
         if isinstance(answer, Opened):
             placed.opened = answer
@@ -309,6 +314,13 @@ class _Driver:
             self._say(Lost(placed.name, f"{how}{where}", last_lines))
         self._retire(placed)
 
+    def _refused(self, placed: _Placed, why: str) -> None:
+        """The machine can run no job of this server: the job has lost nothing, and waits again."""
+        if placed.assignment is not None:
+            told = noticed(Notice("warning", None, f"A machine could not begin it. {why}"))
+            self._say(Came(placed.name, [told, Stopped(placed.assignment.used_ms)]))
+        self._retire(placed)
+
     # --- runners that wait, and the end of all
 
     def _look_after_waiting(self, now: float) -> None:
@@ -317,11 +329,17 @@ class _Driver:
             if now - one.asked_at > WAIT_SECONDS and not one.is_told_to_wait:
                 one.is_told_to_wait = True
                 self._say(Came(one.name, [PhaseBegun(Phase.WAITING_FOR_MACHINE)]))
-        if now >= self._next_room and any(now - one.asked_at > ROOM_SECONDS for one in waiting):
-            self._next_room = now + ROOM_SECONDS
-            idle = [one for one in self._placed if one.assignment is None]
-            if idle:
-                self._retire(min(idle, key=lambda one: one.idle_since))
+        if now < self._next_room:
+            return
+        self._next_room = now + ROOM_SECONDS
+        needed = [one.needs for one in waiting if now - one.asked_at > ROOM_SECONDS]
+        idle = [
+            one
+            for one in self._placed
+            if one.assignment is None and any(_makes_room(one.needs, it) for it in needed)
+        ]
+        if idle:
+            self._retire(min(idle, key=lambda one: one.idle_since))
 
     def _give_idle_back(self, now: float) -> None:
         for one in list(self._placed):
@@ -350,6 +368,13 @@ class _Driver:
         ray.shutdown()
 
 
+def _makes_room(idle: Needs, wanted: Needs) -> bool:
+    """Whether a runner on that kind of machine could be in the way."""
+    is_of_kind = not wanted.gpu_kinds or not idle.gpu_kinds
+    is_of_kind = is_of_kind or bool(set(idle.gpu_kinds) & set(wanted.gpu_kinds))
+    return is_of_kind and (idle.gpus > 0 or not wanted.gpus)
+
+
 def _selector(needs: Needs) -> dict[str, str] | None:
     """Of a node's labels."""
     kinds = ",".join(needs.gpu_kinds)
@@ -361,14 +386,21 @@ def _is_over(messages: Any) -> bool:
     return isinstance(last, End)
 
 
+def unfit(error: RayError) -> str | None:
+    """What makes a machine one that cannot run jobs of this server; none: it is something else."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, MachineUnfit):
+        return str(cause)
+    lines = str(error).strip().splitlines()
+    is_not_installed = cause is None and lines and "creation task" in lines[0]
+    return lines[-1].strip() if is_not_installed else None
+
+
 def _how(error: RayError) -> str:
     """What Ray says of a runner that is gone, in words that follow "the process"."""
     cause = getattr(error, "cause", None)
     if cause is not None:
         return f"could not begin ({cause})"
-    lines = str(error).strip().splitlines()
-    if "creation task" in lines[0]:  # this package is not installed there
-        return f"could not begin ({lines[-1].strip()})"
     if isinstance(error, ActorUnavailableError):
         return "cannot be reached any more"
     if "its node has died" in str(error):

@@ -104,7 +104,7 @@ def _events(processes: Sequence[RankProcess]) -> Generator[Event, None, None]:
     """What the first tells, up to the last event; raises what any of them met."""
     at_work = list(processes)
     processes[0].send(GO_ON)
-    while True:
+    while processes[0] in at_work:
         for process in _who_speaks(at_work):
             match process.heard():
                 case Said(event):
@@ -116,6 +116,9 @@ def _events(processes: Sequence[RankProcess]) -> Generator[Event, None, None]:
                     at_work.remove(process)
                 case trouble:
                     _raise(process, trouble, processes)
+    raise TrainingProcessFailed(
+        "The first process of this training ended without a LoRA. The others were ended too."
+    )
 
 
 def _who_speaks(

@@ -80,11 +80,15 @@ def surroundings(ours: Mapping[str, str], *, rank: int, count: int) -> dict[str,
     """Our variables for process `rank` of `count`: its share of the threads, and its GPU."""
     threads = ours.get("OMP_NUM_THREADS", "")
     threads = int(threads) if threads.isdigit() else cores()
+    loopback = "lo0" if sys.platform == "darwin" else "lo"
     return {
+        # NCCL, too, finds its processes through a port: one that others cannot reach, unless the
+        # person has chosen an interface
+        "NCCL_SOCKET_IFNAME": loopback,
         **ours,
         "OMP_NUM_THREADS": str(max(1, threads // count)),
         "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait starve each other
-        "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
+        "GLOO_SOCKET_IFNAME": loopback,
         **_gpu(ours.get("CUDA_VISIBLE_DEVICES"), rank, count),
     }
 

@@ -58,8 +58,7 @@ class Group:
         if highest != -minus_lowest:
             raise TrainingProcessFailed(
                 "The processes that train together have come to different numbers, which happens "
-                "when their GPUs are of different kinds or one is faulty. Train on fewer with "
-                "--processes, or start again from the last checkpoint with --resume."
+                "when their GPUs are of different kinds or one is faulty."
             )
 
     def tell_encoded(self) -> None:

@@ -167,10 +167,7 @@ def _raise(
         case None:
             said = " | ".join(process.last_lines())
             how = process.how_it_ended() + (f". Its last words: {said}" if said else "")
-    raise TrainingProcessFailed(
-        f"{name} of this training {how}. The others were ended too; go on from the last checkpoint "
-        "with --resume."
-    )
+    raise TrainingProcessFailed(f"{name} of this training {how}. The others were ended too.")
 
 
 def _cause(others: Sequence[RankProcess]) -> tuple[RankProcess, Trouble | None] | None:

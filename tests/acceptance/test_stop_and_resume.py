@@ -111,15 +111,15 @@ def test_a_used_folder_is_replaced_only_on_request(modelgenerator, train_words, 
     assert (tmp_path / "out/events.jsonl").read_text().count("stepFinished") == 3
 
 
-@pytest.mark.parametrize("fault", ["photos", "base"])
+@pytest.mark.parametrize(("fault", "processes"), [("photos", 1), ("base", 1), ("base", 2)], ids=str)
 def test_overwriting_keeps_the_old_lora_until_the_new_training_can_begin(
-    modelgenerator, train_words, tiny_base, photos, tmp_path, fault
+    modelgenerator, train_words, tiny_base, photos, tmp_path, fault, processes
 ):
     (tmp_path / "out").mkdir()
     old = dict.fromkeys(("lora.safetensors", "plan.json", "events.jsonl"), b"old")
     for name, content in old.items():
         (tmp_path / "out" / name).write_bytes(content)
-    words = [*train_words("out"), "--overwrite"]
+    words = [*train_words("out", batchSize=2), "--overwrite", "--processes", processes]
     if fault == "photos":
         for file in photos.iterdir():
             file.write_text("not a picture")

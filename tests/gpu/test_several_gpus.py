@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,3 +80,11 @@ def test_a_killed_process_ends_the_training(
 
 def _losses(events: list[Event]) -> list[float]:
     return [event.loss for event in events if isinstance(event, StepFinished)]
+
+
+def test_who_starts_several_processes_leaves_the_gpus_to_them():
+    code = (
+        "import torch; from modelgenerator.training.this_machine import this_machine; "
+        "assert this_machine(2).kind == 'cuda'; assert not torch.cuda.is_initialized()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import typer
 
-from modelgenerator.errors import ModelGeneratorError, UserError
+from modelgenerator.errors import ModelGeneratorError, TrainingProcessFailed, UserError
 
 USER_ERROR = 2
 OUR_ERROR = 1
@@ -27,6 +27,9 @@ def show(error: Exception, *, debug: bool) -> int:
 
 
 def _verdict(error: Exception) -> tuple[str, int]:
+    if isinstance(error, TrainingProcessFailed):
+        cure = "Go on from the last checkpoint with --resume, on fewer GPUs by --processes."
+        return f"{error} {cure}", OUR_ERROR
     if isinstance(error, ModelGeneratorError):
         return str(error), USER_ERROR if isinstance(error, UserError) else OUR_ERROR
     if _is_disk_full(error):

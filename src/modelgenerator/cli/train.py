@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ from modelgenerator.training.events import Event, Finished, StepFinished
 
 if TYPE_CHECKING:  # it imports torch: a wrong word is answered without
     from modelgenerator.diffusion.family import ModelFamily
+    from modelgenerator.training.checkpoint import Checkpoint
 
 INTERRUPTED = 130
 
@@ -77,9 +79,6 @@ def run(
             if resume:
                 require_same(request)
             teacher = _teacher(request, report)
-            if not resume:  # nothing that could be refused is left: now the old one may go
-                run_folder.make_room(request.folder)
-                run_folder.write_plan(request.folder, _record(request))
             if _train(request, teacher, report, resume=resume):
                 _show(request, teacher, report)
                 return
@@ -159,30 +158,41 @@ def _teacher(request: Request, report: Reporter) -> _Teacher:
 def _train(request: Request, teacher: _Teacher, report: Reporter, *, resume: bool) -> bool:
     """Whether the training came to its end."""
     from modelgenerator.content_cache import user_cache
-    from modelgenerator.training import checkpoint
 
-    plan, folder = request.plan, request.folder
-    saved = None
-    if resume and checkpoint_files.are_in(folder):
-        saved = checkpoint.read(folder, plan_digest=plan.digest)
-    elif resume:
-        report.result("no checkpoint yet", "the training begins again at its first step")
+    folder, saved = request.folder, _saved(request, report) if resume else None
     report.phase("encoding and training")
-    events = teacher.teach(folder, cache=user_cache("encoded"), resume_from=saved)
     step = saved.step if saved else 0
-    with closing(events), run_folder.recorded(folder) as lines, _stop_button() as stop:
-        for event in events:
-            run_folder.record(lines, event)
-            report.event(event)
-            if isinstance(event, StepFinished):
-                step = event.step
-            if isinstance(event, Finished):
-                report.result("LoRA", str(event.lora_file))
-                return True
-            if stop.is_pressed:
-                break
+    with (
+        _stop_button() as stop,
+        closing(teacher.teach(folder, cache=user_cache("encoded"), resume_from=saved)) as events,
+    ):
+        first = next(events)  # by now several processes have loaded the base model, too
+        if not resume:  # nothing that could be refused is left: now the old one may go
+            run_folder.make_room(folder)
+            run_folder.write_plan(folder, _record(request))
+        with run_folder.recorded(folder) as lines:
+            for event in chain([first], events):
+                run_folder.record(lines, event)
+                report.event(event)
+                if isinstance(event, StepFinished):
+                    step = event.step
+                if isinstance(event, Finished):
+                    report.result("LoRA", str(event.lora_file))
+                    return True
+                if stop.is_pressed:
+                    break
     report.result("stopped", _kept(request, told=step))
     return False
+
+
+def _saved(request: Request, report: Reporter) -> "Checkpoint | None":
+    """What the training goes on from."""
+    from modelgenerator.training import checkpoint
+
+    if checkpoint_files.are_in(request.folder):
+        return checkpoint.read(request.folder, plan_digest=request.plan.digest)
+    report.result("no checkpoint yet", "the training begins again at its first step")
+    return None
 
 
 def _kept(request: Request, *, told: int) -> str:

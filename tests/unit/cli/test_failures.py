@@ -3,7 +3,7 @@ import errno
 import pytest
 
 from modelgenerator.cli import failures
-from modelgenerator.errors import InvalidSettings, TrainingDiverged
+from modelgenerator.errors import InvalidSettings, TrainingDiverged, TrainingProcessFailed
 
 
 def shown(error: Exception, capsys, *, debug: bool = False) -> tuple[int, str]:
@@ -21,6 +21,12 @@ def test_a_training_that_diverged_is_1(capsys):
     exit_code, text = shown(TrainingDiverged(step=3, pictures=["a.jpg"]), capsys)
     assert exit_code == 1
     assert "step 3, on a.jpg" in text
+
+
+def test_a_training_whose_process_was_killed_says_how_to_go_on(capsys):
+    exit_code, text = shown(TrainingProcessFailed("Process 2 of 2 ended."), capsys)
+    assert exit_code == 1
+    assert text.startswith("error: Process 2 of 2 ended. Go on from the last checkpoint with --res")
 
 
 def test_an_unexpected_error_is_our_fault_and_says_how_to_report_it(capsys):

@@ -20,7 +20,7 @@ def test_the_lora_does_not_depend_on_the_number_of_processes():
 
 def test_each_process_needs_a_gpu():
     assert plan_for(device=TWO_GPUS, batchSize=4, processes=2).processes == 2
-    with pytest.raises(InvalidSettings, match=r"this machine has 2: give --processes 2"):
+    with pytest.raises(InvalidSettings, match=r"this machine has 2: ask for 2\."):
         plan_for(device=TWO_GPUS, batchSize=4, processes=3)
 
 

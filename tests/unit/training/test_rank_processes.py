@@ -1,6 +1,7 @@
 """What a process of a training is surrounded by, and what errors look like on the other side."""
 
 import pickle
+import sys
 
 import pytest
 
@@ -34,6 +35,17 @@ def test_gpus_that_are_hidden_stay_hidden():
 
 def test_other_variables_stay():
     assert surroundings({"HF_HOME": "here"}, rank=0, count=2)["HF_HOME"] == "here"
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its loopback has another name")
+def test_processes_listen_where_nobody_else_can_reach_them():
+    given = surroundings({}, rank=0, count=2)
+    assert (given["GLOO_SOCKET_IFNAME"], given["NCCL_SOCKET_IFNAME"]) == ("lo", "lo")
+
+
+def test_an_interface_that_a_person_chose_for_nccl_stays():
+    chosen = {"NCCL_SOCKET_IFNAME": "eth1"}
+    assert surroundings(chosen, rank=0, count=2)["NCCL_SOCKET_IFNAME"] == "eth1"
 
 
 def test_an_error_is_the_same_after_it_crossed_a_pipe():

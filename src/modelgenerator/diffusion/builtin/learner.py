@@ -8,11 +8,9 @@ docs/reference/embedded-base-model.md), so a batch is split between replicas and
 are averaged.
 """
 
-import ctypes
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +23,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
+from modelgenerator.parent_process import end_with
+
 LOG_FORMAT = "%(asctime)s %(message)s"
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +101,7 @@ def _end_with(parent: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before it could be watched
-        raise SystemExit(1)
+    end_with(parent)
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

@@ -4,6 +4,8 @@ In: the number of this process, and a file through which they find each other.  
 are on one machine and speak over its loopback, or from GPU to GPU.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,14 +15,18 @@ from torch import Tensor
 from torch.distributed import FileStore, Store  # pyright: ignore[reportPrivateImportUsage]
 
 from modelgenerator.errors import TrainingProcessFailed
+from modelgenerator.training.out_of_memory import is_out_of_memory
 from modelgenerator.training.ranks import Batches, Visit, parts
 
 BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 """By type of device."""
-PATIENCE = timedelta(minutes=30)
-"""For a process that lives and says nothing: the first may be drawing samples.  One that ends is
-noticed at once."""
-_ENCODING_PATIENCE = timedelta(days=7)
+PATIENCE = timedelta(days=7)
+"""For a process that lives and says nothing.
+
+The others wait while the first encodes, validates and draws all samples, and it waits while they
+draw prior pictures: hours, where pictures are large and many.  Nothing rests on its end: whoever
+started them sees at once that one died, and the service's watchdog that nothing goes on.
+"""
 _ENCODED = "encoded"
 
 
@@ -52,37 +58,56 @@ class Group:
         if highest != -minus_lowest:
             raise TrainingProcessFailed(
                 "The processes that train together have come to different numbers, which happens "
-                "when their GPUs are of different kinds or one is faulty. Train on fewer with "
-                "--processes, or start again from the last checkpoint with --resume."
+                "when their GPUs are of different kinds or one is faulty."
             )
 
     def tell_encoded(self) -> None:
-        self._store.set(_ENCODED, "yes")
+        """Raises LostContactError."""
+        with _contact():
+            self._store.set(_ENCODED, "yes")
 
     def wait_until_encoded(self) -> None:
-        self._store.wait([_ENCODED], _ENCODING_PATIENCE)
+        """Raises LostContactError."""
+        with _contact():
+            self._store.wait([_ENCODED], PATIENCE)
 
     def _reduce_(self, tensor_N: Tensor, operation: dist.ReduceOp) -> None:
         options = dist.AllreduceOptions()
         options.reduceOp = operation
-        try:
+        with _contact():
             self._group.allreduce([tensor_N], options).wait()
-        except RuntimeError as error:
-            raise LostContactError(str(error).splitlines()[0]) from error
+
+
+@contextmanager
+def _contact() -> Generator[None, None, None]:
+    """What torch raises of the others is a lost contact; what it raises of this process stays."""
+    try:
+        yield
+    except RuntimeError as error:
+        if is_out_of_memory(error) or isinstance(error, torch.AcceleratorError):
+            raise
+        said = str(error).splitlines() or [type(error).__name__]
+        raise LostContactError(said[0]) from error
 
 
 def joined(meeting: Path, rank: int, size: int, device: torch.device) -> Group:
-    """This process among the others, who all must come; it stays until it ends."""
-    store = FileStore(str(meeting), size)
-    dist.init_process_group(
-        BACKENDS[device.type],
-        store=store,
-        rank=rank,
-        world_size=size,
-        timeout=PATIENCE,
-        # NCCL connects now, and not in the middle of the first step
-        device_id=torch.device("cuda", 0) if device.type == "cuda" else None,
-    )
+    """This process among the others, who all must come; it stays until it ends.
+
+    Raises:
+        LostContactError: one of them has ended before.
+    """
+    with _contact():
+        store = FileStore(str(meeting), size)
+        store.set_timeout(PATIENCE)  # whose own is five minutes: one may load for longer
+        dist.init_process_group(
+            BACKENDS[device.type],
+            store=store,
+            rank=rank,
+            world_size=size,
+            timeout=PATIENCE,
+            # NCCL connects now, and not in the middle of the first step
+            device_id=torch.device("cuda", 0) if device.type == "cuda" else None,
+        )
     group = dist.group.WORLD
     assert group is not None, "it was made just now"
     return Group(group, store, rank, size)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 
@@ -27,13 +27,13 @@ _ENDING_SECONDS = 5.0
 class RankProcess:
     """One of them; to be killed at the end, whatever happened."""
 
-    def __init__(self, rank: int, count: int) -> None:
-        """Number `rank` of `count`, which waits for its task."""
+    def __init__(self, rank: int, count: int, *, inherits: Sequence[int] = ()) -> None:
+        """Number `rank` of `count`, which waits for its task; `inherits` are open files of ours."""
         self.rank = rank
         self.pipe, far_end = Pipe()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
         environment = surroundings(os.environ, rank=rank, count=count)
-        self._process = _start(far_end, self._errors.fileno(), environment)
+        self._process = _start(far_end, self._errors.fileno(), environment, inherits)
         far_end.close()
 
     def send(self, word: Task | str) -> None:
@@ -80,11 +80,15 @@ def surroundings(ours: Mapping[str, str], *, rank: int, count: int) -> dict[str,
     """Our variables for process `rank` of `count`: its share of the threads, and its GPU."""
     threads = ours.get("OMP_NUM_THREADS", "")
     threads = int(threads) if threads.isdigit() else cores()
+    loopback = "lo0" if sys.platform == "darwin" else "lo"
     return {
+        # NCCL, too, finds its processes through a port: one that others cannot reach, unless the
+        # person has chosen an interface
+        "NCCL_SOCKET_IFNAME": loopback,
         **ours,
         "OMP_NUM_THREADS": str(max(1, threads // count)),
         "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait starve each other
-        "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
+        "GLOO_SOCKET_IFNAME": loopback,
         **_gpu(ours.get("CUDA_VISIBLE_DEVICES"), rank, count),
     }
 
@@ -97,19 +101,19 @@ def _gpu(visible: str | None, rank: int, count: int) -> dict[str, str]:
 
 
 def _start(
-    pipe: Connection, errors: int, environment: Mapping[str, str]
+    pipe: Connection, errors: int, environment: Mapping[str, str], inherits: Sequence[int]
 ) -> subprocess.Popen[bytes]:
     code = (
         f"import sys; sys.path[:] = {sys.path!r}\n"
         "from modelgenerator.training.parallel.rank_process import serve\n"
-        f"serve({pipe.fileno()})"
+        f"serve({pipe.fileno()}, {os.getpid()})"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=errors,
-        pass_fds=[pipe.fileno()],
+        pass_fds=[pipe.fileno(), *inherits],
         process_group=0,  # Ctrl-C is for us, and we end them
         env=environment,
     )

@@ -7,15 +7,14 @@ ended.  It ends when whoever started it does.
 import os
 import pickle
 import queue
-import shutil
 import threading
 import traceback
 from contextlib import closing
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelgenerator.errors import ModelGeneratorError
+from modelgenerator.parent_process import end_with
 from modelgenerator.training.parallel.words import (
     GO_ON,
     Broke,
@@ -34,12 +33,16 @@ if TYPE_CHECKING:  # it imports torch: the pipe is listened to before
     from modelgenerator.training.parallel.group import Group
 
 
-def serve(descriptor: int) -> None:
-    """Do the task that comes over the pipe of that number, then wait to be ended."""
+def serve(descriptor: int, parent: int) -> None:
+    """Do the task that comes over the pipe of that number, then wait to be ended.
+
+    It ends with `parent`, which started it, whatever it does.
+    """
+    end_with(parent)
     pipe = Connection(descriptor)
     task: Task = pickle.loads(pipe.recv_bytes())
     words: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(pipe, words, task.meeting.parent), daemon=True).start()
+    threading.Thread(target=_listen, args=(pipe, words), daemon=True).start()
     try:
         _take_part(task, pipe, words)
         end: Done | Trouble = Done()
@@ -50,16 +53,12 @@ def serve(descriptor: int) -> None:
         words.get()
 
 
-def _listen(pipe: Connection, words: "queue.SimpleQueue[str]", place: Path) -> None:
-    """A second thread: the other end may close while a step is on its way.
-
-    Who closes it without ending us was killed, and `place` is left to us.
-    """
+def _listen(pipe: Connection, words: "queue.SimpleQueue[str]") -> None:
+    """A second thread: the other end may close while a step is on its way."""
     while True:
         try:
             words.put(pickle.loads(pipe.recv_bytes()))
         except (EOFError, OSError):
-            shutil.rmtree(place, ignore_errors=True)
             os._exit(1)
 
 

@@ -6,6 +6,8 @@ process loads nothing and takes no part: it is never held up by those that do, s
 ends, and ends them all.
 """
 
+import os
+import sys
 import tempfile
 import time
 from collections.abc import Generator, Sequence
@@ -62,7 +64,7 @@ def teach(
         TrainingProcessFailed: one of the processes ended, or they disagree.
         MemoryError: one of them found no memory.
     """
-    with tempfile.TemporaryDirectory(prefix="modelgenerator-") as place:
+    with _meeting() as (meeting, inherited):
         tasks = [
             Task(
                 rank=rank,
@@ -74,11 +76,11 @@ def teach(
                 resumes=resume_from is not None,
                 checkpoint_seconds=checkpoint_seconds,
                 steps_behind=steps_behind,
-                meeting=Path(place) / "meeting",
+                meeting=meeting,
             )
             for rank in range(plan.processes)
         ]
-        with _started(tasks) as processes:
+        with _started(tasks, inherited) as processes:
             try:
                 yield from _events(processes)
             except GeneratorExit:
@@ -87,12 +89,28 @@ def teach(
 
 
 @contextmanager
-def _started(tasks: Sequence[Task]) -> Generator[list[RankProcess], None, None]:
+def _meeting() -> Generator[tuple[Path, list[int]], None, None]:
+    """A file through which processes find each other, and what they inherit for it.
+
+    On Linux it has no name: nothing is left of it, however we end.
+    """
+    if sys.platform == "linux":
+        with os.fdopen(os.memfd_create("modelgenerator-meeting"), "rb") as file:
+            yield Path(f"/proc/self/fd/{file.fileno()}"), [file.fileno()]
+    else:
+        with tempfile.TemporaryDirectory(prefix="modelgenerator-") as place:
+            yield Path(place) / "meeting", []
+
+
+@contextmanager
+def _started(
+    tasks: Sequence[Task], inherited: Sequence[int]
+) -> Generator[list[RankProcess], None, None]:
     """Whatever happens, none is left."""
     with ExitStack() as ends:
         processes: list[RankProcess] = []
         for task in tasks:
-            process = RankProcess(task.rank, len(tasks))
+            process = RankProcess(task.rank, len(tasks), inherits=inherited)
             ends.callback(process.kill)
             processes.append(process)
         for process, task in zip(processes, tasks, strict=True):
@@ -104,7 +122,7 @@ def _events(processes: Sequence[RankProcess]) -> Generator[Event, None, None]:
     """What the first tells, up to the last event; raises what any of them met."""
     at_work = list(processes)
     processes[0].send(GO_ON)
-    while True:
+    while processes[0] in at_work:
         for process in _who_speaks(at_work):
             match process.heard():
                 case Said(event):
@@ -116,6 +134,9 @@ def _events(processes: Sequence[RankProcess]) -> Generator[Event, None, None]:
                     at_work.remove(process)
                 case trouble:
                     _raise(process, trouble, processes)
+    raise TrainingProcessFailed(
+        "The first process of this training ended without a LoRA. The others were ended too."
+    )
 
 
 def _who_speaks(
@@ -146,10 +167,7 @@ def _raise(
         case None:
             said = " | ".join(process.last_lines())
             how = process.how_it_ended() + (f". Its last words: {said}" if said else "")
-    raise TrainingProcessFailed(
-        f"{name} of this training {how}. The others were ended too; go on from the last checkpoint "
-        "with --resume."
-    )
+    raise TrainingProcessFailed(f"{name} of this training {how}. The others were ended too.")
 
 
 def _cause(others: Sequence[RankProcess]) -> tuple[RankProcess, Trouble | None] | None:

@@ -19,12 +19,12 @@ def refuse_idle_processes(processes: int, settings: TrainingSettings, device: De
     """Raises InvalidSettings: there is no GPU, or no picture, for each of them."""
     if device.kind == "cuda" and processes > device.count:
         raise InvalidSettings(
-            f"{processes} processes need a GPU each, and this machine has {device.count}: give "
-            f"--processes {device.count}."
+            f"{processes} processes need a GPU each, and this machine has {device.count}: ask "
+            f"for {device.count}."
         )
     pictures = pictures_in_step(settings)
     if processes > pictures:
         raise InvalidSettings(
             f"{processes} processes divide the pictures of a step among them, and a step has "
-            f"{pictures}: raise batchSize or gradientAccumulation, or leave --processes out."
+            f"{pictures}: raise batchSize or gradientAccumulation, or ask for fewer."
         )

@@ -47,6 +47,7 @@ def household(here: Serving) -> Household:
 
 @pytest.fixture(scope="module")
 def described(here: Serving) -> BaseSchema:
+    here.http.app.openapi()  # made once; a busy machine takes longer than what asks for it waits
     return schemathesis.openapi.from_asgi("/openapi.json", here.http.app)
 
 

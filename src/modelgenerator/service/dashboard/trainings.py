@@ -175,7 +175,9 @@ def rename_training(visit: VisitHere, id: UUID, name: Annotated[str, Form()] = "
 
 
 @router.post("/trainings/{id}/priority")
-def give_priority(visit: VisitHere, id: UUID, priority: Annotated[Priority, Form()]) -> Response:
+def give_priority(
+    visit: VisitHere, id: UUID, priority: Annotated[Priority, Form()] = Priority.NORMAL
+) -> Response:
     """Before others, or after them."""
     trained_models.change_training(visit.service, visit.caller, id, priority=priority)
     return visit.go(f"/trainings/{id}", f"The priority is {priority}.")

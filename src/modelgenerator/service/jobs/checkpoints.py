@@ -46,6 +46,11 @@ class StoredCheckpoints:
         self.first_step = 0
         """Steps that were done before this job began."""
 
+    def byte_count(self, folder: Path) -> int:
+        """Of the newest of `folder`; 0 if there is none."""
+        file = folder / checkpoint_files.FILE
+        return file.stat().st_size if file.exists() else 0
+
     def store(self, folder: Path, used_ms: int) -> CheckpointStored | None:
         """Put the newest of `folder` there; none if that was done before or there is none."""
         file = folder / checkpoint_files.FILE

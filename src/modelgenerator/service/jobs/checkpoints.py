@@ -11,7 +11,6 @@ from pathlib import Path
 
 from modelgenerator.errors import CannotResume
 from modelgenerator.service.errors import FileDamaged, NotFound, StorageUnreachable
-from modelgenerator.service.jobs.bodies import chunks_of
 from modelgenerator.service.jobs.checkpoint_keys import (
     CheckpointName,
     checkpoint_key,
@@ -61,7 +60,7 @@ class StoredCheckpoints:
         if step <= self.stored_step:
             return None
         key = checkpoint_key(self._folder, step=step, first_step=self.first_step, used_ms=used_ms)
-        stored = self._files.put(key, chunks_of(file))
+        stored = self._files.put(key, file)
         self.stored_step = step
         self._kept.append(key)
         self._forget_older()

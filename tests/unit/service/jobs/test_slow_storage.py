@@ -27,9 +27,11 @@ class SlowFiles(FolderFiles):
         super().__init__(folder, LinkSigner([b"s" * 32]), SetClock(), base_url="")
         self.timer, self.seconds = timer, 0.0
 
-    def put(self, key: str, content: bytes | Iterable[bytes]) -> StoredFile:
+    def put(
+        self, key: str, content: bytes | Path | Iterable[bytes], *, again: bool = False
+    ) -> StoredFile:
         self.timer.seconds += self.seconds
-        return super().put(key, content)
+        return super().put(key, content, again=again)
 
 
 class Watched:

@@ -23,8 +23,9 @@ class Patience:
     """Until a connection is there."""
     reading: timedelta = timedelta(seconds=15)
     """In which nothing comes."""
-    writing: timedelta = timedelta(seconds=60)
-    """For one request that sends at most 8 MiB, with four of them on the way."""
+    writing: timedelta = timedelta(seconds=55)
+    """For one request that sends at most 8 MiB, with four of them on the way; twice that, and a
+    training would be taken for one that stands still."""
     naming: timedelta = timedelta(minutes=15)
     """In which the storage copies a large file within itself."""
     asking_again: timedelta = timedelta(seconds=30)

@@ -262,7 +262,8 @@ class ServiceConfig(BaseModel):
         ge=0,
         le=10_000,
         description="Gigabytes of base models that a process which draws keeps loaded at most; "
-        "one it keeps in any case; absent: six tenths of the free memory, on a GPU of the GPU's.",
+        "one it keeps in any case; absent: six tenths of a GPU's free memory, without a GPU a "
+        "quarter of the machine's.",
     )
     lease_seconds: int = Field(
         30,

@@ -68,15 +68,21 @@ def test_a_link_says_what_a_browser_is_to_do(
         assert (answer.headers["Content-Disposition"] or "inline").startswith(placed)
 
 
-def test_a_link_is_signed_for_one_key_and_one_method_and_ends(bucket: BucketFiles):
-    link = bucket.link("GET", key_of("a.png"), expires_in=timedelta(hours=1))
+def test_a_link_says_when_it_ends_and_its_signature_is_of_key_method_and_end(bucket: BucketFiles):
+    hour = timedelta(hours=1)
+    link = bucket.link("GET", key_of("a.png"), expires_in=hour)
     assert "X-Amz-Expires=3600" in link
     assert "X-Amz-SignedHeaders=host" in link
     signatures = {
-        bucket.link(*asked, expires_in=timedelta(hours=1)).partition("Signature=")[2]
-        for asked in (("GET", key_of("a.png")), ("GET", key_of("b.png")))
+        bucket.link(method, key_of(name), expires_in=end).partition("Signature=")[2]
+        for method, name, end in (
+            ("GET", "a.png", hour),
+            ("GET", "b.png", hour),
+            ("PUT", "a.png", hour),
+            ("GET", "a.png", 2 * hour),
+        )
     }
-    assert len(signatures) == 2
+    assert len(signatures) == 4
 
 
 def test_what_a_killed_upload_left_goes_after_a_day(s3_endpoint: str, url: str):

@@ -1,8 +1,9 @@
 """A bucket that is not well: right bytes after all, or an error that says so, and nothing half."""
 
 import hashlib
+import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tests.faulty_bucket import (
 )
 
 from modelgenerator.service.errors import (
+    AlreadyExists,
     FileDamaged,
     NotFound,
     StorageRefused,
@@ -45,6 +47,7 @@ HURRIED = Patience(
     connecting=timedelta(seconds=1),
     reading=timedelta(seconds=10),
     writing=timedelta(seconds=10),
+    naming=timedelta(seconds=10),
     asking_again=timedelta(seconds=10),
     first_backoff=timedelta(milliseconds=5),
     pauses=(0.01, 0.02),
@@ -53,6 +56,7 @@ IMPATIENT = Patience(
     connecting=timedelta(seconds=1),
     reading=timedelta(milliseconds=150),
     writing=timedelta(milliseconds=150),
+    naming=timedelta(milliseconds=150),
     asking_again=timedelta(milliseconds=100),
     pauses=(0.01,),
 )
@@ -63,7 +67,7 @@ class Bucket:
 
     def __init__(self, proxy: FaultyBucket) -> None:
         self.proxy = proxy
-        url = f"s3://b-{uuid4().hex}/prefix"
+        self.url = url = f"s3://b-{uuid4().hex}/prefix"
         make_bucket(proxy.upstream, url.split("/")[2])
         self.files = BucketFiles(url, endpoint=proxy.address, patience=HURRIED)
         self.impatient = BucketFiles(url, endpoint=proxy.address, patience=IMPATIENT)
@@ -246,6 +250,37 @@ def test_ranges_are_fetched_together_and_only_so_many(bucket, tmp_path):
     assert (tmp_path / "it").read_bytes() == content
     assert bucket.proxy.most_at_once == RANGES_AT_ONCE
     assert len({it.range for it in bucket.proxy.came if it.range}) == -(-len(content) // RANGE)
+
+
+def test_a_large_file_gets_its_name_however_long_other_requests_may_take(bucket):
+    """The storage copies it within itself, and answers when that is done."""
+    files = BucketFiles(
+        bucket.url,
+        endpoint=bucket.proxy.address,
+        patience=replace(HURRIED, writing=timedelta(seconds=1), pauses=()),
+    )
+    bucket.proxy.does(Delays(1.5), to=lambda it: it.method == "PUT" and PREFIX in it.path)
+    files.put(f"{PREFIX}/named.safetensors", iter([LARGE]))
+    assert bucket.past_proxy.read(f"{PREFIX}/named.safetensors") == LARGE
+
+
+def test_what_is_too_large_to_be_copied_is_written_where_it_belongs(bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr("modelgenerator.service.store.bucket.MOST_COPIED", 16 << 20)
+    key, file = f"{PREFIX}/huge.zip", tmp_path / "huge.zip"
+    file.write_bytes(LARGE)
+    stored = bucket.files.put(key, file)
+    assert bucket.past_proxy.read(key, sha256=stored.sha256) == LARGE
+    assert not [it for it in bucket.proxy.came if "incoming" in it.path]
+    with urllib.request.urlopen(
+        bucket.past_proxy.link("GET", key, expires_in=timedelta(minutes=1))
+    ) as answer:
+        assert answer.headers["Content-Type"] == "application/zip"
+        assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert bucket.files.put(key, file) == stored
+    file.write_bytes(LARGE[::-1])
+    with pytest.raises(AlreadyExists):
+        bucket.files.put(key, file)
+    assert bucket.past_proxy.read(key) == LARGE
 
 
 def test_a_small_file_is_one_request_after_a_look(bucket, tmp_path):

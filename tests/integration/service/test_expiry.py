@@ -6,6 +6,7 @@ import pytest
 from tests.serving import serving
 from tests.uploaded import SETTINGS, a_dataset, claimed, drawn, ended, trained
 
+from modelgenerator.service.errors import StorageRefused
 from modelgenerator.service.operations.expiry import sweep
 from modelgenerator.service.operations.pictures import add_picture
 from modelgenerator.service.operations.planning import TrainingRequest
@@ -102,3 +103,26 @@ def test_keys_of_requests_are_forgotten_after_a_day(it):
     it.clock.advance(120)
     sweep(it.service)
     assert post() != first
+
+
+@pytest.mark.parametrize("refused", ["delete", "forget_partial"])
+def test_what_the_storage_refuses_keeps_nothing_else_from_being_done(
+    it, training_id, monkeypatch, refused
+):
+    done = []
+
+    def refuses(*_):
+        raise StorageRefused
+
+    files = type(it.service.files)
+    monkeypatch.setattr(files, "forget_partial", lambda *_: done.append("partial"))
+    monkeypatch.setattr(files, refused, refuses)
+    monkeypatch.setattr(type(it.service.database), "forget_deleted", lambda _: done.append("rows"))
+    it.clock.advance(31 * DAY)
+    with pytest.raises(StorageRefused):
+        sweep(it.service)
+    if refused == "delete":
+        assert done == ["partial", "rows"]
+    else:
+        assert stored(it, training_id) == ["sample.png"]
+        assert done == ["rows"]

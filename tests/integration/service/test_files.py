@@ -29,11 +29,13 @@ from modelgenerator.service.errors import (
     StorageUnreachable,
     TooLarge,
 )
+from modelgenerator.service.jobs import bodies
 from modelgenerator.service.store.bucket import BucketFiles
-from modelgenerator.service.store.folder import FolderFiles
+from modelgenerator.service.store.folder import FolderFiles, _give_name
 from modelgenerator.service.store.keys import organization_key
 from modelgenerator.service.store.links import LinkSigner
 from modelgenerator.service.store.opening import open_files
+from modelgenerator.service.store.patience import Patience
 
 KEY = organization_key(UUID(int=1), "pictures", "a.png")
 OTHER = organization_key(UUID(int=0x10), "pictures", "a.png")
@@ -72,6 +74,33 @@ def test_nobody_writes_over_a_file(files, content):
         with pytest.raises(AlreadyExists):
             files.put(KEY, other)
     assert files.read(KEY) == b"".join(content())
+
+
+def test_who_asks_again_finds_what_he_has_put_there(files, content):
+    stored = files.put(KEY, content())
+    assert files.put(KEY, content(), again=True) == stored
+    for other in (b"xyz", b"other"):
+        with pytest.raises(AlreadyExists):
+            files.put(KEY, other, again=True)
+
+
+def test_a_folder_that_fails_after_a_file_has_its_name_is_asked_again(clock, tmp_path, monkeypatch):
+    """As one on another machine, whose answer is lost: a job does not fail for its own file."""
+    files = FolderFiles(tmp_path / "files", LinkSigner([b"s" * 32]), clock, base_url="")
+    place = "modelgenerator.service.store.folder._give_name"
+
+    def fails_once(*asked):
+        _give_name(*asked)
+        monkeypatch.setattr(place, _give_name)
+        raise StorageUnreachable
+
+    monkeypatch.setattr(place, fails_once)
+    monkeypatch.setattr(bodies, "RESTARTING", Patience(pauses=(0.01,)))
+    (tmp_path / "it").write_bytes(b"a picture")
+    stored = bodies.kept(files, KEY, tmp_path / "it")
+    assert files.read(KEY, sha256=stored.sha256) == b"a picture"
+    with pytest.raises(AlreadyExists):
+        bodies.kept(files, KEY, tmp_path / "it")
 
 
 @pytest.mark.parametrize("before", [0, 1, 15])

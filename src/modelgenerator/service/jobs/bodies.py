@@ -6,14 +6,15 @@ answers requests knows this table and never loads torch.
 
 import importlib
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.messages import Assignment, Said
 from modelgenerator.service.records.jobs import JobKind
-from modelgenerator.service.store.files import CHUNK, Files, StoredFile
+from modelgenerator.service.store.files import Files, StoredFile
 from modelgenerator.service.store.patience import RESTARTING, patiently
 
 
@@ -50,13 +51,5 @@ def kept(files: Files, key: str, content: Path | bytes) -> StoredFile:
     Raises:
         StorageFull, StorageUnreachable: see `Files.put`.
     """
-    if isinstance(content, bytes):
-        return patiently(lambda: files.put(key, content), RESTARTING)
-    return patiently(lambda: files.put(key, chunks_of(content)), RESTARTING)
-
-
-def chunks_of(file: Path) -> Iterator[bytes]:
-    """A file of any size, for `Files.put`."""
-    with file.open("rb") as opened:
-        while chunk := opened.read(CHUNK):
-            yield chunk
+    attempts = count()
+    return patiently(lambda: files.put(key, content, again=next(attempts) > 0), RESTARTING)

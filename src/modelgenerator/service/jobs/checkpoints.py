@@ -11,7 +11,6 @@ from pathlib import Path
 
 from modelgenerator.errors import CannotResume
 from modelgenerator.service.errors import FileDamaged, NotFound, StorageUnreachable
-from modelgenerator.service.jobs.bodies import chunks_of
 from modelgenerator.service.jobs.checkpoint_keys import (
     CheckpointName,
     checkpoint_key,
@@ -46,6 +45,11 @@ class StoredCheckpoints:
         self.first_step = 0
         """Steps that were done before this job began."""
 
+    def byte_count(self, folder: Path) -> int:
+        """Of the newest of `folder`; 0 if there is none."""
+        file = folder / checkpoint_files.FILE
+        return file.stat().st_size if file.exists() else 0
+
     def store(self, folder: Path, used_ms: int) -> CheckpointStored | None:
         """Put the newest of `folder` there; none if that was done before or there is none."""
         file = folder / checkpoint_files.FILE
@@ -56,7 +60,7 @@ class StoredCheckpoints:
         if step <= self.stored_step:
             return None
         key = checkpoint_key(self._folder, step=step, first_step=self.first_step, used_ms=used_ms)
-        stored = self._files.put(key, chunks_of(file))
+        stored = self._files.put(key, file)
         self.stored_step = step
         self._kept.append(key)
         self._forget_older()

@@ -78,44 +78,56 @@ class _Drawing:
     def steps(self) -> Generator[Said, None, None]:
         left = [one for one in self._spec.pictures if one.position not in self._assignment.drawn]
         for pictures in _alike(left):
-            base_files = _looked_at(pictures[0])
-            planned = [
-                _Wanted(one, *plan_images([ImageSettings.from_written(one.settings)], base_files))
-                for one in pictures
-            ]
-            which = _which(pictures[0], base_files)
-            base = yield from self._base(which, base_files)
-            lora = self._lora(pictures[0].lora)
-            yield WARM.holds()
-            yield from _about_unseen(planned, base)
-            yield PhaseBegun(Phase.DRAWING)
-            yield from self._drawn(planned, which, base, lora)
+            yield from self._round(pictures)
             if self._tools.stop.is_set():
                 yield Stopped()
                 return
         yield Succeeded({})
 
-    def _base(self, which: Which, files: BaseModelFiles) -> Generator[Message, None, ModelFamily]:
+    def _round(self, pictures: Sequence[PictureToDraw]) -> Generator[Said, None, None]:
+        """Those of one base model and one LoRA, which nothing here holds when it ends."""
+        base_files = _looked_at(pictures[0])
+        planned = [
+            _Wanted(one, *plan_images([ImageSettings.from_written(one.settings)], base_files))
+            for one in pictures
+        ]
+        which = _which(pictures[0], base_files)
+        base = yield from self._base(which, base_files)
+        lora = self._lora(pictures[0].lora)
+        yield WARM.holds()
+        yield from _about_unseen(planned, base)
+        yield PhaseBegun(Phase.DRAWING)
+        yield from self._drawn(planned, which, base, lora)
+
+    def _base(self, which: Which, files: BaseModelFiles) -> Generator[Said, None, ModelFamily]:
         """The one that is loaded already, if it is that."""
-        if (kept := WARM.bases.get(which)) is not None:
+        if (found := WARM.bases.get(which)) is not None:
             use_threads_for(files)
-            return kept
-        _, _, dtype = which
+            return found
         WARM.make_room_for_base(files.size_bytes)
+        base, seconds = yield from self._loaded(which, files)
+        WARM.keep_base(which, base, seconds)
+        return base
+
+    def _loaded(
+        self, which: Which, files: BaseModelFiles
+    ) -> Generator[Said, None, tuple[ModelFamily, float]]:
+        """And how long it took; where memory runs out, once more without the others."""
+        _, _, dtype = which
         try:
-            base, seconds = yield from _timed(loaded(files, dtype))
+            return (yield from _timed(loaded(files, dtype)))
         except Exception as error:
             if not (is_out_of_memory(error) and WARM.keep_only(which)):
                 raise
-            base, seconds = yield from _timed(loaded(files, dtype))
-        WARM.keep_base(which, base, seconds)
-        return base
+        give_back_free_memory()  # also what was loaded so far, whose error is gone by now
+        yield WARM.holds()
+        return (yield from _timed(loaded(files, dtype)))
 
     def _lora(self, wanted: LoraToLoad | None) -> LoraFile | None:
         if wanted is None:
             return None
-        if (kept := WARM.loras.get(wanted.sha256)) is not None:
-            return kept
+        if (found := WARM.loras.get(wanted.sha256)) is not None:
+            return found
         file = self._tools.folder / f"{wanted.training_id.hex}.safetensors"
         self._tools.files.download(wanted.storage_key, file, sha256=wanted.sha256)
         lora = lora_files.load(file)
@@ -125,7 +137,7 @@ class _Drawing:
 
     def _drawn(
         self, wanted: Sequence[_Wanted], which: Which, base: ModelFamily, lora: LoraFile | None
-    ) -> Iterator[Message]:
+    ) -> Iterator[Said]:
         """Where memory runs out, once more without the other base models."""
         done = self._done
         try:
@@ -136,6 +148,7 @@ class _Drawing:
         else:
             return
         give_back_free_memory()  # also what the attempt held, whose error is gone by now
+        yield WARM.holds()
         yield from self._drawn_at_once(wanted[self._done - done :], base, lora)
 
     def _drawn_at_once(

@@ -37,6 +37,10 @@ class Pace:
         """Something else is done; the next step begins `phase` again."""
         self._after_pause = phase
 
+    def leave_out(self, seconds: float) -> None:
+        """Which have just gone by and were no step's."""
+        self._looked_at += seconds
+
     def step(self, step: StepFinished, used_ms: int) -> Iterator[Message]:
         """What is to be told now that it is done."""
         self._waiting.append(step)

@@ -188,14 +188,14 @@ class _Training:
                     self._began_to_train(resumed)
                 yield from telling.of(event, self.used.ms)
                 if isinstance(event, CheckpointSaved):
-                    yield from self._kept_now_and_then()
+                    yield from self._kept_now_and_then(telling)
                 if isinstance(event, Finished):
                     yield from self._saved(event.lora_file, telling, base_files)
                     return
                 if self.tools.stop.is_set():
                     break
         yield from telling.rest()
-        yield from self._kept()
+        yield from self._kept(telling)
         yield Stopped(self.used.ms)
 
     def _first(
@@ -217,12 +217,13 @@ class _Training:
         else:
             self.used.start_again(resumed.used_ms)
 
-    def _kept_now_and_then(self) -> Iterator[Message]:
+    def _kept_now_and_then(self, telling: Telling) -> Iterator[Message]:
         """Storing takes a twentieth of the time at most, however slow the storage is."""
         if time.monotonic() - self.stored_at >= _RARELY * self.seconds_to_store:
-            yield from self._kept()
+            yield from self._kept(telling)
 
-    def _kept(self) -> Iterator[Message]:
+    def _kept(self, telling: Telling) -> Iterator[Message]:
+        yield from telling.saving(self.checkpoints.byte_count(self.tools.folder))
         begun = time.monotonic()
         try:
             stored = self.checkpoints.store(self.tools.folder, self.used.ms)
@@ -234,6 +235,7 @@ class _Training:
                 yield stored
         self.stored_at = time.monotonic()
         self.seconds_to_store = self.stored_at - begun
+        yield from telling.saved()
 
     def _went_on_without(self, error: StorageUnreachable) -> Iterator[Message]:
         """An hour of training does not end with a minute of the storage's; told once."""

@@ -16,8 +16,10 @@ from modelgenerator.training.free_memory import free_memory
 from modelgenerator.training.out_of_memory import give_back_free_memory
 from modelgenerator.training.this_machine import this_machine
 
-SHARE_OF_BASE_MODELS = 0.6
-"""Of the memory that would be free without them, on a GPU the GPU's: the rest is for drawing."""
+SHARE_OF_BASE_MODELS = {"cuda": 0.6, "cpu": 0.25}
+"""Of the memory that would be free without them, on a GPU the GPU's: the rest is for drawing, and
+on a CPU for trainings, which run in other processes and cannot have it back.
+"""
 SHARE_OF_LORAS = 0.1
 """Of the machine's memory, where LoRAs are kept also for a GPU."""
 MOST_LORAS = 100
@@ -127,8 +129,9 @@ class Warm:
     def _room_of_bases(self, kept: int) -> float:
         """Where `kept` bytes are taken by those that are there; without a word of the system there
         is room for one."""
-        free = this_machine().free_bytes
-        room = 0 if free is None else SHARE_OF_BASE_MODELS * (free + kept)
+        machine = this_machine()
+        free, share = machine.free_bytes, SHARE_OF_BASE_MODELS[machine.kind]
+        room = 0 if free is None else share * (free + kept)
         return room if self.most_bytes is None else min(room, self.most_bytes)
 
 

@@ -4,9 +4,11 @@ In: an opened service, every minute.  Out: weights that are gone; their records 
 when.  What was cut short is found again the next time.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from modelgenerator.service.errors import StorageUnreachable
 from modelgenerator.service.operations.deletions import finish_deletions
 from modelgenerator.service.operations.form_uploads import forget_uploads
 from modelgenerator.service.operations.service import Service
@@ -23,17 +25,32 @@ _SHOWN = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def sweep(service: Service) -> None:
-    """Everything that time does."""
-    expire_models(service)
-    forget_uploads(service)
+    """Everything that time does.
+
+    Raises:
+        StorageUnreachable: the first that the storage did not do; the rest was tried all the same.
+    """
     service.forget_spooled(UPLOADS_TAKE)
-    service.files.forget_partial(UPLOADS_TAKE)
     now = service.clock()
     with service.database.transaction() as transaction:
         transaction.forget_idempotency_keys(now - KEYS_ARE_KEPT)
         transaction.identities.forget_sessions(now)
-    finish_deletions(service)
+    failures = [error for do in _IN_STORAGE if (error := _tried(do, service)) is not None]
     service.database.forget_deleted()
+    if failures:
+        raise failures[0]
+
+
+def _tried(do: Callable[[Service], object], service: Service) -> StorageUnreachable | None:
+    try:
+        do(service)
+    except StorageUnreachable as error:
+        return error
+    return None
+
+
+def _forget_partial(service: Service) -> int:
+    return service.files.forget_partial(UPLOADS_TAKE)
 
 
 def expire_models(service: Service) -> int:
@@ -69,3 +86,6 @@ def _delete_weights(service: Service, model: TrainedModel) -> None:
         now = models.get_locked(model.id)
         if now.deleted_at is None:
             models.replace(replace(now, deleted_at=service.clock()))
+
+
+_IN_STORAGE = (expire_models, forget_uploads, finish_deletions, _forget_partial)

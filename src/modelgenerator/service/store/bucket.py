@@ -32,13 +32,15 @@ from modelgenerator.service.store.ranges import RANGE, fetch_in_ranges
 from modelgenerator.service.store.served_as import content_type_of, disposition_of, is_shown
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, ObjectMeta
+    from obstore import Attributes, GetOptions, ObjectMeta
     from obstore.store import ClientConfig, S3Config
 
 AT_ONCE = 8 << 20
 """Bytes up to which a file is sent in one request."""
 PARTS_AT_ONCE = 4
 """Of 5 MiB each: more are never held in memory."""
+MOST_COPIED = 5 << 30
+"""Bytes of a file that Amazon copies in one request."""
 IN_RANGES = 2 * RANGE
 """Bytes from which a file is fetched in several requests."""
 INCOMING = "incoming"
@@ -49,6 +51,7 @@ class BucketFiles(Files):
     """Files below `s3://bucket/prefix`; links lead to the storage itself."""
 
     links_lead_to_storage = True
+    asks_again = True
 
     def __init__(
         self,
@@ -101,7 +104,7 @@ class BucketFiles(Files):
     def _named_as(self, content_type: str, *, is_shown: bool) -> S3Store:
         """What is copied in a bucket gets its type and its disposition from the client."""
         options: ClientConfig = {
-            "timeout": self._patience.writing,
+            "timeout": self._patience.naming,
             "default_content_type": content_type,
         }
         if not is_shown:
@@ -111,15 +114,12 @@ class BucketFiles(Files):
     def _put(self, key: str, content: Counted) -> None:
         chunks = iter(content)
         beginning = _up_to(AT_ONCE, chunks)
-        try:
-            if sum(map(len, beginning)) < AT_ONCE:
-                self._put_at_once(key, b"".join(beginning))
-            else:
-                self._put_in_parts(key, content, chain(beginning, chunks))
-        except AlreadyExists:
-            # of a request whose answer was lost, nobody knows whether it did anything
-            if not self._is_there(key, content):
-                raise
+        if sum(map(len, beginning)) < AT_ONCE:
+            self._put_at_once(key, b"".join(beginning))
+        elif (content.whole or 0) <= MOST_COPIED:
+            self._put_in_parts(key, content, chain(beginning, chunks))
+        else:
+            self._put_in_place(key, content, chain(beginning, chunks))
 
     def _put_at_once(self, key: str, content: bytes) -> None:
         def put() -> None:
@@ -129,10 +129,7 @@ class BucketFiles(Files):
                     key,
                     content,
                     mode="create",
-                    attributes={
-                        "Content-Type": content_type_of(key),
-                        "Content-Disposition": disposition_of(key),
-                    },
+                    attributes=_attributes_of(key),
                 )
 
         patiently(put, self._patience)
@@ -147,7 +144,7 @@ class BucketFiles(Files):
                 obstore.copy(namer, incoming, key, overwrite=False)
 
         try:
-            self._send(incoming, content, chunks)
+            self._send(incoming, content, chunks, {})
             patiently(name, self._patience)
         except StorageUnreachable:
             raise  # it would not delete either; `forget_partial` finds what stays behind
@@ -156,21 +153,32 @@ class BucketFiles(Files):
             raise
         self._delete_if_it_can(incoming)
 
-    def _send(self, incoming: str, content: Counted, chunks: Iterator[bytes]) -> None:
+    def _put_in_place(self, key: str, content: Counted, chunks: Iterator[bytes]) -> None:
+        """What is too large to be copied; that nobody else puts something there meanwhile is owed
+        to the key: files of that size are of one attempt at one job.
+        """
+        if self.has(key):
+            for _ in chunks:  # they are compared
+                pass
+            raise AlreadyExists(f"There is a file {key} already.")
+        self._send(key, content, chunks, _attributes_of(key))
+
+    def _send(
+        self, to: str, content: Counted, chunks: Iterator[bytes], attributes: "Attributes"
+    ) -> None:
         try:
-            with _writing(incoming):
-                obstore.put(self._writing, incoming, chunks, max_concurrency=PARTS_AT_ONCE)
+            with _writing(to):
+                obstore.put(
+                    self._writing,
+                    to,
+                    chunks,
+                    max_concurrency=PARTS_AT_ONCE,
+                    attributes=attributes,
+                )
         except StorageUnreachable:
             # the last answer, that all of it is there, may be the one that was lost
-            if not self.has(incoming) or self.size(incoming) != content.byte_count:
+            if not self.has(to) or self.size(to) != content.byte_count:
                 raise
-
-    def _is_there(self, key: str, content: Counted) -> bool:
-        """Whether the file at `key` is this one."""
-        found = Counted(self.stream(key))
-        for _ in found:
-            pass
-        return found.sha256 == content.sha256
 
     def _stream(self, found: "ObjectMeta", key: str, start: int, stop: int) -> Iterator[bytes]:
         """Where it broke off, it goes on, as long as that brings it further."""
@@ -244,6 +252,10 @@ class BucketFiles(Files):
         for key in left:
             self.delete(key)
         return len(left)
+
+
+def _attributes_of(key: str) -> "Attributes":
+    return {"Content-Type": content_type_of(key), "Content-Disposition": disposition_of(key)}
 
 
 @contextmanager

@@ -51,8 +51,10 @@ class StoredFile:
 class Counted:
     """Chunks that go by, their number of bytes and their SHA-256 so far."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self, chunks: Iterable[bytes], whole: int | None = None) -> None:
         self._chunks = chunks
+        self.whole = whole
+        """How many bytes it will have been, where that is known before."""
         self._hash = hashlib.sha256()
         self.byte_count = 0
 
@@ -73,28 +75,48 @@ class Files(ABC):
 
     links_lead_to_storage = False
     """Rather than to this service."""
+    asks_again = False
+    """By itself, and so may find what it has put there."""
 
     def __init__(self, store: LocalStore | S3Store) -> None:
         self._store = store
 
-    def put(self, key: str, content: bytes | Iterable[bytes]) -> StoredFile:
+    def put(
+        self, key: str, content: bytes | Path | Iterable[bytes], *, again: bool = False
+    ) -> StoredFile:
         """Store `content`, which may come in pieces; it is on the disk when this returns.
 
-        If `content` raises, nothing is stored.
+        If `content` raises, nothing is stored.  `again`: it was asked before, without an answer.
+        More than 5 GiB must be a file.
 
         Raises:
-            AlreadyExists: there is a file at `key`, which stays as it is; to a bucket, the very
-                same file is none.
+            AlreadyExists: there is a file at `key`, which stays as it is; to a bucket, or to who
+                asks again, the very same file is none.
             StorageFull: there is no space left.
             StorageUnreachable: the storage does not answer.
         """
         checked_key(key)
-        counted = Counted((content,) if isinstance(content, bytes) else content)
-        self._put(key, counted)
+        counted = _counted(content)
+        try:
+            self._put(key, counted)
+        except AlreadyExists:
+            # of a request whose answer was lost, nobody knows whether it did anything
+            if not ((again or self.asks_again) and self._is_there(key, counted)):
+                raise
         return StoredFile(key, counted.sha256, counted.byte_count)
 
     @abstractmethod
-    def _put(self, key: str, content: Counted) -> None: ...
+    def _put(self, key: str, content: Counted) -> None:
+        """Whatever happens at its end, all of `content` has gone by then."""
+
+    def _is_there(self, key: str, content: Counted) -> bool:
+        """Whether the file at `key` is this one."""
+        if self.size(key) != content.byte_count:
+            return False
+        found = Counted(self.stream(key))
+        for _ in found:
+            pass
+        return found.sha256 == content.sha256
 
     @abstractmethod
     def link(self, method: Method, key: str, *, expires_in: timedelta) -> str:
@@ -245,6 +267,20 @@ def told_apart(key: str) -> Generator[None, None, None]:
 def _is_refusal(error: Exception) -> bool:
     """The library has no class of its own for a list that is refused."""
     return any(f"status code: {status} " in str(error) for status in (401, 403))
+
+
+def _counted(content: bytes | Path | Iterable[bytes]) -> Counted:
+    if isinstance(content, bytes):
+        return Counted((content,), len(content))
+    if isinstance(content, Path):
+        return Counted(_pieces(content), content.stat().st_size)
+    return Counted(content)
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        while chunk := opened.read(CHUNK):
+            yield chunk
 
 
 def _checked(key: str, counted: Counted, sha256: str) -> Iterator[bytes]:

@@ -23,10 +23,13 @@ class Patience:
     """Until a connection is there."""
     reading: timedelta = timedelta(seconds=15)
     """In which nothing comes."""
-    writing: timedelta = timedelta(seconds=60)
-    """For one request that sends at most 8 MiB, with four of them on the way."""
+    writing: timedelta = timedelta(seconds=55)
+    """For one request that sends at most 8 MiB, with four of them on the way; twice that, and a
+    training would be taken for one that stands still."""
+    naming: timedelta = timedelta(minutes=15)
+    """In which the storage copies a large file within itself."""
     asking_again: timedelta = timedelta(seconds=30)
-    """After which nothing is begun anew."""
+    """After a first failure; then nothing is begun anew."""
     first_backoff: timedelta = timedelta(milliseconds=100)
     """Before the library asks the first time again; it does so three times, longer each time."""
     pauses: tuple[float, ...] = (0.2, 1.0)
@@ -47,7 +50,7 @@ class Retries:
     def went_on(self) -> None:
         """Something came: patience begins anew."""
         self._pauses = iter(self._patience.pauses)
-        self._ends = time.monotonic() + self._patience.asking_again.total_seconds()
+        self._ends: float | None = None
 
     def wait_after(self, error: StorageUnreachable) -> None:
         """Until it is to be asked again.
@@ -58,7 +61,10 @@ class Retries:
         pause = next(self._pauses, None)
         if pause is None or isinstance(error, StorageRefused):
             raise error
-        if time.monotonic() + pause > self._ends:
+        now = time.monotonic()
+        if self._ends is None:  # what was asked may have taken long before it failed
+            self._ends = now + self._patience.asking_again.total_seconds()
+        if now + pause > self._ends:
             raise error
         time.sleep(pause)
 

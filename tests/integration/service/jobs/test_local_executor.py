@@ -123,7 +123,7 @@ def test_a_killed_training_goes_on_in_another_child_to_the_same_lora(here, organ
     assert steps_of(here, job, 2) == list(range(events["resumed"]["step"] + 1, 41))
     assert 0 < now.used_ms < 60_000
 
-    (lora,) = [key for key in here.service.files.keys("organizations") if "lora.s" in key]
+    (lora,) = [key for key in here.service.files.keys("organizations") if ".kohya." in key]
     assert here.service.files.read(lora) == whole
     kept = [key for key in here.service.files.keys("organizations") if "checkpoint" in key]
     assert kept == []

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -138,6 +139,7 @@ def test_where_memory_runs_out_the_other_base_models_go_and_it_is_drawn_once_mor
     assert [one.picture.position for one in of_kind(said, PictureStored)] == [0, 1, 2]
     assert [one.progress["step"] for one in of_kind(said, Progressed)] == [1, 2, 3]
     assert WARM.holds().base_models == {b}
+    assert [one.base_models for one in of_kind(said, Holds)] == [{a, b}, {b}]
 
     # with nothing left to let go it fails, and all is let go
     monkeypatch.setattr(generate, "generate", _never)
@@ -158,3 +160,52 @@ def test_what_is_held_is_told_after_loading(running, tmp_path):
     phases = [one.phase for one in of_kind(said, PhaseBegun)]
     assert phases == ["loadingBaseModel", "drawing"] * 2
     assert isinstance(said[-1], Succeeded)
+
+
+class Loading:
+    """Loads base models, and knows of each whether somebody still has it."""
+
+    def __init__(self) -> None:
+        self.loads = generate.loaded
+        self.seen: list[weakref.ref[object]] = []
+        self.in_memory: list[int] = []
+        """Of those before, at each loading."""
+        self.runs_out_at: int | None = None
+
+    def __call__(self, files, dtype):
+        self.in_memory.append(sum(one() is not None for one in self.seen))
+        base = yield from self.loads(files, dtype)
+        self.seen.append(weakref.ref(base))
+        if len(self.seen) == self.runs_out_at:
+            raise torch.OutOfMemoryError("no room")
+        return base
+
+
+@pytest.fixture
+def loading(monkeypatch: pytest.MonkeyPatch) -> Loading:
+    loading = Loading()
+    monkeypatch.setattr(generate, "loaded", loading)
+    return loading
+
+
+def test_where_one_base_model_has_room_a_job_draws_with_two_one_after_the_other(
+    tmp_path, loading, running
+):
+    a, b = copies(tmp_path, "a", "b")
+    narrow = Running(running.storage, tmp_path, loaded_gigabytes=0)
+    said = narrow.all_of(JobKind.GENERATE, drawing_with(UUID(int=5), a, b, a, b))
+    assert isinstance(said[-1], Succeeded)
+    assert sorted(one.picture.position for one in of_kind(said, PictureStored)) == [0, 1, 2, 3]
+    assert [one.base_models for one in of_kind(said, Holds)] == [{a}, {b}]
+    assert loading.in_memory == [0, 0]
+
+
+def test_what_was_loaded_when_memory_ran_out_is_gone_when_it_is_loaded_again(
+    tmp_path, loading, running
+):
+    a, b = copies(tmp_path, "a", "b")
+    loading.runs_out_at = 2
+    said = running.all_of(JobKind.GENERATE, drawing_with(UUID(int=5), a, b))
+    assert isinstance(said[-1], Succeeded)
+    assert [one.base_models for one in of_kind(said, Holds)] == [{a}, set(), {b}]
+    assert loading.in_memory == [0, 1, 0]

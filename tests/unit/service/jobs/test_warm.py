@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from modelgenerator.lora.files import LoraFile
@@ -10,6 +11,7 @@ from modelgenerator.service.jobs.generate import _alike
 from modelgenerator.service.jobs.warm import MOST_LORAS, Shelf, Warm
 from modelgenerator.service.records.holds import NOTHING
 from modelgenerator.service.records.job_specs import LoraToLoad, PictureToDraw
+from modelgenerator.training.plan import DeviceFacts
 
 
 class Weighing:
@@ -96,6 +98,28 @@ def test_without_a_limit_small_base_models_stay_beside_each_other():
     for name in "abc":
         warm.keep_base(which(name), Weighing(1_000), seconds=0.1)  # type: ignore[arg-type]
     assert warm.holds().base_models == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"), [("cuda", {"a", "b", "c", "d", "e", "f"}), ("cpu", {"e", "f"})]
+)
+def test_on_a_cpu_most_of_the_memory_is_left_to_trainings(
+    monkeypatch: pytest.MonkeyPatch, kind: str, kept: set[str]
+):
+    warm = Warm()
+
+    def machine() -> DeviceFacts:
+        free = 100 - warm.bases.byte_count
+        return DeviceFacts(kind=kind, has_bf16=False, free_bytes=free)
+
+    monkeypatch.setattr("modelgenerator.service.jobs.warm.this_machine", machine)
+    for name in "abcdef":
+        warm.make_room_for_base(10)
+        warm.keep_base(which(name), Weighing(10), seconds=0.1)  # type: ignore[arg-type]
+    assert warm.holds().base_models == kept
+    warm.make_room_for_base(90)
+    warm.keep_base(which("large"), Weighing(90), seconds=0.1)  # type: ignore[arg-type]
+    assert warm.holds().base_models == {"large"}
 
 
 def test_a_claim_names_no_more_loras_than_it_must():

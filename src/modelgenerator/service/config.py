@@ -229,8 +229,8 @@ class ServiceConfig(BaseModel):
         ge=1,
         le=10_000,
         description="Trainings, or pictures in their place, that are given to the cluster at "
-        "once, beside one more of pictures alone, of several kinds of GPU to each; absent: one a "
-        "GPU (without GPUs, one for two CPUs), and one that waits.",
+        "once; one more of pictures alone may be. With CLUSTER_GPUS so many for each kind. Absent: "
+        "one a GPU (without GPUs, one for two CPUs), and one that waits.",
     )
     cluster_gpu_gigabytes: int | None = Field(
         None,

@@ -102,7 +102,9 @@ def test_a_training_is_watched_with_a_reload_in_the_middle_and_two_are_compared(
 
 def watch_the_machine(person: Person) -> None:
     person.open("/cluster")
-    working = person.page.locator(".machine").get_by_role("link", name=re.compile("Prodigy|AdamW"))
+    working = person.page.locator(".machine:not(.unplaced)").get_by_role(
+        "link", name=re.compile("Prodigy|AdamW")
+    )
     working.first.wait_for()  # a cluster has room for both
     person.look("cluster")
 

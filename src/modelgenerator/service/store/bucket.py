@@ -244,7 +244,7 @@ class BucketFiles(Files):
         """Delete what a killed process left of files that it never finished; how many.
 
         Parts of uploads that were never completed are not seen here: the bucket's own lifecycle
-        rules remove them, see docs/reference/store.md.
+        rules remove them, see docs/guide/bucket.md.
         """
         oldest = self._clock() - older_than
         found = self._listed(INCOMING, None)

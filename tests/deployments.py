@@ -2,8 +2,9 @@
 
 `SERVICE_DEPLOYMENT=cluster pytest tests/acceptance/...` gives every server a database of its own in
 Postgres, a folder of its own in a bucket, and a Ray cluster of a head and two machines that all of
-them share; without it a server has a folder, as one that a person starts.  In: nothing.  Out: what a server's
-environment says.  What they share is started when it is asked for first, once in a process.
+them share; without it a server has a folder, as one that a person starts.  In: nothing.  Out: what
+a server's environment says.  What they share is started when it is asked for first, once in a
+process.
 """
 
 import functools

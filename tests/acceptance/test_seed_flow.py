@@ -93,7 +93,8 @@ def test_the_pages_flows_run_are_paid_to_the_microdollar_and_expire(tmp_path: Pa
         for training in trainings:
             gone = http.get(f"/v1/trainings/{training['id']}/model")
             assert (gone.status_code, gone.json()["code"]) == (410, "modelExpired")
-        assert http.get(f"/v1/trainings/{direct['id']}/model").status_code == 200
+        kept = http.get(f"/v1/trainings/{direct['id']}/model", follow_redirects=True)
+        assert len(kept.content) == direct["model"]["byteCount"]
 
 
 def _is_paid_by_the_second(service: Service, trainings: list[dict], costs: list[int]) -> None:

@@ -26,6 +26,8 @@ from modelgenerator.service.api.routes import ROUTERS
 
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "6"))
 """For each address; more of them, now and then, by hand."""
+PATIENCE = 300
+"""Seconds for an answer: a busy machine is no fault of the server's."""
 CHECKS = (
     not_a_server_error,
     status_code_conformance,
@@ -47,8 +49,7 @@ def household(here: Serving) -> Household:
 
 @pytest.fixture(scope="module")
 def described(here: Serving) -> BaseSchema:
-    here.http.app.openapi()  # made once; a busy machine takes longer than what asks for it waits
-    return schemathesis.openapi.from_asgi("/openapi.json", here.http.app)
+    return schemathesis.openapi.from_asgi("/openapi.json", here.http.app, timeout=PATIENCE)
 
 
 def _addresses() -> Iterator[tuple[str, str]]:
@@ -87,6 +88,6 @@ def test_every_answer_is_one_that_is_described(
     )
     @given(case=_asked(described[path][method], household))
     def ask(case: Case) -> None:
-        case.call_and_validate(headers={"Authorization": key}, checks=CHECKS)
+        case.call_and_validate(headers={"Authorization": key}, checks=CHECKS, timeout=PATIENCE)
 
     ask()

@@ -8,11 +8,9 @@ Real executors, a real Ray cluster of one machine, real databases; all thrown aw
 is compared takes turns or runs at the same time, so that a busy machine slows both: ratios count.
 """
 
-import argparse
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch, as jobs of the service have it
@@ -25,8 +23,8 @@ import cluster_idle
 import cluster_ledger
 import cluster_overhead
 import cluster_queue
+from chosen import Measure, measure_chosen
 
-Measure = Callable[[Path, bool], None]
 MEASURES: Mapping[str, Measure] = {
     "overhead": lambda folder, quick: cluster_overhead.measure(folder, 1 if quick else 4),
     "queue": lambda folder, quick: cluster_queue.measure(folder, 300 if quick else 10_000),
@@ -36,16 +34,5 @@ MEASURES: Mapping[str, Measure] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="less of everything")
-    parser.add_argument("--only", nargs="+", choices=list(MEASURES), default=list(MEASURES))
-    arguments = parser.parse_args()
-    for name in arguments.only:
-        print(f"\n{name}, load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores\n")
-        with tempfile.TemporaryDirectory() as scratch:
-            MEASURES[name](Path(scratch), arguments.quick)
-
-
 if __name__ == "__main__":
-    main()
+    measure_chosen(__doc__, MEASURES)

@@ -8,11 +8,8 @@ Real servers in processes of their own on folders that are thrown away.  What is
 turns, so that a busy machine slows both.
 """
 
-import argparse
 import os
-import tempfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch, as jobs of the service have it
 
@@ -21,10 +18,10 @@ import service_events
 import service_pictures
 import service_reads
 import service_uploads
+from chosen import Measure, measure_chosen
 
 READS = service_reads.Size(small=100, large=10_000, turns=5, requests=12)
 QUICK_READS = service_reads.Size(small=20, large=500, turns=1, requests=4)
-Measure = Callable[[Path, bool], None]
 MEASURES: Mapping[str, Measure] = {
     "reads": lambda folder, quick: service_reads.measure(folder, QUICK_READS if quick else READS),
     "uploads": lambda folder, quick: service_uploads.measure(folder, 50 if quick else 1_000),
@@ -34,16 +31,5 @@ MEASURES: Mapping[str, Measure] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="less of everything")
-    parser.add_argument("--only", nargs="+", choices=list(MEASURES), default=list(MEASURES))
-    arguments = parser.parse_args()
-    for name in arguments.only:
-        print(f"\n{name}, load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores\n")
-        with tempfile.TemporaryDirectory() as scratch:
-            MEASURES[name](Path(scratch), arguments.quick)
-
-
 if __name__ == "__main__":
-    main()
+    measure_chosen(__doc__, MEASURES)

@@ -4,24 +4,22 @@ In come a function and named items, out come its results in their order.  What a
 process that reads it, hang, eat memory or crash, costs that file and nothing else.  What the
 function does is not known here.
 
-A worker is a fresh interpreter: no fork of this one, which may have threads and a GPU in use, and
-none of `multiprocessing`, which would run the caller's main program in it again.  It keeps
-accidents and bombs away, not an attacker who gets to run code of his own in it.
+A worker is a fresh interpreter.  It keeps accidents and bombs away, not an attacker who gets to run
+code of his own in it.
 """
 
 import os
 import pickle
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.connection import Pipe, wait
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from modelgenerator.datasets.worker_process import LEARN, Answer, Learn
 from modelgenerator.errors import UnusablePhoto, UserError
+from modelgenerator.started_process import start
 
 
 class Named(Protocol):
@@ -166,7 +164,10 @@ class _Worker:
 
     def __init__(self) -> None:
         self.pipe, far_end = Pipe()
-        self._process = _start(far_end)
+        # libraries write on stderr what they think of a file
+        self._process = start(
+            "modelgenerator.datasets.worker_process", far_end, environment=_environment(os.environ)
+        )
         far_end.close()
         self._learn: Learn | None = None
         self.number = -1
@@ -254,23 +255,6 @@ _ONE_THREAD = dict.fromkeys(
 """Each core has its process already."""
 _SECRET_WORDS = ("CREDENTIAL", "KEY", "PASSWORD", "SECRET", "TOKEN", "URL")
 """Who decodes pictures needs no variable with one of these in its name; addresses hold them too."""
-
-
-def _start(pipe: Connection) -> "subprocess.Popen[bytes]":
-    code = (
-        f"import sys; sys.path[:] = {sys.path!r}\n"
-        "from modelgenerator.datasets.worker_process import serve\n"
-        f"serve({pipe.fileno()})"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,  # closed by the system when this process ends, so the worker ends
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,  # libraries print there what they think of a file
-        pass_fds=[pipe.fileno()],
-        process_group=0,  # Ctrl-C is for us, and we end the workers
-        env=_environment(os.environ),
-    )
 
 
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:

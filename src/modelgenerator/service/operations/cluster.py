@@ -78,7 +78,7 @@ class Cluster:
     """What has begun, and is on no machine yet as far as that is known."""
     servers: tuple[SeenServer, ...]
     places: int
-    """Jobs that run at once."""
+    """Jobs that the servers take at once: on a cluster more than there is room for."""
     places_taken: int
     uses_gpus: bool
     """Whether any place has one: nobody may have said that they can be used."""

@@ -58,6 +58,7 @@ class WorkShape:
         parts += ["checkpointing"] * plan.gradient_checkpointing
         parts += ["preservation"] * bool(plan.prior_preservation)
         parts += [f"{plan.gradient_accumulation} batches"] * (plan.gradient_accumulation > 1)
+        parts += [f"{plan.processes} processes"] * (plan.processes > 1)
         return cls(
             machine=machine,
             base_model=base.reference if base.is_builtin else f"{plan.family} {plan.edition}",

@@ -258,7 +258,7 @@ _WORDS = {
     "phase": "Phase: {phase}.",
     "checkpointSaved": "Checkpoint saved at step {step}.",
     "cancelRequested": "Is to be cancelled.",
-    "priorityChanged": "Has another priority.",
+    "priorityChanged": "Its priority is {priority} now.",
     "makesRoom": "Saves a checkpoint and makes room for work of a higher priority.",
     "attemptLost": "Attempt {attempt} was lost. {message}",
     "handedBack": "Handed back: {reason}.",

@@ -1,25 +1,23 @@
 """A process that takes part in a training, as whoever started it sees it.
 
-In: its number, and a task.  Out: what it says, and how it ended.  It is a fresh interpreter, as in
-`datasets.workers`: no fork of this one, which may have threads and a GPU in use.  It sees one GPU,
-the one with its number among those that this process sees.
+In: its number, and a task.  Out: what it says, and how it ended.  It sees one GPU, the one with its
+number among those that this process sees.
 """
 
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Pipe
 
 from modelgenerator.datasets.workers import cores
+from modelgenerator.started_process import how_it_ended, last_lines, start
 from modelgenerator.training.parallel.words import Task, Word
 
 LAST_LINES = 6
-_LAST_BYTES = 8_000
 _ENDING_SECONDS = 5.0
 """That a process may take to end once it has closed its pipe."""
 
@@ -32,8 +30,15 @@ class RankProcess:
         self.rank = rank
         self.pipe, far_end = Pipe()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
-        environment = surroundings(os.environ, rank=rank, count=count)
-        self._process = _start(far_end, self._errors.fileno(), environment, inherits)
+        self._process = start(
+            "modelgenerator.training.parallel.rank_process",
+            far_end,
+            os.getpid(),
+            environment=surroundings(os.environ, rank=rank, count=count),
+            stdin=subprocess.DEVNULL,
+            errors=self._errors.fileno(),
+            inherits=inherits,
+        )
         far_end.close()
 
     def send(self, word: Task | str) -> None:
@@ -52,22 +57,11 @@ class RankProcess:
 
     def how_it_ended(self) -> str:
         """In words that follow its name."""
-        code = self._process.poll()
-        if code is None:
-            return "does not answer"
-        if code >= 0:
-            return f"ended with exit code {code}"
-        name = signal.Signals(-code).name
-        is_kernel = name == "SIGKILL"
-        why = ", as the system does it where memory runs out" if is_kernel else ""
-        return f"was ended by {name}{why}"
+        return how_it_ended(self._process)
 
     def last_lines(self) -> list[str]:
         """That it wrote for nobody."""
-        size = self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(0, size - _LAST_BYTES))
-        lines = self._errors.read().decode(errors="replace").splitlines()
-        return [line.strip() for line in lines if line.strip()][-LAST_LINES:]
+        return last_lines(self._errors, LAST_LINES)
 
     def kill(self) -> None:
         self._process.kill()
@@ -98,22 +92,3 @@ def _gpu(visible: str | None, rank: int, count: int) -> dict[str, str]:
     names = [str(number) for number in range(count)] if visible is None else visible.split(",")
     # where they are hidden, as by an empty string, they stay so
     return {"CUDA_VISIBLE_DEVICES": names[rank].strip()} if len(names) >= count else {}
-
-
-def _start(
-    pipe: Connection, errors: int, environment: Mapping[str, str], inherits: Sequence[int]
-) -> subprocess.Popen[bytes]:
-    code = (
-        f"import sys; sys.path[:] = {sys.path!r}\n"
-        "from modelgenerator.training.parallel.rank_process import serve\n"
-        f"serve({pipe.fileno()}, {os.getpid()})"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=errors,
-        pass_fds=[pipe.fileno(), *inherits],
-        process_group=0,  # Ctrl-C is for us, and we end them
-        env=environment,
-    )

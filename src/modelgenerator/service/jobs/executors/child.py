@@ -1,9 +1,7 @@
 """A process that this one starts and speaks with over a pipe, and that ends with it.
 
-In: the module that it runs, words for it.  Out: what it says, and how it died.  It is a fresh
-interpreter, as in `datasets.workers`: no fork of this process, whose threads and locks it would
-inherit, and none of `multiprocessing`, which would run the caller's main program again.  It gets
-only the variables that it needs, and nothing that opens the database or signs.
+In: the module that it runs, words for it.  Out: what it says, and how it died.  It gets only the
+variables that it needs, and nothing that opens the database or signs.
 """
 
 import fcntl
@@ -11,20 +9,19 @@ import os
 import pickle
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Pipe
 from typing import Any, BinaryIO
 
 from modelgenerator.service.config import ELSEWHERE
+from modelgenerator.started_process import how_it_ended, last_lines, start
 
 BODIES = "modelgenerator.service.jobs.executors.child_process"
 """The module that runs the bodies of jobs."""
 LAST_LINES = 12
-_LAST_BYTES = 8_000
 _ENDING_SECONDS = 1.0
 """That a process may take to end once it has closed its pipe."""
 _NAMES = (
@@ -49,7 +46,14 @@ class Child:
         self._pipe, far_end = Pipe()
         self._sending = threading.Lock()
         self._errors = _appended()
-        self.process = _start(program, far_end, self._errors.fileno(), environment, held)
+        self.process = start(
+            program,
+            far_end,
+            os.getpid(),
+            environment=environment,
+            errors=self._errors.fileno(),
+            inherits=held,
+        )
         far_end.close()
         self.send(told)
 
@@ -105,22 +109,11 @@ class Child:
         """That it wrote for nobody."""
         if self._errors.closed:
             return []
-        size = self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(0, size - _LAST_BYTES))
-        lines = self._errors.read().decode(errors="replace").splitlines()
-        return [line.strip() for line in lines if line.strip()][-LAST_LINES:]
+        return last_lines(self._errors, LAST_LINES)
 
     def how_it_died(self) -> str:
         """In words that follow "the process"."""
-        code = self.process.poll()
-        if code is None:
-            return "does not answer"
-        if code < 0:
-            name = signal.Signals(-code).name
-            is_kernel = name == "SIGKILL"
-            why = ", as the system does it where memory runs out" if is_kernel else ""
-            return f"was ended by {name}{why}"
-        return f"ended with exit code {code}"
+        return how_it_ended(self.process)
 
 
 def needed(ours: Mapping[str, str]) -> dict[str, str]:
@@ -141,26 +134,3 @@ def _appended() -> BinaryIO:
     flags = fcntl.fcntl(file, fcntl.F_GETFL)
     fcntl.fcntl(file, fcntl.F_SETFL, flags | os.O_APPEND)
     return file
-
-
-def _start(
-    program: str,
-    pipe: Connection,
-    errors: int,
-    environment: Mapping[str, str],
-    held: Sequence[int],
-) -> "subprocess.Popen[bytes]":
-    code = (
-        f"import sys; sys.path[:] = {sys.path!r}\n"
-        f"from {program} import serve\n"
-        f"serve({pipe.fileno()}, {os.getpid()})"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,  # closed by the system when this process ends, so the child ends
-        stdout=subprocess.DEVNULL,
-        stderr=errors,
-        pass_fds=[pipe.fileno(), *held],
-        process_group=0,  # Ctrl-C is for us, and we end the children
-        env=dict(environment),
-    )

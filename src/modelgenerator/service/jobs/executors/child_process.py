@@ -4,16 +4,14 @@ In: pickled words over a pipe.  Out: pickled messages.  Bodies are imported here
 their kind comes; this process ends with its parent, whatever it does.
 """
 
-import ctypes
 import os
 import pickle
 import queue
-import signal
 import threading
 from collections.abc import Generator
-from contextlib import suppress
 from multiprocessing.connection import Connection
 
+from modelgenerator.parent_process import end_with
 from modelgenerator.service.jobs.bodies import Tools, body_of
 from modelgenerator.service.jobs.faults import failed
 from modelgenerator.service.jobs.messages import (
@@ -28,16 +26,13 @@ from modelgenerator.service.store.files import Files
 from modelgenerator.service.store.links import LinkSigner
 from modelgenerator.service.store.opening import open_files
 
-_PR_SET_PDEATHSIG = 1
-"""Source: Linux, prctl(2)."""
-
-
 Word = Assignment | Stop
 
 
 def serve(descriptor: int, parent: int) -> None:
     """Work on the pipe of that number until the parent closes its end, or ends."""
     end_with(parent)
+    threading.Thread(target=_end_with_standard_input, daemon=True).start()
     pipe = Connection(descriptor)
     place: Place = pickle.loads(pipe.recv_bytes())
     files = open_files(place.config, LinkSigner([os.urandom(32)]), system_clock)
@@ -96,15 +91,6 @@ def _said(assignment: Assignment, tools: Tools) -> Generator[Said, None, None]:
         yield from body_of(assignment.kind)(assignment, tools)
     except Exception as error:  # noqa: BLE001  the job ends with it, this process does not
         yield failed(error)
-
-
-def end_with(parent: int) -> None:
-    """Be killed when the parent ends, also while stopped or deep inside of a library."""
-    with suppress(OSError, AttributeError):  # only Linux has it
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before that was said
-        os._exit(1)
-    threading.Thread(target=_end_with_standard_input, daemon=True).start()
 
 
 def _end_with_standard_input() -> None:

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from subprocess import TimeoutExpired
 
@@ -104,7 +105,14 @@ class RayExecutor:
 
     def machines(self) -> Sequence[Machine]:
         """None while there is no cluster."""
-        return () if self._cluster is None else self._cluster.machines
+        if self._cluster is None:
+            return ()
+        memory = {kind.name: kind.memory for kind in gpu_kinds(self._config)}
+        usual = memory.get(None, 0)  # Ray does not know it
+        return [
+            replace(machine, gpu_memory=memory.get(machine.gpu_kind, usual) if machine.gpus else 0)
+            for machine in self._cluster.machines
+        ]
 
     def slots(self) -> Sequence[Slot]:
         """None while there is no cluster."""

@@ -120,17 +120,17 @@ def why_it_waits(job: Job, situation: Situation) -> Waiting:
 
 
 def _nobody_takes_jobs(situation: Situation) -> Waiting | None:
-    if not situation.servers:
-        return Waiting(
-            WaitReason.NO_SERVER,
-            "No server takes jobs now. It begins by itself when one is back.",
-        )
-    if not situation.places:
+    if situation.places:
+        return None
+    if any(not server.machines for server in situation.servers):
         return Waiting(
             WaitReason.NO_CLUSTER,
             "The Ray cluster is not there. It is looked for, and this begins when it is back.",
         )
-    return None
+    return Waiting(  # none is there, or they are about to end
+        WaitReason.NO_SERVER,
+        "No server takes jobs now. It begins by itself when one is back.",
+    )
 
 
 def _nothing_is_large_enough(job: Job, places: Sequence[Places]) -> Waiting | None:

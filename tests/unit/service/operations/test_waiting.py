@@ -55,6 +55,10 @@ def why(
     return why_it_waits(job, situation)
 
 
+def test_a_server_that_is_about_to_end_takes_no_jobs():
+    assert why(JOB, servers=[a_server(CLOCK, places=())]).reason is WaitReason.NO_SERVER
+
+
 def test_nobody_takes_jobs():
     waiting = why(JOB, servers=[])
     assert waiting.reason is WaitReason.NO_SERVER
@@ -62,7 +66,7 @@ def test_nobody_takes_jobs():
 
 
 def test_the_cluster_is_not_there():
-    waiting = why(JOB, places=[])
+    waiting = why(JOB, servers=[a_server(CLOCK, machines=(), places=())])
     assert waiting.reason is WaitReason.NO_CLUSTER
     assert waiting.message.startswith("The Ray cluster is not there.")
 

@@ -87,6 +87,13 @@ class LosesAnswer:
     """The server does what it is asked, and nobody hears of it."""
 
 
+@dataclass(frozen=True)
+class Overlooks:
+    """This header of what is asked is taken no notice of."""
+
+    header: str
+
+
 Fault = (
     Answers
     | Delays
@@ -98,6 +105,7 @@ Fault = (
     | DamagesAnswer
     | CutsRequest
     | LosesAnswer
+    | Overlooks
 )
 
 
@@ -282,7 +290,7 @@ class _Handler(BaseHTTPRequestHandler):
         assert address.hostname is not None
         server = http.client.HTTPConnection(address.hostname, address.port)
         try:
-            server.request(self.command, self.path, body, dict(self.headers.items()))
+            server.request(self.command, self.path, body, self._noticed(fault))
             answer = server.getresponse()
             if isinstance(fault, LosesAnswer):
                 answer.read()
@@ -291,6 +299,10 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             server.close()
         return None
+
+    def _noticed(self, fault: Fault | None) -> dict[str, str]:
+        overlooked = fault.header.lower() if isinstance(fault, Overlooks) else None
+        return {name: it for name, it in self.headers.items() if name.lower() != overlooked}
 
     def _send(self, answer: http.client.HTTPResponse, fault: Fault | None) -> None:
         length = int(answer.headers["Content-Length"] or 0)

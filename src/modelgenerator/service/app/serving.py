@@ -18,6 +18,7 @@ from modelgenerator.errors import InvalidSettings
 from modelgenerator.service.app.background import Repeated
 from modelgenerator.service.app.web import create_app
 from modelgenerator.service.config import ServiceConfig
+from modelgenerator.service.errors import StorageUnreachable
 from modelgenerator.service.jobs.dispatcher import Dispatcher
 from modelgenerator.service.jobs.executors.choice import executor_for
 from modelgenerator.service.operations.carrying_on import carry_on
@@ -25,6 +26,7 @@ from modelgenerator.service.operations.expiry import sweep
 from modelgenerator.service.operations.first_start import FirstStart, first_start
 from modelgenerator.service.operations.sending import send_due
 from modelgenerator.service.operations.service import Service, opened
+from modelgenerator.service.store.files import Files
 
 _log = logging.getLogger(__name__)
 _ANSWER_SECONDS = 10
@@ -44,8 +46,8 @@ def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        InvalidSettings: the address cannot be listened at, the config names no database, or the
-            executor needs what is not there.
+        InvalidSettings: the address cannot be listened at, the config names no database, the
+            storage is none that keeps files, or the executor needs what is not there.
         DatabaseTooNew, StoreBusy, StorageUnreachable: see `store.opening`.
     """
     _warn_of_own_secret(config)
@@ -55,6 +57,7 @@ def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
     url = config.public_url or f"http://{shown}:{port}"
     deployed = config.model_copy(update={"public_url": url})
     with listener, opened(deployed) as service:
+        _try_storage(service.files)
         executor = executor_for(service)  # before secrets are made, which are shown once
         first = first_start(service)
         with (
@@ -108,6 +111,14 @@ def _warn_of_own_secret(config: ServiceConfig) -> None:
             "MODELGENERATOR_SECRET_KEY is not set: links that this server signs open nothing at "
             "another server of the same database. Set the same one for all of them."
         )
+
+
+def _try_storage(files: Files) -> None:
+    """One that is not there now may be back in a minute; one that loses files must not be used."""
+    try:
+        files.assure_rules()
+    except StorageUnreachable as error:
+        _log.warning("%s Until then nothing is taken that needs it.", error)
 
 
 @contextmanager

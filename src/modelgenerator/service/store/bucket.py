@@ -25,9 +25,10 @@ from modelgenerator.service.errors import (
     StorageUnreachable,
 )
 from modelgenerator.service.records.clock import Clock, system_clock
+from modelgenerator.service.store.bucket_rules import assure_rules
 from modelgenerator.service.store.files import CHUNK, Counted, Files, Method, told_apart
 from modelgenerator.service.store.keys import checked_key
-from modelgenerator.service.store.patience import Patience, Retries, patiently
+from modelgenerator.service.store.patience import STARTING, Patience, Retries, patiently
 from modelgenerator.service.store.ranges import RANGE, fetch_in_ranges
 from modelgenerator.service.store.served_as import content_type_of, disposition_of, is_shown
 
@@ -110,6 +111,16 @@ class BucketFiles(Files):
         if not is_shown:
             options["default_headers"] = {"Content-Disposition": "attachment"}
         return self._opened(options)
+
+    def assure_rules(self) -> None:
+        """It keeps files from being replaced; asked once, for a few seconds.
+
+        Raises:
+            InvalidSettings: it does not, or there is no such bucket.
+            StorageUnreachable, StorageRefused: it cannot be asked now.
+        """
+        hurried = BucketFiles(self._url, endpoint=self._endpoint, patience=STARTING)
+        assure_rules(hurried._writing, INCOMING)
 
     def _put(self, key: str, content: Counted) -> None:
         chunks = iter(content)

@@ -206,6 +206,14 @@ class Files(ABC):
         with told_apart(checked_key(key)):
             return obstore.head(self._store, key)
 
+    def assure_rules(self) -> None:  # noqa: B027  a folder follows them by itself
+        """The storage does what the rest relies on, as far as a short trial shows.
+
+        Raises:
+            InvalidSettings: it does not, or is not there at all.
+            StorageUnreachable, StorageRefused: it cannot be asked now.
+        """
+
     def answers(self) -> bool:
         """Whether the storage can be asked anything."""
         try:

@@ -39,6 +39,11 @@ class Patience:
 RESTARTING = Patience(pauses=(1, 2, 4, 8, 15, 30), asking_again=timedelta(minutes=2))
 """For what took hours to make: a storage that starts again is back in a minute."""
 
+STARTING = Patience(
+    connecting=timedelta(seconds=3), writing=timedelta(seconds=5), asking_again=timedelta(seconds=5)
+)
+"""Of a server that has other things to do than to wait for a storage that is not there yet."""
+
 
 class Retries:
     """Of one thing that is asked, as long as there is patience."""

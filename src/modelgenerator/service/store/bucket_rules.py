@@ -1,0 +1,68 @@
+"""What a storage must do that not everything that calls itself S3-compatible does.
+
+In: a bucket, and a folder in it where files may come and go.  Out: what it does wrong, in words, or
+that it could not be asked.  Nothing stays behind.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from uuid import uuid4
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import S3Store
+
+from modelgenerator.errors import InvalidSettings
+from modelgenerator.service.store.files import told_apart
+
+_NEVER_DONE = (400, 405, 411, 501)
+"""Statuses of a storage that does not know what it is asked."""
+_HINT = "See what a bucket must do in docs/guide/bucket.md."
+
+
+def assure_rules(bucket: S3Store, folder: str) -> None:
+    """Nobody writes over a file, whether it comes in one request or is named by a copy.
+
+    Raises:
+        InvalidSettings: there is no such bucket, or it writes over files.
+        StorageUnreachable, StorageRefused: it cannot be asked.
+    """
+    file, copy = (f"{folder}/{uuid4().hex}" for _ in range(2))
+    writings: tuple[tuple[str, Callable[[bytes], object]], ...] = (
+        ("PutObject", lambda content: obstore.put(bucket, file, content, mode="create")),
+        (
+            "UploadPartCopy and CompleteMultipartUpload",
+            lambda _: obstore.copy(bucket, file, copy, overwrite=False),
+        ),
+    )
+    try:
+        for request, write in writings:
+            _is_done(request, write, b"a")
+            if _is_done(request, write, b"b"):
+                raise InvalidSettings(
+                    f"The bucket of STORAGE_URL lets {request} write over a file: its storage "
+                    f"takes no notice of `If-None-Match: *`. {_HINT}"
+                )
+    finally:
+        with suppress(BaseError, FileNotFoundError):
+            obstore.delete(bucket, [file, copy])
+
+
+def _is_done(request: str, write: Callable[[bytes], object], content: bytes) -> bool:
+    """Rather than refused, because there is a file."""
+    with told_apart("of the bucket's trial"):
+        try:
+            write(content)
+        except (AlreadyExistsError, PreconditionError):
+            return False
+        except FileNotFoundError as error:
+            raise InvalidSettings(
+                "There is no bucket of the name in STORAGE_URL: make it, or correct the name."
+            ) from error
+        except BaseError as error:
+            if any(f"status code: {status} " in str(error) for status in _NEVER_DONE):
+                raise InvalidSettings(
+                    f"The storage of STORAGE_URL does not do {request}. {_HINT}"
+                ) from error
+            raise
+        return True

@@ -18,6 +18,7 @@ from modelgenerator.training import checkpoint
 from modelgenerator.training.events import EpochFinished, Event, Finished, StepFinished
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.training.teach import teach
+from modelgenerator.training.this_machine import this_machine
 
 pytestmark = [
     pytest.mark.gpu,
@@ -132,3 +133,7 @@ def _tensors(file: Path) -> list[torch.Tensor]:
     from safetensors.torch import load_file
 
     return list(load_file(file).values())
+
+
+def test_what_is_measured_here_is_kept_under_the_name_of_the_gpu():
+    assert this_machine().kind_of_machine == torch.cuda.get_device_name()

@@ -29,6 +29,13 @@ class DeviceFacts:
     """Memory that a process of a training can have; none where the system does not tell."""
     count: int = 1
     """GPUs that are here; 1 on a CPU."""
+    name: str = ""
+    """Of the GPU, where somebody said which it is."""
+
+    @property
+    def kind_of_machine(self) -> str:
+        """What machines have in common that are as fast: the name of their GPU, or `cpu`."""
+        return self.name or self.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

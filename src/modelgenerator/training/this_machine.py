@@ -34,7 +34,13 @@ def asked_here(processes: int) -> DeviceFacts:
     count = torch.cuda.device_count()
     free_bytes = min(torch.cuda.mem_get_info(n)[0] for n in range(min(processes, count)))
     has_bf16 = torch.cuda.is_bf16_supported()
-    return DeviceFacts(kind="cuda", has_bf16=has_bf16, free_bytes=free_bytes, count=count)
+    return DeviceFacts(
+        kind="cuda",
+        has_bf16=has_bf16,
+        free_bytes=free_bytes,
+        count=count,
+        name=torch.cuda.get_device_name(),
+    )
 
 
 def asked_elsewhere(processes: int) -> DeviceFacts:

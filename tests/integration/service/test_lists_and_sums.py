@@ -141,10 +141,10 @@ def test_months_and_kinds_are_summed(database, organization_id, clock):
 
 
 def test_a_rate_is_kept_in_place_of_the_one_of_its_shape(database, clock):
-    def rate(step_us, pixels=64):
+    def rate(step_us, pixels=64, machine="cpu", base_model="creatures"):
         return MeasuredRate(
-            machine="cpu",
-            base_model="creatures",
+            machine=machine,
+            base_model=base_model,
             manner="fp32",
             pixels=pixels,
             batch_size=1,
@@ -155,9 +155,10 @@ def test_a_rate_is_kept_in_place_of_the_one_of_its_shape(database, clock):
         )
 
     first, second, other = rate(1), rate(2), rate(3, pixels=128)
+    elsewhere, another = rate(4, machine="H100"), rate(5, base_model="flux dev")
     with database.transaction() as transaction:
-        for one in (first, other, second):
+        for one in (elsewhere, another, first, other, second):
             transaction.rates.keep(one)
     with database.reading() as transaction:
-        assert transaction.rates.of("cpu", "creatures") == [other, second]
-        assert transaction.rates.of("cuda", "creatures") == []
+        assert transaction.rates.of("creatures") == [elsewhere, other, second]
+        assert transaction.rates.of("flux dev") == [another]

@@ -29,6 +29,8 @@ class Tools:
     checkpoint_seconds: float
     stop: threading.Event = field(default_factory=threading.Event)
     """Set when the body is to keep what it has and end with `Stopped`, soon."""
+    gpu_kind: str | None = None
+    """See `Place`."""
 
 
 Body = Callable[[Assignment, Tools], Generator[Said, None, None]]

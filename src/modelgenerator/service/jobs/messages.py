@@ -161,6 +161,8 @@ class Place:
     forgets: bool = False
     """Whether nothing that was made of a job's pictures may stay after it, as on a machine that is
     not the server's own."""
+    gpu_kind: str | None = None
+    """As whoever placed the work calls this machine's GPU; none: as it calls itself."""
 
     def folder_of(self, assignment: Assignment) -> Path:
         """Of one attempt."""

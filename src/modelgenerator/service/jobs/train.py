@@ -259,6 +259,7 @@ class _Training:
             base_revision=base_files.revision,
             steps=telling.plan.total_steps - self.checkpoints.first_step,
             preparing_ms=self.preparing_ms,
+            machine=self.tools.gpu_kind or this_machine().kind_of_machine,
         )
         yield Succeeded(result.as_json(), used_ms=self.used.ms)
 

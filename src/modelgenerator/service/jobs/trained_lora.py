@@ -13,7 +13,6 @@ from modelgenerator.lora.files import LoraFile
 from modelgenerator.lora.key_names import DIFFUSERS, KOHYA
 from modelgenerator.service.jobs.training_messages import Telling
 from modelgenerator.service.records.job_specs import StoredLora, TrainResult
-from modelgenerator.training.this_machine import this_machine
 
 Layout = Literal["kohya", "diffusers"]
 
@@ -26,10 +25,12 @@ def stored_lora(
     base_revision: str | None,
     steps: int,
     preparing_ms: int,
+    machine: str,
 ) -> TrainResult:
     """Store it, after it was seen that it loads; `steps` are those that this job did.
 
-    `name` is what browsers save it as, before its layout.
+    `name` is what browsers save it as, before its layout; `machine` the kind of the one it was
+    trained on.
 
     Raises:
         UnusableLora: it does not load.
@@ -47,7 +48,7 @@ def stored_lora(
         base_revision=base_revision,
         family=plan.family,
         steps=steps,
-        machine=this_machine().kind,
+        machine=machine,
         preparing_ms=preparing_ms,
     )
 

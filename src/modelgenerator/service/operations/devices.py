@@ -61,7 +61,8 @@ def facts_of(found: tuple[Gpu, ...] = ()) -> DeviceFacts:
     if not found:
         return DeviceFacts(kind="cpu", has_bf16=False, free_bytes=free_memory())
     has_bf16 = all(gpu.has_bf16 for gpu in found)
-    return DeviceFacts(kind="cuda", has_bf16=has_bf16, free_bytes=min(gpu.free for gpu in found))
+    least = min(found, key=lambda gpu: gpu.free)
+    return DeviceFacts(kind="cuda", has_bf16=has_bf16, free_bytes=least.free, name=least.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def facts_of_cluster(config: ServiceConfig) -> tuple[DeviceFacts, ...]:
             has_bf16=kind.name not in _WITHOUT_BF16,
             free_bytes=kind.memory,
             count=config.cluster_machine_gpus,
+            name=kind.name or "",
         )
         for kind in gpu_kinds(config)
     ) or (facts_of(),)

@@ -136,7 +136,7 @@ def estimate(
     rates: Sequence[MeasuredRate],
     prices: PriceList,
 ) -> Estimate:
-    """`rates` are those of the shape's machine and base model, the newest first."""
+    """`rates` are those of the shape's base model, the newest first."""
     pictures = len(plan.pictures) + len(plan.validation_pictures)
     step, picture, certainty, because = _rate(shape, rates, base)
     seconds = step * plan.total_steps + picture * pictures
@@ -195,18 +195,31 @@ def _rate(
         times = "once" if same.trainings == 1 else f"{same.trainings} times"
         because = f"Trainings of just this shape were measured {times} on this kind of machine."
         return _seconds(same.step_us), _seconds(same.picture_us), Certainty.MEASURED, because
-    if rates:
-        near = min(rates, key=lambda rate: _distance(shape, rate))
-        factor = shape.pixels * shape.batch_size / (near.pixels * near.batch_size)
+    if here := [rate for rate in rates if rate.machine == shape.machine]:
+        near = _nearest(shape, here)
         side = math.isqrt(near.pixels)
         because = (
             f"Scaled from trainings at {side} x {side} pixels with batchSize {near.batch_size} on "
             "this kind of machine."
         )
-        picture = _seconds(near.picture_us) * shape.pixels / near.pixels
-        return _seconds(near.step_us) * factor, picture, Certainty.SCALED, because
+        return *_scaled(shape, near), Certainty.SCALED, because
+    if others := [rate for rate in rates if "cpu" not in (rate.machine, shape.machine)]:
+        near = _nearest(shape, others)
+        because = f"Scaled from trainings on other GPUs ({near.machine}), so this is a guess."
+        return *_scaled(shape, near), Certainty.GUESS, because
     because = "No such training has ended on this kind of machine yet, so this is a guess."
     return *_guess(shape, base), Certainty.GUESS, because
+
+
+def _nearest(shape: WorkShape, rates: Sequence[MeasuredRate]) -> MeasuredRate:
+    return min(rates, key=lambda rate: _distance(shape, rate))
+
+
+def _scaled(shape: WorkShape, rate: MeasuredRate) -> tuple[float, float]:
+    """Seconds of a step and of a picture, by pixels and batch size."""
+    picture = shape.pixels / rate.pixels
+    step = picture * shape.batch_size / rate.batch_size
+    return _seconds(rate.step_us) * step, _seconds(rate.picture_us) * picture
 
 
 def _distance(shape: WorkShape, rate: MeasuredRate) -> tuple[bool, float]:

@@ -115,9 +115,9 @@ def plan_training(service: Service, caller: Caller, request: TrainingRequest) ->
     if len(dataset.pictures) < FEWEST_PICTURES and not request.acknowledges_warnings:
         raise _too_few(len(dataset.pictures))
     device, plan = _planned_for(service.devices(), settings, dataset, base)
-    shape = WorkShape.of(plan, base, device.kind)
+    shape = WorkShape.of(plan, base, device.kind_of_machine)
     with service.database.reading() as transaction:
-        rates = transaction.rates.of(shape.machine, shape.base_model)
+        rates = transaction.rates.of(shape.base_model)
     return PlannedTraining(
         settings={**settings.given(), "seed": plan.seed},
         template_version_id=known.version.id if known.version else None,

@@ -77,7 +77,7 @@ def _learn(
     kept = training.estimate["shape"]
     assert isinstance(kept, dict), "an estimate says of which shape it is"
     shape = WorkShape.from_json({**kept, "machine": trained.machine})
-    rates = transaction.rates.of(shape.machine, shape.base_model)
+    rates = transaction.rates.of(shape.base_model)
     rate = learnt(
         shape,
         rate_of(shape, rates),

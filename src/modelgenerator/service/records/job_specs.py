@@ -91,7 +91,7 @@ class TrainResult(Written):
     steps: int
     """Optimizer steps of this job, without those that a checkpoint brought along."""
     machine: str = "cpu"
-    """Its kind: `cpu` or `cuda`."""
+    """Its kind: `cpu`, or the name of its GPU."""
     preparing_ms: int = 0
     """Of the job's used time, what went by before the first step."""
 

@@ -20,12 +20,10 @@ class Rates:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def of(self, machine: str, base_model: str) -> list[MeasuredRate]:
-        """All shapes of one base model on one kind of machine, the newest first."""
+    def of(self, base_model: str) -> list[MeasuredRate]:
+        """All shapes of one base model on every kind of machine, the newest first."""
         columns = RATES.table.columns
-        query = select(RATES.table).where(
-            columns.machine == machine, columns.base_model == base_model
-        )
+        query = select(RATES.table).where(columns.base_model == base_model)
         rows = self._connection.execute(query.order_by(columns.measured_at.desc()))
         return [RATES.read(row) for row in rows]
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import psutil
 import pytest
+from tests import taught
 from tests.clusters import Machines, needs_ray, ray_cluster
 from tests.integration.service.jobs.test_local_executor import archive
 
@@ -29,13 +30,14 @@ from modelgenerator.service.jobs.messages import (
     Succeeded,
 )
 from modelgenerator.service.records.clock import system_clock
-from modelgenerator.service.records.job_specs import Written, ZipEntry
+from modelgenerator.service.records.job_specs import TrainResult, Written, ZipEntry
 from modelgenerator.service.records.jobs import Fault, JobKind
 from modelgenerator.service.store.links import LinkSigner
 from modelgenerator.service.store.opening import open_files
 
 pytestmark = pytest.mark.slow
 SECONDS = 60
+ORGANIZATION = UUID(int=5)
 ON_ITS_WAY = (PhaseBegun(Phase.WAITING_FOR_MACHINE), PhaseBegun(Phase.STARTING))
 LONG = archive(*[ZipEntry(name=f"{number}.txt", text="a") for number in range(100_000)])
 
@@ -229,17 +231,24 @@ def test_a_job_for_which_there_is_no_room_waits_and_can_be_cancelled(far):
     assert job.machine is None
 
 
-def test_a_job_goes_to_a_kind_of_gpu_that_has_the_memory(far, machines):
+def test_a_training_goes_to_a_kind_of_gpu_that_has_the_memory_and_ends_as_measured_there(
+    far, machines
+):
     kinds = ("L4", "H100")
     added = [
         machines.add(1, num_gpus=1, labels={"ray.io/accelerator-type": kind}) for kind in kinds
     ]
     try:
         far.until(lambda: far.kinds_of_gpus() >= set(kinds))
-        slot = Slot(name="large", kinds=(JobKind.ZIP,), gpus=1, gpu_kinds=("H100",))
-        asked = replace(assignment_of(archive(ZipEntry(name="a.txt", text="a"))), gpus=1)
+        slot = Slot(name="large", kinds=(JobKind.TRAIN,), gpus=1, gpu_kinds=("H100",))
+        files = open_files(far.config, LinkSigner([b"s" * 32]), system_clock)
+        pictures = taught.pictures_in(files, ORGANIZATION)
+        spec = taught.training(ORGANIZATION, pictures, maxSteps=2)
+        asked = replace(assignment_of(spec), kind=JobKind.TRAIN, gpus=1)
         job = far.executor.start(slot, asked)
-        assert isinstance(far.all_of(job)[-1], Succeeded)
+        end = far.all_of(job)[-1]
+        assert isinstance(end, Succeeded)
+        assert TrainResult.from_json(end.result).machine == "H100"
         (large,) = [it for it in far.executor.machines() if it.gpu_kind == "H100"]
         assert job.machine == large.name
     finally:

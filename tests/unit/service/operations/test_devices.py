@@ -20,17 +20,18 @@ def test_a_training_is_planned_for_the_smallest_gpu():
         (Gpu(0, "large", 80_000, 79_000, True), Gpu(1, "small", 24_000, 23_000, False))
     )
     assert (facts.kind, facts.has_bf16, facts.free_bytes) == ("cuda", False, 23_000)
-    assert facts_of(()).kind == "cpu"
+    assert (facts.kind_of_machine, facts_of(()).kind_of_machine) == ("small", "cpu")
 
 
 def test_a_cluster_is_planned_for_as_the_operator_says():
     (facts,) = facts_of_cluster(ServiceConfig(cluster_gpu_gigabytes=24))
     assert (facts.kind, facts.free_bytes) == ("cuda", 24 * 10**9)
+    assert facts.kind_of_machine == "cuda"  # nobody said which
     (facts,) = facts_of_cluster(ServiceConfig())
     assert facts.kind == "cpu"
 
 
 def test_of_several_kinds_the_smallest_comes_first_and_old_ones_have_no_bf16():
     kinds = facts_of_cluster(ServiceConfig(cluster_gpus={"H100": 80, "T4": 16}))
-    seen = [(it.free_bytes, it.has_bf16) for it in kinds]
-    assert seen == [(16 * 10**9, False), (80 * 10**9, True)]
+    seen = [(it.kind_of_machine, it.free_bytes, it.has_bf16) for it in kinds]
+    assert seen == [("T4", 16 * 10**9, False), ("H100", 80 * 10**9, True)]

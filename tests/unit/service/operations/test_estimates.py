@@ -56,6 +56,20 @@ def test_of_several_the_nearest_is_scaled():
     assert of(far, near, other_manner).because == of(near).because
 
 
+def test_another_gpu_is_a_better_guess_than_none_and_stays_one():
+    told = of(a_rate(machine="H100", pixels=256**2))
+    assert (told.certainty, told.seconds) == (Certainty.GUESS, 4 * 160 + 4 * 4)
+    assert "other GPUs (H100)" in told.because
+    assert of(a_rate(machine="H100"), a_rate(pixels=256**2)).certainty is Certainty.SCALED
+
+
+def test_a_processor_says_nothing_of_a_gpu():
+    assert of(a_rate(machine="cpu")) == of()
+    on_a_processor = WorkShape.of(PLAN, BASE, "cpu")
+    told = estimate(PLAN, BASE, on_a_processor, [a_rate(machine="H100")], PRICES)
+    assert told == estimate(PLAN, BASE, on_a_processor, [], PRICES)
+
+
 def test_without_any_measure_it_is_a_guess_with_a_wide_range():
     told = of()
     assert told.certainty is Certainty.GUESS

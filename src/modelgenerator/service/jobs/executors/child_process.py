@@ -72,6 +72,7 @@ class _Child:
                 folder=folder,
                 checkpoint_seconds=self._place.checkpoint_seconds,
                 stop=stop,
+                gpu_kind=self._place.gpu_kind,
             )
             for message in _said(assignment, tools):
                 if isinstance(message, End):

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayError
@@ -87,9 +87,12 @@ def serve(descriptor: int, parent: int) -> None:
 class _OnRay(Runner):
     """A runner as an actor."""
 
-    def open(self, terms: Terms, gpus: int) -> Opened:
+    def open(self, terms: Terms, gpus: int, gpu_kind: str | None = None) -> Opened:
         """Get ready, and say where."""
-        return replace(super().open(terms, gpus), node=ray.get_runtime_context().get_node_id())
+        here = ray.get_runtime_context()
+        labels = cast("Mapping[str, str]", here.get_node_labels())  # Ray says lists, and gives none
+        opened = super().open(terms, gpus, gpu_kind or labels.get(GPU_KIND))
+        return replace(opened, node=here.get_node_id())
 
 
 @dataclass(eq=False)

@@ -50,8 +50,8 @@ class Runner:
     def __init__(self) -> None:
         self._heard_of_driver = time.monotonic()
 
-    def open(self, terms: Terms, gpus: int) -> Opened:
-        """Get ready.
+    def open(self, terms: Terms, gpus: int, gpu_kind: str | None = None) -> Opened:
+        """Get ready; with GPUs, of the kind that the cluster calls this machine's.
 
         Raises:
             MachineUnfit: this machine has another version, or not the storage folder.
@@ -63,6 +63,7 @@ class Runner:
             running=self._folder / "data" / "running",
             checkpoint_seconds=terms.checkpoint_seconds,
             forgets=True,
+            gpu_kind=gpu_kind if gpus else None,
         )
         temporary = self._folder / "tmp"
         temporary.mkdir()

@@ -7,7 +7,7 @@ from tests.uploaded import SETTINGS, a_dataset, ended
 from tests.working import png
 
 from modelgenerator.service.records.jobs import Fault, Job, JobError, JobStatus
-from modelgenerator.service.store.jobs import Told
+from modelgenerator.service.store.job_changes import Told
 
 
 def a_training(it: Serving, name: str = "Fuchsi 1", **settings: object) -> str:

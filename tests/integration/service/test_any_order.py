@@ -21,8 +21,8 @@ from modelgenerator.service.billing.ledger import Ledger, faults
 from modelgenerator.service.errors import AlreadyFinished, InsufficientFunds, LeaseLost
 from modelgenerator.service.records.jobs import Fault, JobError, JobKind, JobStatus
 from modelgenerator.service.records.money import EntryKind
+from modelgenerator.service.store.job_changes import Told
 from modelgenerator.service.store.job_queue import Offer
-from modelgenerator.service.store.jobs import Told
 
 LEASE = timedelta(seconds=30)
 MOST_LOST = 3

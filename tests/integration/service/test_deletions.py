@@ -31,8 +31,8 @@ from modelgenerator.service.records.jobs import Fault, Job, JobError, JobKind, J
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import TrainedModel, Training
 from modelgenerator.service.records.webhooks import WebhookEndpoint
+from modelgenerator.service.store.job_changes import Told
 from modelgenerator.service.store.job_queue import Offer
-from modelgenerator.service.store.jobs import Told
 from modelgenerator.service.store.keys import organization_key
 
 SECRET = "Zerlinde"

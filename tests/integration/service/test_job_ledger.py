@@ -16,9 +16,9 @@ from modelgenerator.service.records.jobs import (
     JobStatus,
     Lease,
 )
+from modelgenerator.service.store.job_changes import Told
 from modelgenerator.service.store.job_queue import Offer
 from modelgenerator.service.store.job_tables import JOBS
-from modelgenerator.service.store.jobs import Told
 
 LEASE = timedelta(seconds=30)
 LOST = JobError(code="stalled", message="No step for a while.", fault=Fault.OURS)

@@ -13,8 +13,8 @@ from modelgenerator.service.records.jobs import JobKind, JobStatus
 from modelgenerator.service.records.money import EntryKind
 from modelgenerator.service.records.rates import MeasuredRate
 from modelgenerator.service.records.trainings import Training
+from modelgenerator.service.store.job_changes import Told
 from modelgenerator.service.store.job_queue import Offer
-from modelgenerator.service.store.jobs import Told
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from modelgenerator.service.records.job_specs import TrainSpec
 from modelgenerator.service.records.jobs import Fault, JobError, JobStatus
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.trainings import Template, TemplateVersion
-from modelgenerator.service.store.jobs import Told
+from modelgenerator.service.store.job_changes import Told
 from modelgenerator.training.plan import DeviceFacts
 
 

@@ -35,7 +35,7 @@ from modelgenerator.service.operations import outcomes
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.jobs import Job, JobError, JobStatus
 from modelgenerator.service.records.trainings import JsonObject
-from modelgenerator.service.store.jobs import Told as Event
+from modelgenerator.service.store.job_changes import Told as Event
 from modelgenerator.service.store.transaction import Transaction
 
 PASSES_AFTER = (timedelta(seconds=10), timedelta(minutes=2), timedelta(minutes=10))

@@ -30,7 +30,8 @@ from modelgenerator.service.store import (
 from modelgenerator.service.store.accounts import Accounts
 from modelgenerator.service.store.counts import LedgerCounts, ledger_counts
 from modelgenerator.service.store.history import Place, Source, moments_before
-from modelgenerator.service.store.jobs import JobLedger, OrganizationJobs
+from modelgenerator.service.store.job_ledger import JobLedger
+from modelgenerator.service.store.organization_jobs import OrganizationJobs
 from modelgenerator.service.store.rates import Rates
 from modelgenerator.service.store.scoped import OrganizationScope, Records
 from modelgenerator.service.store.servers import Servers

@@ -15,6 +15,10 @@ from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.load import load, numbers_of
+from modelgenerator.generation.generate import generate
+from modelgenerator.generation.memory import drawing_bytes
+from modelgenerator.generation.wishes import plan_images
+from modelgenerator.settings import ImageSettings
 from modelgenerator.training.events import Started
 from modelgenerator.training.latents import encode
 from modelgenerator.training.memory import RUNTIME, needs
@@ -77,6 +81,26 @@ def test_gradient_checkpointing_lowers_the_peak(
     plain = plan("SD", "bf16", resolution=512, batchSize=4, maxSteps=2, trainUnetOnly=True)
     saving = dataclasses.replace(plain, gradient_checkpointing=True)
     assert peak(saving, tmp_path / "saving") < 0.8 * peak(plain, tmp_path / "plain")
+
+
+@pytest.mark.parametrize("side", [64, 512])
+def test_a_picture_takes_no_more_memory_than_it_is_placed_by(side: int):
+    files: BaseModelFiles = hub.look_at(BUILTIN)
+    assert files.folder is not None
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    others = torch.cuda.memory_allocated()
+    loaded = load(
+        files.folder,
+        files.family,
+        variant=files.variant,
+        device=torch.device("cuda"),
+        dtype=numbers_of("fp16"),
+    )
+    wish = ImageSettings.from_written({"prompt": "a creature", "width": side, "height": side})
+    list(generate(plan_images([wish], files), loaded, None))
+    peak = torch.cuda.max_memory_allocated() - others
+    assert peak <= drawing_bytes(files, "fp16", width=side, height=side)
 
 
 def test_a_training_takes_the_memory_that_its_plan_announces(

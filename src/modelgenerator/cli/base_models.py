@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelgenerator.cli.progress import Reporter
 from modelgenerator.cli.watching import watched
+from modelgenerator.diffusion import number_formats
 from modelgenerator.diffusion.detection import TITLES
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.training.plan import DeviceFacts
@@ -36,9 +37,7 @@ def this_machine(processes: int = 1) -> DeviceFacts:
 
 def drawing_dtype(files: BaseModelFiles, machine: DeviceFacts) -> str:
     """The smallest number format that pictures of this base model are safe in."""
-    from modelgenerator.diffusion import bringing
-
-    return bringing.drawing_dtype(files, kind=machine.kind, has_bf16=machine.has_bf16)
+    return number_formats.drawing_dtype(files, kind=machine.kind, has_bf16=machine.has_bf16)
 
 
 def load_base(files: BaseModelFiles, compute_dtype: str, report: Reporter) -> "ModelFamily":

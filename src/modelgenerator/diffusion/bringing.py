@@ -15,7 +15,6 @@ from modelgenerator.diffusion.downloads import DownloadFinished, DownloadProgres
 from modelgenerator.diffusion.family import CompanionFolder, ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.load import load, numbers_of, this_device
-from modelgenerator.diffusion.traits import TRAITS
 
 SMALL_BYTES = 100_000_000
 """Below this, several threads wait for each other longer than they compute: with both cores of a
@@ -37,18 +36,6 @@ class LoadingBegun:
 
 
 Brought = DownloadBegun | DownloadProgress | LoadingBegun
-
-
-def drawing_dtype(files: BaseModelFiles, *, kind: str, has_bf16: bool) -> str:
-    """The smallest number format that pictures of this base model are safe in.
-
-    `kind` is the device's, `cpu` or `cuda`.
-    """
-    if kind == "cpu":
-        return "fp32"
-    if TRAITS[files.family].is_flow:
-        return "bf16" if has_bf16 else "fp32"
-    return "fp16"
 
 
 def bring_and_load(

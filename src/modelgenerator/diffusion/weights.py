@@ -1,7 +1,7 @@
 """How many numbers the parts of a base model hold, told from names, sizes and headers of files.
 
-In: a base model that was looked at.  Out: numbers by part, "unet" or "text_encoder".  Nothing is
-loaded, and what is not here yet is judged by the size of its files.
+In: a base model that was looked at.  Out: numbers or bytes by part, "unet" or "text_encoder".
+Nothing is loaded, and what is not here yet is judged by the size of its files.
 """
 
 import json
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.diffusion.number_formats import BYTES
 from modelgenerator.diffusion.traits import TRAITS
 
 
@@ -25,6 +26,14 @@ def numbers_by_part(base: BaseModelFiles) -> Mapping[str, float]:
         if name.endswith(".safetensors"):
             found[part] += file.size / _bytes_each(base, file.name)
     return dict(found)
+
+
+def bytes_by_part(base: BaseModelFiles, dtype: str) -> Mapping[str, float]:
+    """How many bytes each part has once it is loaded; autoencoders compute in fp32 everywhere."""
+    return {
+        part: numbers * BYTES["fp32" if part == "vae" else dtype]
+        for part, numbers in numbers_by_part(base).items()
+    }
 
 
 def _bytes_each(base: BaseModelFiles, name: str) -> float:

@@ -16,13 +16,13 @@ from typing import Any
 
 from modelgenerator.diffusion import unet_shape
 from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.diffusion.number_formats import BYTES
 from modelgenerator.diffusion.traits import TRAITS
 from modelgenerator.diffusion.unet_shape import Residual
-from modelgenerator.diffusion.weights import numbers_by_part
+from modelgenerator.diffusion.weights import bytes_by_part
 from modelgenerator.errors import NotEnoughMemory
 from modelgenerator.notices import Notice
 
-BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 OPTIMIZER_STATES = {
     "AdamW": 2.0,
     "AdamW8bit": 0.6,
@@ -101,8 +101,7 @@ def needs(base: BaseModelFiles, work: Workload, *, checkpointing: bool) -> Needs
     """None where the base model's configuration does not tell."""
     if not {"vae", TRAITS[base.family].denoiser} <= set(base.configs):
         return None
-    numbers = numbers_by_part(base)
-    weights = {part: n * _bytes_of(part, work) for part, n in numbers.items()}
+    weights = bytes_by_part(base, work.compute_dtype)
     denoiser = TRAITS[base.family].denoiser
     # on a CPU there is nowhere else to put what is not needed any more
     stays = {denoiser, *work.text_encoders} if work.device == "cuda" else set(weights)
@@ -221,11 +220,6 @@ def _saving(checkpoint: float, work: Workload) -> float:
 
 def _gigabytes(size: float) -> str:
     return f"{size / 1e9:.1f} GB"
-
-
-def _bytes_of(part: str, work: Workload) -> int:
-    """Autoencoders compute in fp32 everywhere."""
-    return 4 if part == "vae" else BYTES[work.compute_dtype]
 
 
 def _latents(base: BaseModelFiles, work: Workload) -> tuple[int, int]:

@@ -7,6 +7,8 @@ import pytest
 from tests.serving import serving
 from tests.uploaded import SETTINGS, a_dataset, claimed, drawn, ended, trained
 
+from modelgenerator.diffusion.aliases import BUILTIN
+from modelgenerator.service.operations.inferences import InferenceRequest, create_inference
 from modelgenerator.service.operations.pictures import add_picture
 from modelgenerator.service.operations.planning import TrainingRequest
 from modelgenerator.service.operations.trainings import create_training
@@ -14,6 +16,7 @@ from modelgenerator.service.records.job_specs import GenerateSpec
 from modelgenerator.service.records.jobs import Fault, JobError, JobKind, JobStatus
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.settings import ImageSettings
+from modelgenerator.training.plan import DeviceFacts
 
 BALANCE = 100_000_000
 
@@ -83,6 +86,32 @@ def test_every_picture_has_its_own_seed_and_every_question_answered(it):
     wishes = [ImageSettings.from_written(picture.settings) for picture in spec.pictures]
     assert [wish.seed for wish in wishes] == [image["seed"] for image in made["images"]]
     assert all(wish.count == 1 for wish in wishes)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "needs"),
+    [
+        ((24 * 10**9, 80 * 10**9), (10**6, 10**9)),  # as the embedded base model needs
+        ((10**5, 10**6), (10**6, 10**6)),  # an estimate: the largest there is may do
+    ],
+)
+def test_pictures_go_to_gpus_that_have_the_memory(it, sizes, needs):
+    devices = [DeviceFacts(kind="cuda", has_bf16=True, free_bytes=size) for size in sizes]
+    service = replace(it.service, devices=lambda: tuple(devices))
+    request = InferenceRequest(images=[{"prompt": "one"}], base_model=BUILTIN)
+    create_inference(service, it.owner, request)
+    with it.service.database.reading() as transaction:
+        (job,) = transaction.of(it.organization_id).jobs.unfinished(limit=1)
+    least, most = needs
+    assert job.gpus == 1
+    assert least <= job.gpu_memory <= most
+
+
+def test_where_processors_draw_no_gpu_is_asked_for(it):
+    draw(it, images=[{"prompt": "one"}], baseModel=BUILTIN)
+    with it.service.database.reading() as transaction:
+        (job,) = transaction.of(it.organization_id).jobs.unfinished(limit=1)
+    assert (job.gpus, job.gpu_memory) == (0, 0)
 
 
 def test_a_training_draws_with_its_lora_on_its_own_base_model(it, training_id):

@@ -9,9 +9,10 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from modelgenerator.diffusion import hub
-from modelgenerator.diffusion.bringing import drawing_dtype, use_threads_for
+from modelgenerator.diffusion.bringing import use_threads_for
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
+from modelgenerator.diffusion.number_formats import drawing_dtype
 from modelgenerator.generation.generate import GeneratedImage, generate
 from modelgenerator.generation.picture_files import encoded
 from modelgenerator.generation.wishes import PlannedImage, plan_images

@@ -19,6 +19,7 @@ from modelgenerator.service.operations.callers import (
     remember,
 )
 from modelgenerator.service.operations.paying import hold_estimate, paid_for_each
+from modelgenerator.service.operations.picture_memory import gpu_memory_for
 from modelgenerator.service.operations.picture_wishes import (
     PlannedPicture,
     UsableModel,
@@ -287,6 +288,7 @@ def _job(service: Service, plan: _Planned, inference_id: UUID) -> Job:
         created_at=now,
         priority=number_of(request.priority, JobKind.GENERATE),
         gpus=int(service.devices()[0].kind != "cpu"),
+        gpu_memory=gpu_memory_for(service, pictures),
         base_model=base_model_key(first.base_model, first.base_revision),
         lora_sha256=None if first.lora is None else first.lora.sha256,
     )

@@ -40,6 +40,8 @@ class PlannedPicture:
 
     to_draw: PictureToDraw
     shown: JsonObject
+    base: BaseModelFiles
+    image: PlannedImage
 
 
 def read_wishes(
@@ -190,4 +192,4 @@ def _picture(
         "baseModel": base.reference,
         "trainingId": None if used is None else str(used.training.id),
     }
-    return PlannedPicture(to_draw, shown)
+    return PlannedPicture(to_draw, shown, base, image)

@@ -80,6 +80,14 @@ def test_gpus_of_several_kinds_are_filled_from_the_smallest():
     assert len({slot.name for slot in slots}) == len(slots)
 
 
+def test_pictures_of_any_size_wait_behind_no_training():
+    config = read_config({"MODELGENERATOR_CLUSTER_GPUS": "H100=80, L4=24"})
+    slots = slots_of_cluster(Cluster(cpus=0, gpus=0), config)
+    pictures = [slot for slot in slots if slot.kinds == (GENERATE,)]
+    seen = [(slot.gpu_memory // 10**9, slot.gpu_kinds) for slot in pictures]
+    assert seen == [(24, ("L4", "H100")), (80, ("H100",))]
+
+
 def test_a_job_asks_for_a_kind_of_gpu_that_has_the_memory():
     assignment = Assignment(job_id=UUID(int=1), attempt=1, kind=TRAIN, spec={}, gpus=1)
     slot = Slot(name="any", kinds=(TRAIN,), gpus=1, gpu_kinds=("L4", "H100"))

@@ -39,7 +39,11 @@ def slots_of_cluster(cluster: Cluster, config: ServiceConfig) -> tuple[Slot, ...
     waiting = [replace(_for_any(kinds[number:]), gpus=most) for number in range(len(kinds))]
     there_first = sorted(kinds, key=lambda kind: not _count(cluster, kind))
     working = [slot for kind in there_first for slot in _on(kind, _count(cluster, kind), config)]
-    return (*light, replace(waiting[0], name="pictures", kinds=_PICTURES), *working, *waiting)
+    pictures = [
+        replace(slot, name=f"pictures-{number}", kinds=_PICTURES)
+        for number, slot in enumerate(waiting)
+    ]
+    return (*light, *pictures, *working, *waiting)
 
 
 def _on_cpus(config: ServiceConfig, room: int) -> Iterator[Slot]:

@@ -116,8 +116,8 @@ class BucketFiles(Files):
         """It keeps files from being replaced; asked once, for a few seconds.
 
         Raises:
-            InvalidSettings: it does not, or there is no such bucket.
-            StorageUnreachable, StorageRefused: it cannot be asked now.
+            InvalidSettings: it does not, there is no such bucket, or it refuses this service.
+            StorageUnreachable: it does not answer now.
         """
         hurried = BucketFiles(self._url, endpoint=self._endpoint, patience=STARTING)
         assure_rules(hurried._writing, INCOMING)

@@ -4,7 +4,8 @@ In: a bucket, and a folder in it where files may come and go.  Out: what it does
 that it could not be asked.  Nothing stays behind.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from uuid import uuid4
 
@@ -15,8 +16,11 @@ from obstore.store import S3Store
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.service.store.files import told_apart
 
-_NEVER_DONE = (400, 405, 411, 501)
+_REFUSES = (401, 403)
+_NEVER_DOES = (400, 405, 411, 501)
 """Statuses of a storage that does not know what it is asked."""
+_OTHER_REGION = ("AuthorizationHeaderMalformed", "incorrectly configured region")
+_CODE = re.compile("<Code>(.{1,100}?)</Code>")
 _HINT = "See what a bucket must do in docs/guide/bucket.md."
 
 
@@ -24,8 +28,8 @@ def assure_rules(bucket: S3Store, folder: str) -> None:
     """Nobody writes over a file, whether it comes in one request or is named by a copy.
 
     Raises:
-        InvalidSettings: there is no such bucket, or it writes over files.
-        StorageUnreachable, StorageRefused: it cannot be asked.
+        InvalidSettings: there is no such bucket, it refuses this service, or writes over files.
+        StorageUnreachable: it does not answer.
     """
     file, copy = (f"{folder}/{uuid4().hex}" for _ in range(2))
     writings: tuple[tuple[str, Callable[[bytes], object]], ...] = (
@@ -60,9 +64,26 @@ def _is_done(request: str, write: Callable[[bytes], object], content: bytes) -> 
                 "There is no bucket of the name in STORAGE_URL: make it, or correct the name."
             ) from error
         except BaseError as error:
-            if any(f"status code: {status} " in str(error) for status in _NEVER_DONE):
-                raise InvalidSettings(
-                    f"The storage of STORAGE_URL does not do {request}. {_HINT}"
-                ) from error
+            if (fault := _fault_in(str(error), request)) is not None:
+                raise InvalidSettings(fault) from error
             raise
         return True
+
+
+def _fault_in(told: str, request: str) -> str | None:
+    """What will not pass by itself."""
+    if any(sign in told for sign in _OTHER_REGION):
+        return "AWS_REGION is not the region of the bucket in STORAGE_URL."
+    code = found[1] if (found := _CODE.search(told)) else "without a word"
+    if _has_status(told, _REFUSES):
+        return (
+            f"The storage of STORAGE_URL refuses {request} ({code}): look at AWS_ACCESS_KEY_ID, "
+            "AWS_SECRET_ACCESS_KEY and the permissions in docs/guide/bucket.md."
+        )
+    if _has_status(told, _NEVER_DOES):
+        return f"The storage of STORAGE_URL does not do {request} ({code}). {_HINT}"
+    return None
+
+
+def _has_status(told: str, statuses: Sequence[int]) -> bool:
+    return any(f"status code: {status} " in told for status in statuses)

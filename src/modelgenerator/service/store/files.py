@@ -210,8 +210,8 @@ class Files(ABC):
         """The storage does what the rest relies on, as far as a short trial shows.
 
         Raises:
-            InvalidSettings: it does not, or is not there at all.
-            StorageUnreachable, StorageRefused: it cannot be asked now.
+            InvalidSettings: it does not, is not there at all, or refuses this service.
+            StorageUnreachable: it does not answer now.
         """
 
     def answers(self) -> bool:

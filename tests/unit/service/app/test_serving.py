@@ -7,7 +7,7 @@ import pytest
 from modelgenerator.errors import InvalidSettings, ModelGeneratorError
 from modelgenerator.service.app.serving import _try_storage, _warn_of_own_secret
 from modelgenerator.service.config import ServiceConfig
-from modelgenerator.service.errors import StorageRefused, StorageUnreachable
+from modelgenerator.service.errors import StorageUnreachable
 
 SECRET = "k" * 32
 SHARED = "postgresql://somebody@somewhere/records"
@@ -38,7 +38,7 @@ class Storage:
             raise self.error
 
 
-@pytest.mark.parametrize("error", [StorageUnreachable(), StorageRefused(), None])
+@pytest.mark.parametrize("error", [StorageUnreachable(), None])
 def test_a_storage_that_may_come_back_is_a_warning(error, caplog):
     _try_storage(Storage(error))
     assert caplog.messages == (

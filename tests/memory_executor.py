@@ -14,8 +14,9 @@ from modelgenerator.service.jobs.messages import (
     Message,
     Stopped,
 )
+from modelgenerator.service.records.holds import NOTHING
 from modelgenerator.service.records.jobs import JobKind
-from modelgenerator.service.records.servers import Machine
+from modelgenerator.service.records.servers import DrawingPlace, Machine
 
 ANY = Slot(name="any", kinds=tuple(JobKind))
 
@@ -79,6 +80,19 @@ class MemoryExecutor:
     def free_slots(self) -> Sequence[Slot]:
         busy = {job.slot.name for job in self.started if job.is_alive}
         return [slot for slot in self._slots if slot.name not in busy]
+
+    def drawing(self) -> Sequence[DrawingPlace]:
+        free = self.free_slots()
+        return [
+            DrawingPlace(
+                gpus=slot.gpus,
+                gpu_memory=slot.gpu_memory,
+                holds=slot.holds,
+                is_free=slot in free,
+            )
+            for slot in self._slots
+            if slot.holds != NOTHING
+        ]
 
     def start(self, slot: Slot, assignment: Assignment) -> MemoryJob:
         self.started.append(MemoryJob(slot, assignment))

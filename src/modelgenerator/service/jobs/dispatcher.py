@@ -25,6 +25,7 @@ from modelgenerator.service.jobs.executors.executor import Executor, Slot
 from modelgenerator.service.jobs.following import Following, Why
 from modelgenerator.service.jobs.funds import Funds
 from modelgenerator.service.jobs.messages import Assignment
+from modelgenerator.service.jobs.neighbours import Neighbours
 from modelgenerator.service.jobs.presence import TELL_SECONDS, Presence
 from modelgenerator.service.operations import outcomes
 from modelgenerator.service.operations.pictures import drawn_positions
@@ -67,6 +68,7 @@ class Dispatcher:
         self._sweep = _Every(SWEEP_SECONDS, timer)
         self._telling = _Every(TELL_SECONDS, timer)
         self._presence = Presence(service, executor, self.owner)
+        self._neighbours = Neighbours(service, self.owner)
         self._is_claiming, self._may_claim = True, True
         self._next_room = 0.0
         self._is_stopping = threading.Event()
@@ -117,14 +119,16 @@ class Dispatcher:
         ended = [one for one in self._followed if one[0].has_ended]
         self._followed = [one for one in self._followed if not one[0].has_ended]
         self._may_claim = self._may_claim or work_came or bool(ended)
-        wants_room = False
+        wants_room = has_news = False
         if self._look.is_due():
             self._may_claim = True
             self._guarded(self._hear_people)
+            self._guarded(self._neighbours.look)
+            has_news = self._presence.has_news
         if self._sweep.is_due():
             self._guarded(self._take_back_lapsed)
             wants_room = self._is_claiming
-        if self._telling.is_due():
+        if self._telling.is_due() or has_news:
             self._guarded(partial(self._presence.tell, takes_jobs=self._is_claiming))
         if self._may_claim and self._is_claiming:
             self._may_claim = False
@@ -288,7 +292,7 @@ class Dispatcher:
 
     def _claim(self) -> None:
         in_vain: set[Offer] = set()  # of a hundred places that are alike one asks
-        for slot in self._executor.free_slots():
+        for slot in self._neighbours.known_to(self._executor.free_slots()):
             offer = self._offer(slot)
             if offer in in_vain:
                 continue

@@ -1,4 +1,5 @@
-"""This server in the ledger: that it is there, and on which machines it runs how many jobs.
+"""This server in the ledger: that it is there, on which machines it runs how many jobs, and what it
+has loaded.
 
 In: an executor.  Out: a row that is written again and again, and taken away at the end.  Which jobs
 run is not known here: they say themselves where.
@@ -12,7 +13,7 @@ from importlib.metadata import version
 
 from modelgenerator.service.jobs.executors.executor import Executor, Slot
 from modelgenerator.service.operations.service import Service
-from modelgenerator.service.records.servers import GONE_AFTER, Places, Server
+from modelgenerator.service.records.servers import GONE_AFTER, DrawingPlace, Places, Server
 
 TELL_SECONDS = GONE_AFTER.total_seconds() / 4
 """A database that is busy for some seconds makes nobody think that this server is gone."""
@@ -24,6 +25,12 @@ class Presence:
     def __init__(self, service: Service, executor: Executor, owner: str) -> None:
         self._service, self._executor, self._owner = service, executor, owner
         self._started_at: datetime | None = None
+        self._told: tuple[DrawingPlace, ...] = ()
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something was loaded, or came free, since it was told."""
+        return tuple(self._executor.drawing()) != self._told
 
     def tell(self, *, takes_jobs: bool = True) -> None:
         """It lives, and has this; one that takes no more jobs has no places.
@@ -33,6 +40,7 @@ class Presence:
         """
         now = self._service.clock()
         self._started_at = self._started_at or now
+        drawing = tuple(self._executor.drawing())
         server = Server(
             id=self._owner,
             host=socket.gethostname(),
@@ -42,9 +50,11 @@ class Presence:
             places=places_of(self._executor.slots()) if takes_jobs else (),
             started_at=self._started_at,
             seen_at=now,
+            drawing=drawing,
         )
         with self._service.database.transaction() as transaction:
             transaction.servers.saw(server)
+        self._told = drawing
 
     def end(self) -> None:
         """It takes no jobs any more.

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from modelgenerator.service.records.holds import Holds
+
 GONE_AFTER = timedelta(seconds=20)
 """A server that was not seen for so long is gone, or cannot reach the database."""
 
@@ -35,6 +37,17 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrawingPlace:
+    """A place that draws pictures and has something loaded for it."""
+
+    gpus: int = 0
+    gpu_memory: int = 0
+    """Bytes on each."""
+    holds: Holds
+    is_free: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A `modelgenerator serve` that takes jobs."""
 
@@ -48,3 +61,4 @@ class Server:
     places: tuple[Places, ...]
     started_at: datetime
     seen_at: datetime
+    drawing: tuple[DrawingPlace, ...] = ()

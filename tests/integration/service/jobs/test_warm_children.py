@@ -99,6 +99,8 @@ def test_who_has_a_base_model_gets_the_pictures_for_it(here, clock, tmp_path):
         frozenset({b}),
     }
     assert all(one.loading_seconds > 0 for one in held(here).values())
+    told = here.executor.drawing()  # to other servers
+    assert {(it.holds, it.is_free) for it in told} == {(it, True) for it in held(here).values()}
     assert loadings(here, [*drawn(b), *drawn(a), *drawn(b, a)]) == 0
 
     has_a = next(name for name, one in held(here).items() if a in one.base_models)

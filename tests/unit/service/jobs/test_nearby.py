@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from modelgenerator.service.jobs.executors.cluster_slots import with_loaded
+from modelgenerator.service.jobs.executors.cluster_slots import drawing_places, with_loaded
 from modelgenerator.service.jobs.executors.executor import Slot
-from modelgenerator.service.jobs.executors.nearby import aware, held_during
+from modelgenerator.service.jobs.executors.nearby import aware, aware_of_others, held_during
 from modelgenerator.service.jobs.executors.ray_words import NOTHING_LOADED, Idle, Loaded
 from modelgenerator.service.jobs.executors.slots import HEAVY, LIGHT
 from modelgenerator.service.jobs.messages import Assignment
@@ -74,6 +74,29 @@ def test_a_runner_that_no_slot_stands_for_is_nearby():
     (only,) = with_loaded([slot("pictures")], Loaded([idle("a"), idle("b")], []))
     assert (only.holds, only.nearby) == (holding("a"), holding("b"))
     assert with_loaded([], Loaded([], [holding("a")])) == []
+
+
+def test_what_others_have_is_known_beside_what_is_nearby_here():
+    mine = slot("a", nearby=holding("x", loras=("1",)))
+    free, busy = (
+        slot("one 0", holding("y", loras=("2",))),
+        slot("one 1", holding("z", loras=("3",))),
+    )
+    light = slot("light", kinds=LIGHT)
+    known, unchanged = aware_of_others([mine, light], [free], [busy])
+    assert known.nearby == holding("x", "y", "z", loras=("1", "2"))
+    assert unchanged == light
+
+
+def test_other_servers_are_told_of_runners_that_have_something():
+    slots = [slot("pictures", kinds=(JobKind.GENERATE,)), slot("gpu-0", gpus=1, gpu_memory=9)]
+    loaded = Loaded([idle("a"), Idle((), NOTHING)], [holding("b")])
+    told = drawing_places(slots, loaded)
+    assert [(it.gpus, it.gpu_memory, it.holds, it.is_free) for it in told] == [
+        (1, 9, holding("a"), True),
+        (1, 9, holding("b"), False),
+    ]
+    assert drawing_places([], loaded) == []
 
 
 def test_a_runner_that_is_given_work_waits_no_more():

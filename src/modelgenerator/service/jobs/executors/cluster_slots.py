@@ -16,6 +16,7 @@ from modelgenerator.service.jobs.messages import Assignment
 from modelgenerator.service.operations.devices import GpuKind, gpu_kinds
 from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
+from modelgenerator.service.records.servers import DrawingPlace
 
 LIGHT_SLOTS = 2
 CPUS = 2
@@ -86,6 +87,17 @@ def with_loaded(free: Sequence[Slot], loaded: Loaded) -> list[Slot]:
         for number, holds in enumerate((*loaded.busy, *(one.holds for one in idle)))
     ]
     return aware(known, others)
+
+
+def drawing_places(slots: Sequence[Slot], loaded: Loaded) -> list[DrawingPlace]:
+    """The runners that have something loaded, as those that are not of these servers see them."""
+    held = [*((one.holds, True) for one in loaded.idle), *((it, False) for it in loaded.busy)]
+    return [
+        DrawingPlace(gpus=slot.gpus, gpu_memory=slot.gpu_memory, holds=holds, is_free=is_free)
+        for slot in [slot for slot in slots if JobKind.GENERATE in slot.kinds][-1:]
+        for holds, is_free in held
+        if holds != NOTHING
+    ]
 
 
 def _taken(idle: list[Idle], slot: Slot) -> Holds:

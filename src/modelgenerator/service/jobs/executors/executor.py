@@ -11,7 +11,7 @@ from typing import Protocol
 from modelgenerator.service.jobs.messages import Assignment, Message
 from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
-from modelgenerator.service.records.servers import Machine
+from modelgenerator.service.records.servers import DrawingPlace, Machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,10 @@ class Executor(Protocol):
 
     def free_slots(self) -> Sequence[Slot]:
         """In the order in which they should be filled."""
+        ...
+
+    def drawing(self) -> Sequence[DrawingPlace]:
+        """Whatever has something loaded for pictures, for other servers to know."""
         ...
 
     def start(self, slot: Slot, assignment: Assignment) -> RunningJob:

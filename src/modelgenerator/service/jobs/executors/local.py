@@ -28,7 +28,7 @@ from modelgenerator.service.jobs.messages import (
 from modelgenerator.service.operations.devices import Gpu
 from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
-from modelgenerator.service.records.servers import Machine
+from modelgenerator.service.records.servers import DrawingPlace, Machine
 
 _OLD_SECONDS = 7 * 24 * 3600
 
@@ -70,6 +70,19 @@ class LocalExecutor:
         slots = [replace(slot, holds=self._held(slot)) for slot in self._slots]
         busy = [slot for slot in slots if self._is_busy(slot)]
         return aware([slot for slot in slots if slot not in busy], busy)
+
+    def drawing(self) -> Sequence[DrawingPlace]:
+        """The children that have something loaded."""
+        return [
+            DrawingPlace(
+                gpus=slot.gpus,
+                gpu_memory=slot.gpu_memory,
+                holds=holds,
+                is_free=not self._is_busy(slot),
+            )
+            for slot in self._slots
+            if (holds := self._held(slot)) != NOTHING
+        ]
 
     def start(self, slot: Slot, assignment: Assignment) -> "LocalJob":
         """In the slot's child, which is started if it is not there."""

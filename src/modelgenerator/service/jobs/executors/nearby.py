@@ -1,7 +1,8 @@
 """What each free slot of an executor knows of the others, so that no base model is loaded twice for
 want of a moment's patience.
 
-In: slots with what they hold.  Out: the free ones, which know what is beside them.
+In: slots with what they hold, this server's or others'.  Out: the free ones, which know what is
+beside them.
 """
 
 from collections.abc import Sequence
@@ -15,9 +16,18 @@ from modelgenerator.service.records.jobs import JobKind
 
 def aware(free: Sequence[Slot], busy: Sequence[Slot]) -> list[Slot]:
     """`free`, in its order; those that draw nothing are as they were."""
+    return aware_of_others(free, free, busy)
+
+
+def aware_of_others(
+    slots: Sequence[Slot], free: Sequence[Slot], busy: Sequence[Slot]
+) -> list[Slot]:
+    """`slots`, each with what it knew and what is in these, whoever's they are."""
     return [
-        replace(slot, nearby=_nearby(slot, free, busy)) if JobKind.GENERATE in slot.kinds else slot
-        for slot in free
+        replace(slot, nearby=together([slot.nearby, _nearby(slot, free, busy)]))
+        if JobKind.GENERATE in slot.kinds
+        else slot
+        for slot in slots
     ]
 
 

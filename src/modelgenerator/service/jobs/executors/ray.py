@@ -19,6 +19,7 @@ from modelgenerator.errors import InvalidSettings
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.child import Child, needed
 from modelgenerator.service.jobs.executors.cluster_slots import (
+    drawing_places,
     needs_of,
     slots_of_cluster,
     with_loaded,
@@ -51,7 +52,7 @@ from modelgenerator.service.jobs.messages import (
 )
 from modelgenerator.service.operations.devices import gpu_kinds
 from modelgenerator.service.records.jobs import JobKind
-from modelgenerator.service.records.servers import Machine
+from modelgenerator.service.records.servers import DrawingPlace, Machine
 
 IDLE_SECONDS = 300.0
 PATIENCE = 60.0
@@ -128,6 +129,10 @@ class RayExecutor:
         if self._gathers_gpus():
             free = [slot for slot in free if slot.kinds == LIGHT]
         return with_loaded(free, self._loaded)
+
+    def drawing(self) -> Sequence[DrawingPlace]:
+        """This server's runners that have something loaded."""
+        return drawing_places(self.slots(), self._loaded)
 
     def start(self, slot: Slot, assignment: Assignment) -> "RayJob":
         """Wherever there is room, now or later."""

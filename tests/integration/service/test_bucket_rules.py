@@ -68,8 +68,11 @@ def test_a_bucket_that_keeps_files_is_good_and_nothing_stays_behind(files: Bucke
             r"does not do UploadPartCopy and CompleteMultipartUpload \(MissingContentLength\)",
         ),
         (is_put_at_once, Answers(403, "SignatureDoesNotMatch"), r"refuses .*DoesNotMatch.*_KEY"),
+        (is_put_at_once, Answers(400, "ExpiredToken"), r"refuses PutObject \(ExpiredToken\).*_KEY"),
         (is_put_at_once, Answers(400, "AuthorizationHeaderMalformed"), "AWS_REGION is not"),
         (is_put_at_once, Answers(301, "PermanentRedirect"), "AWS_REGION is not"),
+        (is_put_at_once, Answers(412, "PreconditionFailed"), "does not do PutObject"),
+        (is_copied, Answers(404, "NoSuchKey"), r"does not do UploadPartCopy .*\(NoSuchKey\)"),
     ],
 )
 def test_one_that_writes_over_files_or_never_will_take_any_is_refused(
@@ -87,7 +90,9 @@ def test_one_that_is_not_there_is_told_by_its_setting(proxy: FaultyBucket):
         files.assure_rules()
 
 
-@pytest.mark.parametrize("fault", [Answers(503, "SlowDown"), CutsRequest(0)])
+@pytest.mark.parametrize(
+    "fault", [Answers(503, "SlowDown"), Answers(400, "RequestTimeout"), CutsRequest(0)]
+)
 def test_one_that_cannot_be_asked_now_may_be_good(
     proxy: FaultyBucket, files: BucketFiles, fault: Fault
 ):

@@ -8,6 +8,7 @@ from tests.serving import serving
 from tests.uploaded import SETTINGS, a_dataset, claimed, drawn, ended, trained
 
 from modelgenerator.diffusion.aliases import BUILTIN
+from modelgenerator.service.operations import picture_memory
 from modelgenerator.service.operations.inferences import InferenceRequest, create_inference
 from modelgenerator.service.operations.pictures import add_picture
 from modelgenerator.service.operations.planning import TrainingRequest
@@ -15,6 +16,7 @@ from modelgenerator.service.operations.trainings import create_training
 from modelgenerator.service.records.job_specs import GenerateSpec
 from modelgenerator.service.records.jobs import Fault, JobError, JobKind, JobStatus
 from modelgenerator.service.records.organizations import Role
+from modelgenerator.service.records.servers import Places, Server
 from modelgenerator.settings import ImageSettings
 from modelgenerator.training.plan import DeviceFacts
 
@@ -105,6 +107,47 @@ def test_pictures_go_to_gpus_that_have_the_memory(it, sizes, needs):
     least, most = needs
     assert job.gpus == 1
     assert least <= job.gpu_memory <= most
+
+
+def test_the_largest_gpu_of_any_server_counts(it):
+    small = DeviceFacts(kind="cuda", has_bf16=True, free_bytes=10**5)
+    service = replace(it.service, devices=lambda: (small,))
+    now = it.clock()
+    elsewhere = Server(
+        id="b",
+        host="b",
+        version="1",
+        executor="local",
+        machines=(),
+        places=(
+            Places(kinds=("generate",), count=1, gpus=1, gpu_memory=10**10),
+            Places(kinds=("zip",), count=1),
+        ),
+        started_at=now,
+        seen_at=now,
+    )
+    with it.service.database.transaction() as transaction:
+        transaction.servers.saw(elsewhere)
+    request = InferenceRequest(images=[{"prompt": "one"}], base_model=BUILTIN)
+    create_inference(service, it.owner, request)
+    with it.service.database.reading() as transaction:
+        (job,) = transaction.of(it.organization_id).jobs.unfinished(limit=1)
+    assert 10**6 < job.gpu_memory < 10**9
+
+
+def test_files_that_cannot_be_read_are_the_jobs_own_fault(it, monkeypatch):
+    def unreadable(*_, **__):
+        raise OSError
+
+    monkeypatch.setattr(picture_memory, "drawing_bytes", unreadable)
+    device = DeviceFacts(kind="cuda", has_bf16=True, free_bytes=10**10)
+    service = replace(it.service, devices=lambda: (device,))
+    create_inference(
+        service, it.owner, InferenceRequest(images=[{"prompt": "one"}], base_model=BUILTIN)
+    )
+    with it.service.database.reading() as transaction:
+        (job,) = transaction.of(it.organization_id).jobs.unfinished(limit=1)
+    assert (job.gpus, job.gpu_memory) == (1, 0)
 
 
 def test_where_processors_draw_no_gpu_is_asked_for(it):

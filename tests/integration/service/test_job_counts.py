@@ -8,6 +8,8 @@ import pytest
 from tests.machines import GIGABYTE, HEAVY
 from tests.remembered import SetClock, an_organization, queued
 
+from modelgenerator.service.operations.waiting import can_run
+from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import Job, JobKind, JobStatus
 from modelgenerator.service.records.servers import Places
 from modelgenerator.service.store.database import Database
@@ -117,3 +119,19 @@ def test_what_no_place_can_run_has_no_place_in_the_line(database, organization_i
     ours = queued(database, organization_id, clock, gpus=1)
     assert line(database, clock, ours) == [None]
     assert line(database, clock, ours, places=()) == [None]
+
+
+def test_a_place_for_what_needs_more_is_for_nothing_smaller(database, organization_id, clock):
+    small = queued(database, organization_id, clock, gpus=1, gpu_memory=24 * GIGABYTE)
+    large = queued(database, organization_id, clock, gpus=1, gpu_memory=25 * GIGABYTE)
+    above = 24 * GIGABYTE
+    place = Places(kinds=HEAVY, count=1, gpus=1, gpu_memory=80 * GIGABYTE, gpu_memory_above=above)
+    assert line(database, clock, small, large, places=(place,)) == [None, 0]
+    assert [can_run(place, job) for job in (small, large)] == [False, True]
+    for_larger = replace(LARGE, gpu_memory_above=above)
+    for holds in (NOTHING, Holds(base_models=frozenset({"flux"}))):
+        with database.transaction() as transaction:
+            offer = replace(for_larger, holds=holds)
+            job = transaction.jobs.claim(offer, clock(), timedelta(minutes=1))
+        assert (job and job.id) == (large.id if holds is NOTHING else None)
+    assert claimed(database, clock).id == small.id

@@ -5,20 +5,22 @@ Ctrl-C it stops accepting, lets running jobs save a checkpoint and hands them ba
 """
 
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 import uvicorn
 
 from modelgenerator.errors import InvalidSettings
 from modelgenerator.service.app.background import Repeated
+from modelgenerator.service.app.storage_trial import AGAIN_SECONDS, StorageTrial
 from modelgenerator.service.app.web import create_app
 from modelgenerator.service.config import ServiceConfig
-from modelgenerator.service.errors import StorageUnreachable
 from modelgenerator.service.jobs.dispatcher import Dispatcher
 from modelgenerator.service.jobs.executors.choice import executor_for
 from modelgenerator.service.operations.carrying_on import carry_on
@@ -26,7 +28,9 @@ from modelgenerator.service.operations.expiry import sweep
 from modelgenerator.service.operations.first_start import FirstStart, first_start
 from modelgenerator.service.operations.sending import send_due
 from modelgenerator.service.operations.service import Service, opened
-from modelgenerator.service.store.files import Files
+from modelgenerator.service.records.clock import system_clock
+from modelgenerator.service.store.links import LinkSigner
+from modelgenerator.service.store.opening import open_files
 
 _log = logging.getLogger(__name__)
 _ANSWER_SECONDS = 10
@@ -56,17 +60,27 @@ def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
     shown = f"[{host}]" if ":" in host else host
     url = config.public_url or f"http://{shown}:{port}"
     deployed = config.model_copy(update={"public_url": url})
-    with listener, opened(deployed) as service:
-        _try_storage(service.files)
-        executor = executor_for(service)  # before secrets are made, which are shown once
-        first = first_start(service)
-        with (
-            Dispatcher(service, executor) as dispatcher,
-            _what_is_due(service),
-        ):
-            server = _Server(service, dispatcher)
-            say(Listening(url, first))
-            server.run(sockets=[listener])
+    trial = StorageTrial(open_files(deployed, LinkSigner([os.urandom(32)]), system_clock))
+    with listener:
+        trial.begin()  # before tables are changed, which an earlier version would not open again
+        with opened(deployed) as service:
+            executor = executor_for(service)  # before secrets are made, which are shown once
+            first = first_start(service)
+            with (
+                Dispatcher(service, executor) as dispatcher,
+                _what_is_due(service),
+                Repeated("storage trial", partial(trial.again, _end), seconds=AGAIN_SECONDS),
+            ):
+                server = _Server(service, dispatcher)
+                say(Listening(url, first))
+                server.run(sockets=[listener])
+    if trial.fault is not None:
+        raise trial.fault
+
+
+def _end() -> None:
+    """As whoever runs this server does it."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Server(uvicorn.Server):
@@ -111,14 +125,6 @@ def _warn_of_own_secret(config: ServiceConfig) -> None:
             "MODELGENERATOR_SECRET_KEY is not set: links that this server signs open nothing at "
             "another server of the same database. Set the same one for all of them."
         )
-
-
-def _try_storage(files: Files) -> None:
-    """One that is not there now may be back in a minute; one that loses files must not be used."""
-    try:
-        files.assure_rules()
-    except StorageUnreachable as error:
-        _log.warning("%s Until then nothing is taken that needs it.", error)
 
 
 @contextmanager

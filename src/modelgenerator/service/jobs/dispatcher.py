@@ -119,16 +119,16 @@ class Dispatcher:
         ended = [one for one in self._followed if one[0].has_ended]
         self._followed = [one for one in self._followed if not one[0].has_ended]
         self._may_claim = self._may_claim or work_came or bool(ended)
-        wants_room = has_news = False
+        wants_room = False
         if self._look.is_due():
             self._may_claim = True
             self._guarded(self._hear_people)
             self._guarded(self._neighbours.look)
-            has_news = self._presence.has_news
+            self._guarded(partial(self._presence.tell_news, takes_jobs=self._is_claiming))
         if self._sweep.is_due():
             self._guarded(self._take_back_lapsed)
             wants_room = self._is_claiming
-        if self._telling.is_due() or has_news:
+        if self._telling.is_due():
             self._guarded(partial(self._presence.tell, takes_jobs=self._is_claiming))
         if self._may_claim and self._is_claiming:
             self._may_claim = False
@@ -311,6 +311,7 @@ class Dispatcher:
             kinds=slot.kinds,
             gpus=slot.gpus,
             gpu_memory=slot.gpu_memory,
+            gpu_memory_above=slot.gpu_memory_above,
             holds=slot.holds,
             nearby=slot.nearby,
             most_of_one=self._service.config.running_jobs or NO_LIMIT,

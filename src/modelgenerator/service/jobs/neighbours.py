@@ -5,12 +5,17 @@ needs no loading for it, whichever server that is.
 """
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.jobs.executors.nearby import aware_of_others
+from modelgenerator.service.jobs.presence import TELL_SECONDS
 from modelgenerator.service.operations.service import Service
 from modelgenerator.service.records.jobs import JobKind
-from modelgenerator.service.records.servers import DrawingPlace
+from modelgenerator.service.records.servers import DrawingPlace, Server
+
+BELIEVED = timedelta(seconds=2 * TELL_SECONDS)
+"""How long: who waits for a server that was killed waits for nothing."""
 
 
 class Neighbours:
@@ -25,12 +30,13 @@ class Neighbours:
         """Read what they say.
 
         Raises:
-            StoreBusy: what was read last counts on.
+            StoreBusy: until it is read again, nothing is known of them.
         """
+        self._free, self._busy = [], []
+        now = self._service.clock()
         with self._service.database.reading() as transaction:
-            servers = transaction.servers.alive(self._service.clock())
-        # one that is about to end takes no jobs any more
-        others = [one for one in servers if one.id != self._owner and one.places]
+            servers = transaction.servers.alive(now)
+        others = [one for one in servers if one.id != self._owner and _takes_jobs(one, now)]
         places = [
             (place, _slot(place, f"{one.id} {number}"))
             for one in others
@@ -42,6 +48,11 @@ class Neighbours:
     def known_to(self, slots: Sequence[Slot]) -> list[Slot]:
         """The slots of this server, with what is nearby there."""
         return aware_of_others(slots, self._free, self._busy)
+
+
+def _takes_jobs(server: Server, now: datetime) -> bool:
+    """One that is about to end has no places; one that was killed says nothing more."""
+    return bool(server.places) and server.seen_at > now - BELIEVED
 
 
 def _slot(place: DrawingPlace, name: str) -> Slot:

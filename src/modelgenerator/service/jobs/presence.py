@@ -7,7 +7,7 @@ run is not known here: they say themselves where.
 
 import socket
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from importlib.metadata import version
 
@@ -25,12 +25,16 @@ class Presence:
     def __init__(self, service: Service, executor: Executor, owner: str) -> None:
         self._service, self._executor, self._owner = service, executor, owner
         self._started_at: datetime | None = None
-        self._told: tuple[DrawingPlace, ...] = ()
+        self._told: tuple[bool, Sequence[DrawingPlace]] = (False, ())
 
-    @property
-    def has_news(self) -> bool:
-        """Whether something was loaded, or came free, since it was told."""
-        return tuple(self._executor.drawing()) != self._told
+    def tell_news(self, *, takes_jobs: bool = True) -> None:
+        """What other servers go by has changed, if it has.
+
+        Raises:
+            StoreBusy, StorageFull: it is told next time.
+        """
+        if self._told != (takes_jobs, tuple(self._executor.drawing())):
+            self.tell(takes_jobs=takes_jobs)
 
     def tell(self, *, takes_jobs: bool = True) -> None:
         """It lives, and has this; one that takes no more jobs has no places.
@@ -54,7 +58,7 @@ class Presence:
         )
         with self._service.database.transaction() as transaction:
             transaction.servers.saw(server)
-        self._told = drawing
+        self._told = (takes_jobs, drawing)
 
     def end(self) -> None:
         """It takes no jobs any more.
@@ -68,8 +72,16 @@ class Presence:
 
 def places_of(slots: Iterable[Slot]) -> tuple[Places, ...]:
     """How many there are of each kind, in their order."""
-    counts = Counter((slot.kinds, slot.gpus, slot.gpu_memory) for slot in slots)
+    counts = Counter(
+        (slot.kinds, slot.gpus, slot.gpu_memory, slot.gpu_memory_above) for slot in slots
+    )
     return tuple(
-        Places(kinds=tuple(map(str, kinds)), count=count, gpus=gpus, gpu_memory=gpu_memory)
-        for (kinds, gpus, gpu_memory), count in counts.items()
+        Places(
+            kinds=tuple(map(str, kinds)),
+            count=count,
+            gpus=gpus,
+            gpu_memory=gpu_memory,
+            gpu_memory_above=above,
+        )
+        for (kinds, gpus, gpu_memory, above), count in counts.items()
     )

@@ -83,6 +83,12 @@ def gpu_kinds(config: ServiceConfig) -> tuple[GpuKind, ...]:
     return tuple(sorted(kinds, key=lambda kind: (kind.memory, kind.name)))
 
 
+def kind_in_plans(config: ServiceConfig, label: str | None) -> str | None:
+    """What plans of a cluster call the GPU that Ray calls `label`: the times of what ended there
+    are kept by it.  None where the operator names kinds, and Ray does not."""
+    return label if config.cluster_gpus else "cuda"
+
+
 def facts_of_cluster(config: ServiceConfig) -> tuple[DeviceFacts, ...]:
     """What a training is planned for where other machines train: each kind of GPU, the smallest
     first, or a CPU with as much memory as this machine has."""

@@ -1,8 +1,8 @@
 """How long a training will take and what it will cost, and how sure that is.
 
-In: a plan, what is known of the base model, and the rates that were measured on this kind of
-machine.  Out: an estimate that says where it comes from; and, when a training has ended, the rate
-that it teaches.  Nothing is run to find out.
+In: a plan, what is known of the base model, and the rates that were measured.  Out: an estimate
+that says where it comes from; and, when a training has ended, the rate that it teaches.  Nothing is
+run to find out.
 """
 
 import math
@@ -30,7 +30,7 @@ class Certainty(StrEnum):
 
     MEASURED = "measured"  # trainings of the same shape on this kind of machine
     SCALED = "scaled"  # trainings of another shape, by pixels and batch size
-    GUESS = "guess"  # nothing was measured: arithmetic alone
+    GUESS = "guess"  # trainings on other GPUs, or arithmetic alone
 
 
 _OFF_BY: dict[Certainty, float] = {
@@ -205,10 +205,15 @@ def _rate(
         return *_scaled(shape, near), Certainty.SCALED, because
     if others := [rate for rate in rates if "cpu" not in (rate.machine, shape.machine)]:
         near = _nearest(shape, others)
-        because = f"Scaled from trainings on other GPUs ({near.machine}), so this is a guess."
+        because = f"Scaled from trainings on {_other_gpus(near)}, so this is a guess."
         return *_scaled(shape, near), Certainty.GUESS, because
     because = "No such training has ended on this kind of machine yet, so this is a guess."
     return *_guess(shape, base), Certainty.GUESS, because
+
+
+def _other_gpus(rate: MeasuredRate) -> str:
+    known = f"other GPUs ({rate.machine})"
+    return "GPUs of which nobody said the kind" if rate.machine == "cuda" else known
 
 
 def _nearest(shape: WorkShape, rates: Sequence[MeasuredRate]) -> MeasuredRate:

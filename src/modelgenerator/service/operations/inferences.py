@@ -19,7 +19,7 @@ from modelgenerator.service.operations.callers import (
     remember,
 )
 from modelgenerator.service.operations.paying import hold_estimate, paid_for_each
-from modelgenerator.service.operations.picture_memory import gpu_memory_for
+from modelgenerator.service.operations.picture_memory import gpu_memory_for, within_largest
 from modelgenerator.service.operations.picture_wishes import (
     PlannedPicture,
     UsableModel,
@@ -41,6 +41,7 @@ from modelgenerator.service.records.job_specs import GenerateSpec, base_model_ke
 from modelgenerator.service.records.jobs import Job, JobKind
 from modelgenerator.service.records.organizations import Role
 from modelgenerator.service.records.priorities import Priority, number_of
+from modelgenerator.service.records.servers import Server
 from modelgenerator.service.store.keys import organization_key
 from modelgenerator.service.store.scoped import Page
 from modelgenerator.service.store.transaction import OrganizationStore, Transaction
@@ -208,6 +209,8 @@ class _Planned:
     wishes: Sequence[FlowImage]
     models: Mapping[UUID, UsableModel]
     pictures: Sequence[PlannedPicture]
+    gpu_memory: int
+    """Bytes, as estimated."""
 
 
 def _plan(service: Service, caller: Caller, request: InferenceRequest) -> _Planned | UUID:
@@ -223,7 +226,14 @@ def _plan(service: Service, caller: Caller, request: InferenceRequest) -> _Plann
         wishes = _wishes(store, request)
         models = _models(service, store, wishes)
     pictures = plan_pictures(service, wishes, models)
-    return _Planned(caller=caller, request=request, wishes=wishes, models=models, pictures=pictures)
+    return _Planned(
+        caller=caller,
+        request=request,
+        wishes=wishes,
+        models=models,
+        pictures=pictures,
+        gpu_memory=gpu_memory_for(service, pictures),
+    )
 
 
 def _add(service: Service, transaction: Transaction, plan: _Planned) -> UUID:
@@ -235,7 +245,7 @@ def _add(service: Service, transaction: Transaction, plan: _Planned) -> UUID:
         require_room(service, store)
     _models(service, store, plan.wishes)  # none has expired while base models were looked at
     inference_id = new_id(now)
-    job = _job(service, plan, inference_id)
+    job = _job(service, plan, inference_id, transaction.servers.alive(now))
     store.jobs.add(job)
     hold_estimate(service, store, job)
     store.inferences.add(_inference(job, request, plan.wishes, plan.models, plan.pictures))
@@ -267,7 +277,7 @@ def _models(
     }
 
 
-def _job(service: Service, plan: _Planned, inference_id: UUID) -> Job:
+def _job(service: Service, plan: _Planned, inference_id: UUID, servers: Sequence[Server]) -> Job:
     caller, pictures, request = plan.caller, plan.pictures, plan.request
     now, prices = service.clock(), service.config.prices
     spec = GenerateSpec(
@@ -288,7 +298,7 @@ def _job(service: Service, plan: _Planned, inference_id: UUID) -> Job:
         created_at=now,
         priority=number_of(request.priority, JobKind.GENERATE),
         gpus=int(service.devices()[0].kind != "cpu"),
-        gpu_memory=gpu_memory_for(service, pictures),
+        gpu_memory=within_largest(plan.gpu_memory, service, servers),
         base_model=base_model_key(first.base_model, first.base_revision),
         lora_sha256=None if first.lora is None else first.lora.sha256,
     )

@@ -192,8 +192,9 @@ def _waits_for_its_turn(job: Job, situation: Situation) -> Waiting:
 
 def can_run(places: Places, job: Job) -> bool:
     """As a claim sees it."""
-    is_large = places.gpus >= job.gpus and places.gpu_memory >= job.gpu_memory
-    return job.kind in places.kinds and is_large
+    has_gpus = places.gpus >= job.gpus
+    has_memory = places.gpu_memory_above < job.gpu_memory <= places.gpu_memory
+    return job.kind in places.kinds and has_gpus and has_memory
 
 
 def taken_of(places: Sequence[Places], counts: Sequence[JobCount]) -> int:

@@ -34,6 +34,8 @@ class Places:
     gpus: int = 0
     gpu_memory: int = 0
     """Bytes on each."""
+    gpu_memory_above: int = -1
+    """Only jobs that need more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,11 +17,17 @@ from modelgenerator.errors import InvalidSettings
 from modelgenerator.service.store.files import told_apart
 
 _REFUSES = (401, 403)
-_NEVER_DOES = (400, 405, 411, 501)
+_NEVER_DOES = (400, 404, 405, 411, 501)
 """Statuses of a storage that does not know what it is asked."""
 _OTHER_REGION = ("AuthorizationHeaderMalformed", "incorrectly configured region")
+_OF_CREDENTIALS = ("ExpiredToken", "InvalidToken", "TokenRefreshRequired")
+_PASSES = ("RequestTimeout", "IncompleteBody")
+"""Codes that come with status 400, all of them."""
 _CODE = re.compile("<Code>(.{1,100}?)</Code>")
 _HINT = "See what a bucket must do in docs/guide/bucket.md."
+_PUT = "PutObject"
+_COPY = "UploadPartCopy and CompleteMultipartUpload"
+Write = Callable[[bytes], object]
 
 
 def assure_rules(bucket: S3Store, folder: str) -> None:
@@ -32,50 +38,58 @@ def assure_rules(bucket: S3Store, folder: str) -> None:
         StorageUnreachable: it does not answer.
     """
     file, copy = (f"{folder}/{uuid4().hex}" for _ in range(2))
-    writings: tuple[tuple[str, Callable[[bytes], object]], ...] = (
-        ("PutObject", lambda content: obstore.put(bucket, file, content, mode="create")),
-        (
-            "UploadPartCopy and CompleteMultipartUpload",
-            lambda _: obstore.copy(bucket, file, copy, overwrite=False),
-        ),
-    )
+
+    def put(content: bytes) -> None:
+        obstore.put(bucket, file, content, mode="create")
+
+    def name(_: bytes) -> None:
+        obstore.copy(bucket, file, copy, overwrite=False)
+
     try:
-        for request, write in writings:
-            _is_done(request, write, b"a")
-            if _is_done(request, write, b"b"):
-                raise InvalidSettings(
-                    f"The bucket of STORAGE_URL lets {request} write over a file: its storage "
-                    f"takes no notice of `If-None-Match: *`. {_HINT}"
-                )
+        _try(bucket, file, _PUT, put)
+        _try(bucket, copy, _COPY, name)
     finally:
         with suppress(BaseError, FileNotFoundError):
             obstore.delete(bucket, [file, copy])
 
 
-def _is_done(request: str, write: Callable[[bytes], object], content: bytes) -> bool:
-    """Rather than refused, because there is a file."""
+def _try(bucket: S3Store, key: str, request: str, write: Write) -> None:
     with told_apart("of the bucket's trial"):
         try:
-            write(content)
-        except (AlreadyExistsError, PreconditionError):
-            return False
-        except FileNotFoundError as error:
-            raise InvalidSettings(
-                "There is no bucket of the name in STORAGE_URL: make it, or correct the name."
-            ) from error
-        except BaseError as error:
+            # one whose answer was lost is asked again by the library, and finds itself
+            if not _is_done(write, b"a"):
+                obstore.head(bucket, key)
+            is_replaced = _is_done(write, b"b")
+        except (BaseError, FileNotFoundError) as error:
             if (fault := _fault_in(str(error), request)) is not None:
                 raise InvalidSettings(fault) from error
             raise
-        return True
+    if is_replaced:
+        raise InvalidSettings(
+            f"The bucket of STORAGE_URL lets {request} write over a file: its storage takes no "
+            f"notice of `If-None-Match: *`. {_HINT}"
+        )
+
+
+def _is_done(write: Write, content: bytes) -> bool:
+    """Rather than refused, because there is a file."""
+    try:
+        write(content)
+    except (AlreadyExistsError, PreconditionError):
+        return False
+    return True
 
 
 def _fault_in(told: str, request: str) -> str | None:
     """What will not pass by itself."""
+    code = found[1] if (found := _CODE.search(told)) else "without a word"
+    if code in _PASSES:
+        return None
     if any(sign in told for sign in _OTHER_REGION):
         return "AWS_REGION is not the region of the bucket in STORAGE_URL."
-    code = found[1] if (found := _CODE.search(told)) else "without a word"
-    if _has_status(told, _REFUSES):
+    if code == "NoSuchBucket":
+        return "There is no bucket of the name in STORAGE_URL: make it, or correct the name."
+    if code in _OF_CREDENTIALS or _has_status(told, _REFUSES):
         return (
             f"The storage of STORAGE_URL refuses {request} ({code}): look at AWS_ACCESS_KEY_ID, "
             "AWS_SECRET_ACCESS_KEY and the permissions in docs/guide/bucket.md."

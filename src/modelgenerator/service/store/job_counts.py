@@ -112,5 +112,8 @@ def jobs_before(
 def _can_run(places: Places) -> ColumnElement[bool]:
     kinds = [JobKind(kind) for kind in places.kinds]
     return and_(
-        _JOB.kind.in_(kinds), _JOB.gpus <= places.gpus, _JOB.gpu_memory <= places.gpu_memory
+        _JOB.kind.in_(kinds),
+        _JOB.gpus <= places.gpus,
+        _JOB.gpu_memory <= places.gpu_memory,
+        _JOB.gpu_memory > places.gpu_memory_above,
     )

@@ -276,10 +276,11 @@ class JobLedger:
 
 
 def _unless_it_goes_back(progress: JsonObject) -> ColumnElement[Any]:
-    """As the database decides it, in the statement that writes it."""
-    step = progress.get("step")
+    """As the database decides it, in the statement that writes it: a step is a whole number."""
+    step = progress.get("step", 0)
+    assert isinstance(step, int), "steps are counted"
     known = type_coerce(_JOB.progress, JSON)["step"].as_integer()
-    is_further = func.coalesce(known, 0) <= (step if isinstance(step, int) else 0)
+    is_further = func.coalesce(known, 0) <= step
     return case((is_further, literal(progress, _JOB.progress.type)), else_=_JOB.progress)
 
 

@@ -58,6 +58,8 @@ class Offer:
     gpus: int = 0
     gpu_memory: int = 0
     """Bytes on each of them."""
+    gpu_memory_above: int = -1
+    """Only jobs that need more."""
     most_of_one: int = NO_LIMIT
     """Of the kinds in `LIMITED`, jobs that one organization may have running at once."""
     holds: Holds = NOTHING
@@ -108,6 +110,7 @@ def _values(offer: Offer, now: datetime) -> dict[str, object]:
         "wanted_kinds": list(offer.kinds),
         "offered_gpus": offer.gpus,
         "offered_gpu_memory": offer.gpu_memory,
+        "gpu_memory_above": offer.gpu_memory_above,
         "most_of_one": offer.most_of_one,
     }
 
@@ -232,6 +235,7 @@ def _heads(*conditions: ColumnElement[bool]) -> Select[Any]:
             job.kind.in_(bindparam("wanted_kinds", expanding=True)),
             job.gpus <= bindparam("offered_gpus"),
             job.gpu_memory <= bindparam("offered_gpu_memory"),
+            job.gpu_memory > bindparam("gpu_memory_above"),
             *conditions,
         )
         .order_by(job.priority.desc(), job.id)

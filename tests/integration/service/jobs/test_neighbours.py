@@ -1,5 +1,6 @@
 """Two servers, each of which knows what the other has loaded and leaves it that for a moment."""
 
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -9,11 +10,12 @@ from tests.memory_executor import MemoryExecutor
 from tests.remembered import SetClock
 
 from modelgenerator.service.jobs.executors.executor import Slot
+from modelgenerator.service.jobs.presence import TELL_SECONDS
 from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import Job, JobKind
 from modelgenerator.service.store.database import Database
 
-LOADING = 10.0
+LOADING = 5.0
 CREATURES = Holds(base_models=frozenset({"creatures"}), loading_seconds=LOADING)
 
 
@@ -84,12 +86,19 @@ def test_a_server_that_could_not_run_it_is_not_waited_for(two, organization_id):
     assert servers.turn_first() == 1
 
 
-def test_a_server_that_ends_or_is_gone_is_not_waited_for(two, organization_id):
+def test_a_server_that_is_about_to_end_is_not_waited_for(two, organization_id):
     servers = two(slot(CREATURES))
     servers.second.dispatcher.drain()
-    servers.second.turn(6)
+    servers.second.turn(1.1)
     servers.asked_for(organization_id, "creatures")
     assert servers.turn_first() == 1
+
+
+def test_a_server_that_was_killed_is_not_waited_for(two, organization_id):
+    servers = two(slot(replace(CREATURES, loading_seconds=60)))
+    servers.asked_for(organization_id, "creatures")
+    assert servers.turn_first(2 * TELL_SECONDS - 2) == 0
+    assert servers.turn_first(2) == 1
 
 
 def test_what_was_loaded_is_told_within_a_second(two, organization_id):

@@ -51,7 +51,9 @@ def machines() -> Iterator[Machines]:
 class Far:
     """An executor on the cluster, without a dispatcher."""
 
-    def __init__(self, machines: Machines, folder: Path, patience: float = SECONDS) -> None:
+    def __init__(
+        self, machines: Machines, folder: Path, patience: float = SECONDS, **config: object
+    ) -> None:
         self.machines, self.storage = machines, folder / "storage"
         self.storage.mkdir()
         self.config = ServiceConfig.model_validate(
@@ -61,6 +63,7 @@ class Far:
                 "ray_address": machines.address,
                 "secret_key": "k" * 40,
                 "object_generator_key": "o" * 20,
+                **config,
             }
         )
         self.executor = RayExecutor(self.config, patience=patience)
@@ -232,14 +235,15 @@ def test_a_job_for_which_there_is_no_room_waits_and_can_be_cancelled(far):
 
 
 def test_a_training_goes_to_a_kind_of_gpu_that_has_the_memory_and_ends_as_measured_there(
-    far, machines
+    machines, tmp_path
 ):
-    kinds = ("L4", "H100")
+    kinds = {"L4": 24, "H100": 80}
+    far = Far(machines, tmp_path, cluster_gpus=kinds)
     added = [
         machines.add(1, num_gpus=1, labels={"ray.io/accelerator-type": kind}) for kind in kinds
     ]
     try:
-        far.until(lambda: far.kinds_of_gpus() >= set(kinds))
+        far.until(lambda: far.kinds_of_gpus() >= kinds.keys())
         slot = Slot(name="large", kinds=(JobKind.TRAIN,), gpus=1, gpu_kinds=("H100",))
         files = open_files(far.config, LinkSigner([b"s" * 32]), system_clock)
         pictures = taught.pictures_in(files, ORGANIZATION)

@@ -86,6 +86,11 @@ def test_pictures_of_any_size_wait_behind_no_training():
     pictures = [slot for slot in slots if slot.kinds == (GENERATE,)]
     seen = [(slot.gpu_memory // 10**9, slot.gpu_kinds) for slot in pictures]
     assert seen == [(24, ("L4", "H100")), (80, ("H100",))]
+    # what fits the smaller one is not bound to the larger
+    assert [slot.gpu_memory_above for slot in pictures] == [-1, 24 * 10**9]
+    waiting = [slot for slot in slots if slot.name.endswith("waiting")]
+    assert [slot.gpu_memory_above for slot in waiting] == [-1, 24 * 10**9]
+    assert all(slot.gpu_memory_above == -1 for slot in slots if slot not in (*pictures, *waiting))
 
 
 def test_a_job_asks_for_a_kind_of_gpu_that_has_the_memory():

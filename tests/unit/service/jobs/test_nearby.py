@@ -5,7 +5,7 @@ from uuid import UUID
 from modelgenerator.service.jobs.executors.cluster_slots import drawing_places, with_loaded
 from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.jobs.executors.nearby import aware, aware_of_others, held_during
-from modelgenerator.service.jobs.executors.ray_words import NOTHING_LOADED, Idle, Loaded
+from modelgenerator.service.jobs.executors.ray_words import NOTHING_LOADED, Held, Loaded
 from modelgenerator.service.jobs.executors.slots import HEAVY, LIGHT
 from modelgenerator.service.jobs.messages import Assignment
 from modelgenerator.service.records.holds import NOTHING, Holds
@@ -20,8 +20,8 @@ def slot(name: str, holds: Holds = NOTHING, kinds=HEAVY, **more) -> Slot:
     return Slot(name=name, kinds=kinds, holds=holds, **more)
 
 
-def idle(base_model: str, *gpu_kinds: str) -> Idle:
-    return Idle(gpu_kinds, holding(base_model))
+def held(*base_models: str, kinds: tuple[str, ...] = (), loras: tuple[str, ...] = ()) -> Held:
+    return Held(kinds, holding(*base_models, loras=loras))
 
 
 def an_assignment(kind: JobKind = JobKind.GENERATE, **more: str) -> Assignment:
@@ -59,8 +59,8 @@ def test_what_is_about_to_be_loaded_counts_and_a_training_lets_all_go():
 
 def test_each_free_slot_of_a_cluster_stands_for_a_runner_that_waits():
     free = [slot("light", kinds=LIGHT), slot("pictures"), slot("cluster-0"), slot("cluster-1")]
-    loaded = Loaded([idle("a"), idle("b")], [holding("c")])
-    light, *others = with_loaded(free, loaded)
+    loaded = Loaded([held("a"), held("b")], [held("c")])
+    light, *others = with_loaded(free, free, loaded)
     assert light == free[0]
     assert [one.holds for one in others] == [holding("a"), holding("b"), NOTHING]
     assert [one.nearby for one in others] == [
@@ -71,9 +71,10 @@ def test_each_free_slot_of_a_cluster_stands_for_a_runner_that_waits():
 
 
 def test_a_runner_that_no_slot_stands_for_is_nearby():
-    (only,) = with_loaded([slot("pictures")], Loaded([idle("a"), idle("b")], []))
+    free = [slot("pictures")]
+    (only,) = with_loaded(free, free, Loaded([held("a"), held("b")], []))
     assert (only.holds, only.nearby) == (holding("a"), holding("b"))
-    assert with_loaded([], Loaded([], [holding("a")])) == []
+    assert with_loaded([], free, Loaded([], [held("a")])) == []
 
 
 def test_what_others_have_is_known_beside_what_is_nearby_here():
@@ -88,26 +89,30 @@ def test_what_others_have_is_known_beside_what_is_nearby_here():
     assert unchanged == light
 
 
-def test_other_servers_are_told_of_runners_that_have_something():
-    slots = [slot("pictures", kinds=(JobKind.GENERATE,)), slot("gpu-0", gpus=1, gpu_memory=9)]
-    loaded = Loaded([idle("a"), Idle((), NOTHING)], [holding("b")])
-    told = drawing_places(slots, loaded)
-    assert [(it.gpus, it.gpu_memory, it.holds, it.is_free) for it in told] == [
-        (1, 9, holding("a"), True),
-        (1, 9, holding("b"), False),
+def test_other_servers_are_told_of_runners_that_have_something_as_they_were_asked_for():
+    slots = [
+        slot("L4-0", gpus=1, gpu_memory=24, gpu_kinds=("L4",)),
+        slot("H100-0", gpus=1, gpu_memory=80, gpu_kinds=("H100",)),
     ]
-    assert drawing_places([], loaded) == []
+    idle = [held("a", kinds=("L4",)), held(kinds=("L4",)), held("x", kinds=("T4",))]
+    told = drawing_places(slots, Loaded(idle, [held("b", kinds=("H100",))]))
+    assert [(it.gpus, it.gpu_memory, it.holds, it.is_free) for it in told] == [
+        (1, 24, holding("a"), True),
+        (1, 80, holding("b"), False),
+    ]
+    assert drawing_places([], Loaded(idle, [])) == []
 
 
 def test_a_runner_that_is_given_work_waits_no_more():
-    before = Loaded([idle("a"), idle("b")], [holding("c")])
-    after = before.begun(an_assignment(base_model="d"), holding("b"))
-    assert after == Loaded([idle("a")], [holding("c"), holding("b", "d")])
-    new = NOTHING_LOADED.begun(an_assignment(base_model="d"), NOTHING)
-    assert new == Loaded([], [holding("d")])
+    before = Loaded([held("a"), held("b")], [held("c")])
+    after = before.begun(an_assignment(base_model="d"), held("b"))
+    assert after == Loaded([held("a")], [held("c"), held("b", "d")])
+    new = NOTHING_LOADED.begun(an_assignment(base_model="d"), held())
+    assert new == Loaded([], [held("d")])
 
 
 def test_a_runner_is_given_the_work_of_slots_that_ask_for_the_same_gpus():
     free = [slot("any", gpu_kinds=("A10", "H100")), slot("H100-0", gpu_kinds=("H100",))]
-    any_kind, large = with_loaded(free, Loaded([idle("a", "H100"), idle("b", "A10", "H100")], []))
+    loaded = Loaded([held("a", kinds=("H100",)), held("b", kinds=("A10", "H100"))], [])
+    any_kind, large = with_loaded(free, free, loaded)
     assert (any_kind.holds, large.holds) == (holding("b"), holding("a"))

@@ -1,7 +1,13 @@
 import pytest
 
 from modelgenerator.service.config import ServiceConfig
-from modelgenerator.service.operations.devices import Gpu, facts_of, facts_of_cluster, gpus_here
+from modelgenerator.service.operations.devices import (
+    Gpu,
+    facts_of,
+    facts_of_cluster,
+    gpus_here,
+    kind_in_plans,
+)
 
 
 def test_where_no_device_file_is_nobody_is_asked(tmp_path):
@@ -35,3 +41,13 @@ def test_of_several_kinds_the_smallest_comes_first_and_old_ones_have_no_bf16():
     kinds = facts_of_cluster(ServiceConfig(cluster_gpus={"H100": 80, "T4": 16}))
     seen = [(it.kind_of_machine, it.free_bytes, it.has_bf16) for it in kinds]
     assert seen == [("T4", 16 * 10**9, False), ("H100", 80 * 10**9, True)]
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [({"cluster_gpu_gigabytes": 24}, "cuda"), ({"cluster_gpus": {"H100": 80}}, "H100")],
+)
+def test_what_ended_on_a_cluster_is_remembered_as_its_plan_called_the_gpu(config, kind):
+    cluster = ServiceConfig(**config)
+    (planned,) = facts_of_cluster(cluster)
+    assert planned.kind_of_machine == kind_in_plans(cluster, "H100") == kind

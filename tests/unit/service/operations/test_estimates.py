@@ -33,6 +33,10 @@ def of(*rates: MeasuredRate, plan=PLAN, base=BASE) -> Estimate:
     return estimate(plan, base, WorkShape.of(plan, base, "cuda"), rates, PRICES)
 
 
+def of_kind(machine: str, *rates: MeasuredRate) -> Estimate:
+    return estimate(PLAN, BASE, WorkShape.of(PLAN, BASE, machine), rates, PRICES)
+
+
 def test_the_same_shape_is_measured_and_priced_by_the_second():
     told = of(a_rate())
     assert (told.certainty, told.seconds) == (Certainty.MEASURED, 164)
@@ -61,6 +65,10 @@ def test_another_gpu_is_a_better_guess_than_none_and_stays_one():
     assert (told.certainty, told.seconds) == (Certainty.GUESS, 4 * 160 + 4 * 4)
     assert "other GPUs (H100)" in told.because
     assert of(a_rate(machine="H100"), a_rate(pixels=256**2)).certainty is Certainty.SCALED
+
+
+def test_what_an_earlier_version_measured_has_no_kind():
+    assert "GPUs of which nobody said the kind" in of_kind("H100", a_rate()).because
 
 
 def test_a_processor_says_nothing_of_a_gpu():

@@ -10,7 +10,7 @@ from dataclasses import replace
 from modelgenerator.service.config import ServiceConfig
 from modelgenerator.service.jobs.executors.executor import Slot
 from modelgenerator.service.jobs.executors.nearby import aware
-from modelgenerator.service.jobs.executors.ray_words import Cluster, Idle, Loaded, Needs
+from modelgenerator.service.jobs.executors.ray_words import Cluster, Held, Loaded, Needs
 from modelgenerator.service.jobs.executors.slots import HEAVY, LIGHT
 from modelgenerator.service.jobs.messages import Assignment
 from modelgenerator.service.operations.devices import GpuKind, gpu_kinds
@@ -29,7 +29,7 @@ def slots_of_cluster(cluster: Cluster, config: ServiceConfig) -> tuple[Slot, ...
 
     Of GPUs of several kinds the smallest come first, so that the large ones stay free for what
     needs them, and those before that have no machine yet; then the places in which work waits, for
-    any kind that has the memory.
+    any kind that has the memory: one for each kind that is the smallest which will do.
     """
     light = [Slot(name=f"light-{number}", kinds=LIGHT) for number in range(LIGHT_SLOTS)]
     kinds = gpu_kinds(config)
@@ -37,7 +37,10 @@ def slots_of_cluster(cluster: Cluster, config: ServiceConfig) -> tuple[Slot, ...
         room = cluster.cpus // CPUS
         return (*light, Slot(name="pictures", kinds=_PICTURES), *_on_cpus(config, room))
     most = config.cluster_machine_gpus
-    waiting = [replace(_for_any(kinds[number:]), gpus=most) for number in range(len(kinds))]
+    waiting = [
+        replace(_for_any(kinds[number:]), gpus=most, gpu_memory_above=smaller)
+        for number, smaller in enumerate([-1, *(kind.memory for kind in kinds[:-1])])
+    ]
     there_first = sorted(kinds, key=lambda kind: not _count(cluster, kind))
     working = [slot for kind in there_first for slot in _on(kind, _count(cluster, kind), config)]
     pictures = [
@@ -74,33 +77,39 @@ def _for_any(kinds: Sequence[GpuKind]) -> Slot:
     )
 
 
-def with_loaded(free: Sequence[Slot], loaded: Loaded) -> list[Slot]:
-    """Free slots that know of runners: each that draws stands for one of those that wait."""
+def with_loaded(free: Sequence[Slot], slots: Sequence[Slot], loaded: Loaded) -> list[Slot]:
+    """Free ones of `slots`, which know of runners: each that draws stands for one that waits."""
     idle = list(loaded.idle)
     known = [
         replace(slot, holds=_taken(idle, slot)) if JobKind.GENERATE in slot.kinds else slot
         for slot in free
     ]
-    others = [
-        replace(slot, name=f"runner-{number}", holds=holds)
-        for slot in known[-1:]
-        for number, holds in enumerate((*loaded.busy, *(one.holds for one in idle)))
-    ]
-    return aware(known, others)
+    return aware(known, _runners(slots, [*loaded.busy, *idle]))
 
 
 def drawing_places(slots: Sequence[Slot], loaded: Loaded) -> list[DrawingPlace]:
-    """The runners that have something loaded, as those that are not of these servers see them."""
-    held = [*((one.holds, True) for one in loaded.idle), *((it, False) for it in loaded.busy)]
+    """The runners that have something loaded, as other servers are told of them."""
     return [
-        DrawingPlace(gpus=slot.gpus, gpu_memory=slot.gpu_memory, holds=holds, is_free=is_free)
-        for slot in [slot for slot in slots if JobKind.GENERATE in slot.kinds][-1:]
-        for holds, is_free in held
-        if holds != NOTHING
+        DrawingPlace(
+            gpus=runner.gpus, gpu_memory=runner.gpu_memory, holds=runner.holds, is_free=is_free
+        )
+        for some, is_free in ((loaded.idle, True), (loaded.busy, False))
+        for runner in _runners(slots, some)
+        if runner.holds != NOTHING
     ]
 
 
-def _taken(idle: list[Idle], slot: Slot) -> Holds:
+def _runners(slots: Sequence[Slot], held: Sequence[Held]) -> list[Slot]:
+    """Each as a slot that asks for such a runner; one for which none asks gets no work."""
+    asks = {slot.gpu_kinds: slot for slot in slots if JobKind.GENERATE in slot.kinds}
+    return [
+        replace(asks[one.gpu_kinds], name=f"runner-{number}", holds=one.holds)
+        for number, one in enumerate(held)
+        if one.gpu_kinds in asks
+    ]
+
+
+def _taken(idle: list[Held], slot: Slot) -> Holds:
     """What a runner holds that would be given the work of this slot; it stands for one only."""
     fit = next((one for one in idle if one.gpu_kinds == slot.gpu_kinds), None)
     if fit is None:

@@ -23,6 +23,8 @@ class Slot:
     gpus: int = 0
     gpu_memory: int = 0
     """Bytes on each of them."""
+    gpu_memory_above: int = -1
+    """It is for jobs that need more than this."""
     gpu_kinds: tuple[str, ...] = ()
     """Of a cluster, as Ray calls them; none: whichever there is."""
     gpu_index: int | None = None

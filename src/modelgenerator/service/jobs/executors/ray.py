@@ -32,6 +32,7 @@ from modelgenerator.service.jobs.executors.ray_words import (
     Begun,
     Came,
     Cluster,
+    Held,
     Kill,
     Loaded,
     Lost,
@@ -128,11 +129,11 @@ class RayExecutor:
         free = [slot for slot in self.slots() if slot.name not in busy]
         if self._gathers_gpus():
             free = [slot for slot in free if slot.kinds == LIGHT]
-        return with_loaded(free, self._loaded)
+        return with_loaded(free, self.slots(), self._loaded)
 
     def drawing(self) -> Sequence[DrawingPlace]:
-        """This server's runners that have something loaded."""
-        return drawing_places(self.slots(), self._loaded)
+        """This server's runners that have something loaded; none while they get no work."""
+        return () if self._gathers_gpus() else drawing_places(self.slots(), self._loaded)
 
     def start(self, slot: Slot, assignment: Assignment) -> "RayJob":
         """Wherever there is room, now or later."""
@@ -141,7 +142,7 @@ class RayExecutor:
             job.lose("was not begun, as there is no Ray cluster now")
         else:
             if assignment.kind is JobKind.GENERATE:
-                self._loaded = self._loaded.begun(assignment, slot.holds)
+                self._loaded = self._loaded.begun(assignment, Held(slot.gpu_kinds, slot.holds))
             self._driver.send(Begin(assignment, needs_of(assignment, slot, self._cluster)))
         return job
 

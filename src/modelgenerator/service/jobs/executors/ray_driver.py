@@ -14,7 +14,7 @@ import pickle
 import queue
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
@@ -34,7 +34,7 @@ from modelgenerator.service.jobs.executors.ray_words import (
     Came,
     Cluster,
     Heard,
-    Idle,
+    Held,
     Kill,
     Loaded,
     Lost,
@@ -54,6 +54,7 @@ from modelgenerator.service.jobs.messages import (
     noticed,
     without_object_generator,
 )
+from modelgenerator.service.operations.devices import kind_in_plans
 from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
 from modelgenerator.service.records.servers import Machine
@@ -91,7 +92,8 @@ class _OnRay(Runner):
         """Get ready, and say where."""
         here = ray.get_runtime_context()
         labels = cast("Mapping[str, str]", here.get_node_labels())  # Ray says lists, and gives none
-        opened = super().open(terms, gpus, gpu_kind or labels.get(GPU_KIND))
+        kind = kind_in_plans(terms.config, gpu_kind or labels.get(GPU_KIND))
+        opened = super().open(terms, gpus, kind)
         return replace(opened, node=here.get_node_id())
 
 
@@ -167,8 +169,8 @@ class _Driver:
         draw = [one for one in self._placed if one.kind is JobKind.GENERATE]
         idle = [one for one in draw if one.assignment is None]
         idle.sort(key=lambda one: one.idle_since, reverse=True)
-        busy = [one.holds for one in draw if one.assignment is not None]
-        self._say(Loaded([Idle(one.needs.gpu_kinds, one.holds) for one in idle], busy))
+        busy = [one for one in draw if one.assignment is not None]
+        self._say(Loaded(_held(idle), _held(busy)))
 
     # --- words of the server
 
@@ -369,6 +371,10 @@ class _Driver:
             count = len(self._forgetting)
             ray.wait(self._forgetting, num_returns=count, timeout=CLOSE_SECONDS)
         ray.shutdown()
+
+
+def _held(runners: Iterable[_Placed]) -> list[Held]:
+    return [Held(one.needs.gpu_kinds, one.holds) for one in runners]
 
 
 def _makes_room(idle: Needs, wanted: Needs) -> bool:

@@ -78,8 +78,8 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Idle:
-    """A runner that waits for pictures."""
+class Held:
+    """What a runner that draws has loaded."""
 
     gpu_kinds: tuple[str, ...]
     """That it was asked for with: it gets work that asks for the same."""
@@ -90,18 +90,18 @@ class Idle:
 class Loaded:
     """What the runners have loaded that draw pictures; said when it changes."""
 
-    idle: Sequence[Idle]
-    """The one that drew last first."""
-    busy: Sequence[Holds]
+    idle: Sequence[Held]
+    """Of those that wait for work, the one that drew last first."""
+    busy: Sequence[Held]
     """Of those that work."""
 
-    def begun(self, assignment: Assignment, held: Holds) -> "Loaded":
-        """After `assignment` was given to a runner that holds `held`; the driver will say it."""
+    def begun(self, assignment: Assignment, held: Held) -> "Loaded":
+        """After `assignment` was given to a runner that has `held`; the driver will say it."""
         idle = list(self.idle)
-        given = next((one for one in idle if one.holds == held), None)
-        if given is not None:
-            idle.remove(given)
-        return Loaded(idle, [*self.busy, held_during(assignment, held)])
+        if held in idle:
+            idle.remove(held)
+        soon = Held(held.gpu_kinds, held_during(assignment, held.holds))
+        return Loaded(idle, [*self.busy, soon])
 
 
 NOTHING_LOADED = Loaded((), ())

@@ -47,6 +47,8 @@ class Neighbours:
 
     def known_to(self, slots: Sequence[Slot]) -> list[Slot]:
         """The slots of this server, with what is nearby there."""
+        if not self._free and not self._busy:
+            return list(slots)
         return aware_of_others(slots, self._free, self._busy)
 
 

@@ -124,8 +124,9 @@ def measure(
     from modelgenerator.datasets.prepare import Preparation, prepare
     from modelgenerator.diffusion import hub
     from modelgenerator.diffusion.load import load, numbers_of
+    from modelgenerator.diffusion.weights import RUNTIME
     from modelgenerator.settings import TrainingSettings
-    from modelgenerator.training.memory import RUNTIME, needs
+    from modelgenerator.training.memory import needs
     from modelgenerator.training.plan import DeviceFacts
     from modelgenerator.training.planning.fit import workload
     from modelgenerator.training.planning.resolve import resolve

@@ -14,7 +14,7 @@ from modelgenerator.datasets.masks import MaskFile, MaskShades, PaintedMask
 from modelgenerator.datasets.prepare import Picture, PreparedDataset
 from modelgenerator.datasets.regions import Box
 from modelgenerator.datasets.sources import FolderFile
-from modelgenerator.diffusion.detection import FamilyName
+from modelgenerator.diffusion.detection import FamilyName, NeededFile
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.settings import TrainingSettings
 from modelgenerator.training.plan import DeviceFacts, TrainingPlan
@@ -141,3 +141,19 @@ def notices_on(plan: TrainingPlan, setting: str | None, level: str | None = None
         for notice in plan.notices
         if notice.setting == setting and level in (None, notice.level)
     ]
+
+
+SD15 = dataclasses.replace(
+    base_files(),
+    needed=(
+        NeededFile("unet/diffusion_pytorch_model.safetensors", 3_438_000_000),
+        NeededFile("vae/diffusion_pytorch_model.safetensors", 335_000_000),
+        NeededFile("text_encoder/model.safetensors", 492_000_000),
+    ),
+    configs={
+        "unet": {"block_out_channels": [320, 640, 1280, 1280], "cross_attention_dim": 768},
+        "vae": {"block_out_channels": [128, 256, 512, 512]},
+        "text_encoder": {"hidden_size": 768, "num_hidden_layers": 12},
+    },
+)
+"""Stable Diffusion 1.5 as the hub tells of it."""

@@ -15,13 +15,14 @@ from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.family import ModelFamily
 from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.load import load, numbers_of
+from modelgenerator.diffusion.weights import RUNTIME
 from modelgenerator.generation.generate import generate
 from modelgenerator.generation.memory import drawing_bytes
 from modelgenerator.generation.wishes import plan_images
 from modelgenerator.settings import ImageSettings
 from modelgenerator.training.events import Started
 from modelgenerator.training.latents import encode
-from modelgenerator.training.memory import RUNTIME, needs
+from modelgenerator.training.memory import needs
 from modelgenerator.training.plan import TrainingPlan
 from modelgenerator.training.planning.fit import workload
 from modelgenerator.training.teach import teach
@@ -83,23 +84,30 @@ def test_gradient_checkpointing_lowers_the_peak(
     assert peak(saving, tmp_path / "saving") < 0.8 * peak(plain, tmp_path / "plain")
 
 
+def counted_anew() -> int:
+    """Bytes that others have on the device; the peak is that of what comes now."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    return torch.cuda.memory_allocated()
+
+
+def there(files: BaseModelFiles, dtype: str) -> ModelFamily:
+    """On the device."""
+    assert files.folder is not None
+    device = torch.device("cuda")
+    return load(
+        files.folder, files.family, variant=files.variant, device=device, dtype=numbers_of(dtype)
+    )
+
+
 @pytest.mark.parametrize("side", [64, 512])
 def test_a_picture_takes_no_more_memory_than_it_is_placed_by(side: int):
     files: BaseModelFiles = hub.look_at(BUILTIN)
-    assert files.folder is not None
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    others = torch.cuda.memory_allocated()
-    loaded = load(
-        files.folder,
-        files.family,
-        variant=files.variant,
-        device=torch.device("cuda"),
-        dtype=numbers_of("fp16"),
-    )
+    others = counted_anew()
+    loaded = there(files, "fp16")
     wish = ImageSettings.from_written({"prompt": "a creature", "width": side, "height": side})
     list(generate(plan_images([wish], files), loaded, None))
-    peak = torch.cuda.max_memory_allocated() - others
+    peak = torch.cuda.max_memory_allocated() - others + RUNTIME["cuda"]
     assert peak <= drawing_bytes(files, "fp16", width=side, height=side)
 
 
@@ -112,17 +120,8 @@ def test_a_training_takes_the_memory_that_its_plan_announces(
     )
     estimate = needs(files, workload(planned, "cuda"), checkpointing=False)
     assert estimate is not None
-    assert files.folder is not None
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    others = torch.cuda.memory_allocated()
-    loaded = load(
-        files.folder,
-        files.family,
-        variant=files.variant,
-        device=torch.device("cuda"),
-        dtype=numbers_of(planned.compute_dtype),
-    )
+    others = counted_anew()
+    loaded = there(files, planned.compute_dtype)
     for _ in teach(planned, photos, loaded, tmp_path, cache=ContentCache(tmp_path)):
         pass
     peak = torch.cuda.max_memory_allocated() - others + RUNTIME["cuda"]

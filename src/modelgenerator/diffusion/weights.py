@@ -14,6 +14,10 @@ from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.number_formats import BYTES
 from modelgenerator.diffusion.traits import TRAITS
 
+RUNTIME: Mapping[str, float] = {"cpu": 550e6, "cuda": 300e6}
+"""Bytes of a process around them: Python, torch and diffusers; on a GPU its libraries'
+workspaces."""
+
 
 def numbers_by_part(base: BaseModelFiles) -> Mapping[str, float]:
     """How many numbers each part's weights have; parts without weights are left out."""

@@ -5,15 +5,13 @@ bytes.  Nothing is loaded and torch is not known here.
 """
 
 from modelgenerator.diffusion.hub import BaseModelFiles
-from modelgenerator.diffusion.weights import bytes_by_part
+from modelgenerator.diffusion.weights import RUNTIME, bytes_by_part
 
-_RUNTIME = 300e6
-"""Of a GPU's libraries."""
 _WIDEST = 128
 """Channels of an autoencoder whose configuration says nothing, where its pictures are largest."""
 _DECODING_COPIES = 10.0
-"""Of an autoencoder's picture at its full size, alive at once: 7.5 to 7.9 were measured on a CPU,
-at 512 to 1,024 pixels, and a GPU's convolutions take room to work in."""
+"""Of an autoencoder's picture at its full size, alive at once: 7.5 to 7.9 were measured on a CPU
+(`benchmarks/decoding.py`), and a GPU's convolutions take room to work in."""
 
 
 def drawing_bytes(base: BaseModelFiles, dtype: str, *, width: int, height: int) -> int:
@@ -27,4 +25,4 @@ def drawing_bytes(base: BaseModelFiles, dtype: str, *, width: int, height: int) 
         return 0
     (widest, *_) = base.configs.get("vae", {}).get("block_out_channels") or (_WIDEST,)
     decoding = 4 * _DECODING_COPIES * widest * width * height
-    return round(_RUNTIME + weights + decoding)
+    return round(RUNTIME["cuda"] + weights + decoding)

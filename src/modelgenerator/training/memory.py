@@ -19,7 +19,7 @@ from modelgenerator.diffusion.hub import BaseModelFiles
 from modelgenerator.diffusion.number_formats import BYTES
 from modelgenerator.diffusion.traits import TRAITS
 from modelgenerator.diffusion.unet_shape import Residual
-from modelgenerator.diffusion.weights import bytes_by_part
+from modelgenerator.diffusion.weights import RUNTIME, bytes_by_part
 from modelgenerator.errors import NotEnoughMemory
 from modelgenerator.notices import Notice
 
@@ -32,8 +32,6 @@ OPTIMIZER_STATES = {
     "DAdaptAdam": 3.0,
 }
 """fp32 numbers that an optimizer keeps for each number of the LoRA."""
-RUNTIME = {"cpu": 550e6, "cuda": 300e6}
-"""Python, torch and diffusers; on a GPU its libraries' workspaces."""
 COMFORT = 0.9
 """Share of the free memory up to which nothing is saved: saving makes steps slower."""
 _ENCODING_COPIES = 6.0

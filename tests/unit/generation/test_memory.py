@@ -3,21 +3,13 @@
 import dataclasses
 
 import pytest
-from tests.examples import base_files, flux_files
+from tests.examples import SD15, base_files, flux_files
 
 from modelgenerator.diffusion.aliases import BUILTIN
 from modelgenerator.diffusion.detection import NeededFile
 from modelgenerator.diffusion.hub import look_at
 from modelgenerator.generation.memory import drawing_bytes
 
-SD15 = dataclasses.replace(
-    base_files(),
-    needed=(
-        NeededFile("unet/diffusion_pytorch_model.safetensors", 3_438_000_000),
-        NeededFile("vae/diffusion_pytorch_model.safetensors", 335_000_000),
-        NeededFile("text_encoder/model.safetensors", 492_000_000),
-    ),
-)
 FLUX = dataclasses.replace(
     flux_files(),
     needed=(

@@ -3,30 +3,15 @@
 import dataclasses
 
 import pytest
-from tests.examples import CPU, GPU, base_files, plan_for
+from tests.examples import CPU, GPU, SD15, base_files, plan_for
 
 from modelgenerator.diffusion.aliases import BUILTIN
-from modelgenerator.diffusion.detection import NeededFile
 from modelgenerator.diffusion.hub import BaseModelFiles, look_at
 from modelgenerator.diffusion.weights import numbers_by_part
 from modelgenerator.errors import NotEnoughMemory
 from modelgenerator.notices import Notice
 from modelgenerator.training.memory import Needs, Workload, needs, settle
 
-SD15 = dataclasses.replace(
-    base_files(),
-    needed=(
-        NeededFile("unet/diffusion_pytorch_model.safetensors", 3_438_000_000),
-        NeededFile("vae/diffusion_pytorch_model.safetensors", 335_000_000),
-        NeededFile("text_encoder/model.safetensors", 492_000_000),
-    ),
-    configs={
-        "unet": {"block_out_channels": [320, 640, 1280, 1280], "cross_attention_dim": 768},
-        "vae": {"block_out_channels": [128, 256, 512, 512]},
-        "text_encoder": {"hidden_size": 768, "num_hidden_layers": 12},
-    },
-)
-"""Stable Diffusion 1.5 as the hub tells of it."""
 WORK = Workload(
     width=512,
     height=512,

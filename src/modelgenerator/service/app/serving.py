@@ -60,8 +60,8 @@ def serve(config: ServiceConfig, say: Callable[[Listening], None]) -> None:
     shown = f"[{host}]" if ":" in host else host
     url = config.public_url or f"http://{shown}:{port}"
     deployed = config.model_copy(update={"public_url": url})
-    trial = StorageTrial(open_files(deployed, LinkSigner([os.urandom(32)]), system_clock))
     with listener:
+        trial = StorageTrial(open_files(deployed, LinkSigner([os.urandom(32)]), system_clock))
         trial.begin()  # before tables are changed, which an earlier version would not open again
         with opened(deployed) as service:
             executor = executor_for(service)  # before secrets are made, which are shown once

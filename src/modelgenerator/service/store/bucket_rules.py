@@ -86,7 +86,7 @@ def _fault_in(told: str, request: str) -> str | None:
     if code in _PASSES:
         return None
     if any(sign in told for sign in _OTHER_REGION):
-        return "AWS_REGION is not the region of the bucket in STORAGE_URL."
+        return "AWS_REGION is not the region of the bucket in STORAGE_URL: set it to that."
     if code == "NoSuchBucket":
         return "There is no bucket of the name in STORAGE_URL: make it, or correct the name."
     if code in _OF_CREDENTIALS or _has_status(told, _REFUSES):

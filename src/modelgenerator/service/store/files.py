@@ -206,7 +206,8 @@ class Files(ABC):
         with told_apart(checked_key(key)):
             return obstore.head(self._store, key)
 
-    def assure_rules(self) -> None:  # noqa: B027  a folder follows them by itself
+    @abstractmethod
+    def assure_rules(self) -> None:
         """The storage does what the rest relies on, as far as a short trial shows.
 
         Raises:

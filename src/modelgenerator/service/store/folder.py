@@ -44,6 +44,9 @@ class FolderFiles(Files):
         self._clock = clock
         self._base_url = base_url.rstrip("/")
 
+    def assure_rules(self) -> None:
+        """It follows them: a name that is taken cannot be given again."""
+
     def _put(self, key: str, content: Counted) -> None:
         partial = self._incoming / uuid4().hex
         try:

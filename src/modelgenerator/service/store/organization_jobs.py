@@ -57,9 +57,7 @@ class OrganizationJobs(Unchanging[Job]):
             NotFound: there is none, or it is another organization's.
             AlreadyFinished: it has ended.
         """
-        job = self.get_locked(id)
-        if job.status.is_final:
-            raise AlreadyFinished(f"This job has ended already: it {job.status.in_words}.")
+        job = self._unfinished(id)
         if job.status is JobStatus.QUEUED:
             return end(self._connection, job, JobStatus.CANCELLED, None, now)
         if job.cancel_requested_at is None:
@@ -74,12 +72,16 @@ class OrganizationJobs(Unchanging[Job]):
             NotFound: there is none, or it is another organization's.
             AlreadyFinished: it has ended.
         """
-        job = self.get_locked(id)
-        if job.status.is_final:
-            raise AlreadyFinished(f"This job has ended already: it {job.status.in_words}.")
+        job = self._unfinished(id)
         if job.priority != number:
             told = [Told(EventName.PRIORITY_CHANGED, {"priority": priority_of(number).value})]
             return tell(self._connection, id, told, now, priority=number)
+        return job
+
+    def _unfinished(self, id: UUID) -> Job:
+        job = self.get_locked(id)
+        if job.status.is_final:
+            raise AlreadyFinished(f"This job has ended already: it {job.status.in_words}.")
         return job
 
     def events_after(self, id: UUID, sequence: int, *, limit: int = 500) -> list[JobEvent]:

@@ -54,7 +54,6 @@ from modelgenerator.service.jobs.messages import (
     noticed,
     without_object_generator,
 )
-from modelgenerator.service.operations.devices import kind_in_plans
 from modelgenerator.service.records.holds import NOTHING, Holds
 from modelgenerator.service.records.jobs import JobKind
 from modelgenerator.service.records.servers import Machine
@@ -88,13 +87,14 @@ def serve(descriptor: int, parent: int) -> None:
 class _OnRay(Runner):
     """A runner as an actor."""
 
-    def open(self, terms: Terms, gpus: int, gpu_kind: str | None = None) -> Opened:
+    def gpu_kind(self) -> str | None:
+        """The label that Ray gives this machine."""
+        labels = ray.get_runtime_context().get_node_labels()
+        return cast("Mapping[str, str]", labels).get(GPU_KIND)  # Ray says lists, and gives none
+
+    def open(self, terms: Terms, gpus: int) -> Opened:
         """Get ready, and say where."""
-        here = ray.get_runtime_context()
-        labels = cast("Mapping[str, str]", here.get_node_labels())  # Ray says lists, and gives none
-        kind = kind_in_plans(terms.config, gpu_kind or labels.get(GPU_KIND))
-        opened = super().open(terms, gpus, kind)
-        return replace(opened, node=here.get_node_id())
+        return replace(super().open(terms, gpus), node=ray.get_runtime_context().get_node_id())
 
 
 @dataclass(eq=False)

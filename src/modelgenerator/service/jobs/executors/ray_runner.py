@@ -28,6 +28,7 @@ from modelgenerator.service.jobs.messages import (
     Said,
     Stop,
 )
+from modelgenerator.service.operations.devices import kind_in_plans
 
 HEAR_SECONDS = 1.0
 """How long a question waits for an answer."""
@@ -50,8 +51,12 @@ class Runner:
     def __init__(self) -> None:
         self._heard_of_driver = time.monotonic()
 
-    def open(self, terms: Terms, gpus: int, gpu_kind: str | None = None) -> Opened:
-        """Get ready; with GPUs, of the kind that the cluster calls this machine's.
+    def gpu_kind(self) -> str | None:
+        """As whoever placed it calls this machine's GPU; none: nobody does."""
+        return None
+
+    def open(self, terms: Terms, gpus: int) -> Opened:
+        """Get ready.
 
         Raises:
             MachineUnfit: this machine has another version, or not the storage folder.
@@ -63,7 +68,7 @@ class Runner:
             running=self._folder / "data" / "running",
             checkpoint_seconds=terms.checkpoint_seconds,
             forgets=True,
-            gpu_kind=gpu_kind if gpus else None,
+            gpu_kind=kind_in_plans(terms.config, self.gpu_kind()) if gpus else None,
         )
         temporary = self._folder / "tmp"
         temporary.mkdir()
